@@ -1,0 +1,89 @@
+//! The `[gateway]` section.
+
+use panel_kernel::config::{BadValue, Span};
+use serde::{Deserialize, Serialize};
+
+/// How the edge behaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GatewayConfig {
+    /// Open connections at one time, all listeners together.
+    pub max_connections: usize,
+    /// How long a client may take to send its request head.
+    pub head_timeout: Span,
+    /// How long a client may take to send its body.
+    pub body_timeout: Span,
+    /// How long a request may take inside, from the last byte of the body to the answer.
+    pub request_timeout: Span,
+    /// The largest body, in bytes. Bodies up to 128 KiB travel in messages.
+    pub max_body_bytes: usize,
+    /// The longest path and query, in bytes.
+    pub max_uri_bytes: usize,
+    /// The most bytes in all header fields together.
+    pub max_header_bytes: usize,
+    /// Origins that browsers may call the API from, exactly as browsers send them.
+    pub cors_origins: Vec<String>,
+    /// Verified tokens remembered, at most.
+    pub token_cache: u64,
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self {
+            max_connections: 10_000,
+            head_timeout: Span::seconds(10),
+            body_timeout: Span::seconds(30),
+            request_timeout: Span::seconds(10),
+            max_body_bytes: INLINE_LIMIT,
+            max_uri_bytes: 8 * 1024,
+            max_header_bytes: 32 * 1024,
+            cors_origins: Vec::new(),
+            token_cache: 10_000,
+        }
+    }
+}
+
+/// The most a message carries in itself.
+const INLINE_LIMIT: usize = 128 * 1024;
+
+impl GatewayConfig {
+    /// Checks the bounds.
+    ///
+    /// # Errors
+    /// [`BadValue`] names the key and the reason.
+    pub fn checked(self) -> Result<Self, BadValue> {
+        let bad =
+            |key: &str, reason: String| Err(BadValue { key: format!("gateway.{key}"), reason });
+        if !(1..=INLINE_LIMIT).contains(&self.max_body_bytes) {
+            return bad("max_body_bytes", format!("must be between 1 and {INLINE_LIMIT}"));
+        }
+        if !(256..=64 * 1024).contains(&self.max_uri_bytes) {
+            return bad("max_uri_bytes", "must be between 256 and 65536".to_owned());
+        }
+        if !(1_024..=256 * 1024).contains(&self.max_header_bytes) {
+            return bad("max_header_bytes", "must be between 1024 and 262144".to_owned());
+        }
+        if self.max_connections == 0 {
+            return bad("max_connections", "must be at least 1".to_owned());
+        }
+        for (key, span) in [
+            ("head_timeout", self.head_timeout),
+            ("body_timeout", self.body_timeout),
+            ("request_timeout", self.request_timeout),
+        ] {
+            if span.0.is_zero() {
+                return bad(key, "must be longer than nothing".to_owned());
+            }
+        }
+        for origin in &self.cors_origins {
+            let well_formed = origin.split_once("://").is_some_and(|(scheme, host)| {
+                matches!(scheme, "http" | "https") && !host.is_empty() && !host.contains('/')
+            });
+            if !well_formed {
+                let reason = format!("{origin:?} is not an origin like https://example.org");
+                return bad("cors_origins", reason);
+            }
+        }
+        Ok(self)
+    }
+}

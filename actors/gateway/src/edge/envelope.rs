@@ -1,0 +1,76 @@
+//! The request as a message.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Method, header, request};
+use panel_kernel::ids::random_hex;
+use panel_kernel::message::{Envelope, Extensions, IdempotencyKey, KeyOrigin, Payload, Principal};
+use panel_kernel::problem::{Kind, Problem};
+use panel_kernel::time::Timestamp;
+
+use super::Exchange;
+
+/// The request headers that services see. Everything else ends at the edge.
+const FORWARDED: [HeaderName; 5] = [
+    header::ACCEPT,
+    header::ACCEPT_LANGUAGE,
+    header::CONTENT_TYPE,
+    header::IF_MATCH,
+    header::USER_AGENT,
+];
+
+pub(super) fn build(
+    parts: &request::Parts,
+    body: Bytes,
+    principal: Principal,
+    deadline: Timestamp,
+    exchange: &Exchange,
+) -> Result<Envelope, Problem> {
+    let mut headers = HeaderMap::with_capacity(FORWARDED.len());
+    for name in &FORWARDED {
+        for value in parts.headers.get_all(name) {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+    let mut extensions = Extensions::default();
+    extensions.set(Extensions::CLIENT_IP, exchange.peer.ip().to_string());
+    // HEAD is GET without the body; the edge leaves it out at the end.
+    let method = if parts.method == Method::HEAD { Method::GET } else { parts.method.clone() };
+    let origin_form = parts.uri.path_and_query().cloned();
+    Ok(Envelope {
+        uri: origin_form.map(http::Uri::from).unwrap_or_default(),
+        headers,
+        body: Payload::Inline(body),
+        principal,
+        deadline,
+        idempotency_key: if changes_something(&method) {
+            Some(idempotency_key(&parts.headers)?)
+        } else {
+            None
+        },
+        trace: exchange.trace,
+        request_id: exchange.request_id.clone(),
+        extensions,
+        method,
+    })
+}
+
+fn changes_something(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// The client's key, or one of ours so that we may send the request again.
+fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, Problem> {
+    let Some(value) = headers.get("idempotency-key") else {
+        return Ok(IdempotencyKey { value: random_hex(), origin: KeyOrigin::Gateway });
+    };
+    let key = value.to_str().ok().filter(|key| {
+        (1..=128).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+    });
+    match key {
+        Some(key) => Ok(IdempotencyKey { value: key.to_owned(), origin: KeyOrigin::Client }),
+        None => Err(Problem::new(
+            Kind::BadRequest,
+            "Idempotency-Key must be 1 to 128 visible ASCII characters",
+        )),
+    }
+}

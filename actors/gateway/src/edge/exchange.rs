@@ -1,0 +1,58 @@
+//! One request and its answer, as far as logs and metrics are concerned.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use http::request;
+use panel_kernel::ids::{Id, random_hex};
+use panel_kernel::message::TraceContext;
+
+/// What is known of the exchange so far.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) started: Instant,
+    pub(crate) peer: SocketAddr,
+    pub(crate) request_id: String,
+    pub(crate) trace: TraceContext,
+    pub(crate) service: Option<&'static str>,
+    pub(crate) route: Option<String>,
+    pub(crate) member: Option<String>,
+    pub(crate) principal: Option<Id>,
+}
+
+impl Exchange {
+    pub(crate) fn begin(parts: &request::Parts, peer: SocketAddr) -> Self {
+        let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let request_id = header("x-request-id").filter(|id| is_well_formed(id)).map(str::to_owned);
+        let trace = header("traceparent").and_then(TraceContext::parse).map(TraceContext::child);
+        Self {
+            started: Instant::now(),
+            peer,
+            request_id: request_id.unwrap_or_else(random_hex),
+            trace: trace.unwrap_or_else(TraceContext::begin),
+            service: None,
+            route: None,
+            member: None,
+            principal: None,
+        }
+    }
+}
+
+/// What a client may choose as a request id: nothing that could break a log line.
+fn is_well_formed(id: &str) -> bool {
+    (1..=128).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_request_ids_are_replaced() {
+        assert!(is_well_formed("a-1_B.2"));
+        for bad in ["", "a b", "a\"b", "é", &"x".repeat(129)] {
+            assert!(!is_well_formed(bad), "{bad:?}");
+        }
+    }
+}

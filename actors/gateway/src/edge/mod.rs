@@ -1,0 +1,173 @@
+//! The edge, as a list. What happens to a request, in order:
+//!
+//! 1. `exchange`: it gets an id and a place in a trace
+//! 2. `head`: its URL and headers are not too long, its path has one meaning
+//! 3. `cors`: browsers' preflights are answered
+//! 4. the target: own route, service, gone, nothing
+//! 5. `body`: it arrives whole, in time, and is not too large
+//! 6. `authenticate`: credentials become a principal; bad ones are refused
+//! 7. dispatch: as a message to a member of the service
+//! 8. `conditional`: the answer gets an entity tag; who has it gets 304
+//! 9. `finish`: security headers, CORS headers, request id, HEAD without body
+//! 10. one log line, two metrics
+
+mod authenticate;
+mod body;
+mod conditional;
+mod cors;
+mod envelope;
+mod exchange;
+mod finish;
+mod head;
+mod observe;
+mod target;
+
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::FutureExt as _;
+use http::{HeaderMap, Method, Request, Response, request};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use panel_kernel::message::{Body, Extensions, Principal, Reply};
+use panel_kernel::problem::{Kind, Problem};
+use panel_kernel::time::Clock;
+
+use crate::config::GatewayConfig;
+use crate::dispatch::Dispatcher;
+use crate::identity::Identity;
+use crate::own::Own;
+use crate::server::{Handler, HttpResponse};
+
+pub(crate) use cors::Cors;
+pub(crate) use exchange::Exchange;
+pub(crate) use observe::Observer;
+pub(crate) use target::{Target, Targets};
+
+/// Everything the edge needs. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Edge(pub(crate) Arc<EdgeParts>);
+
+pub(crate) struct EdgeParts {
+    pub(crate) config: GatewayConfig,
+    pub(crate) clock: Clock,
+    pub(crate) targets: Targets,
+    pub(crate) cors: Cors,
+    pub(crate) identity: Identity,
+    pub(crate) dispatcher: Dispatcher,
+    pub(crate) own: Own,
+    pub(crate) observer: Observer,
+}
+
+/// An answer on its way out.
+pub(crate) struct Outgoing {
+    pub(crate) status: http::StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Handler for Edge {
+    async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> HttpResponse {
+        let (parts, body) = request.into_parts();
+        let mut exchange = Exchange::begin(&parts, peer);
+        let answering = AssertUnwindSafe(self.answer(&mut exchange, &parts, body)).catch_unwind();
+        let outcome = answering.await.unwrap_or_else(|_| {
+            tracing::error!("the edge panicked");
+            Err(Problem::internal())
+        });
+        let mut outgoing =
+            outcome.unwrap_or_else(|problem| problem_answer(&problem, &exchange.request_id));
+        finish::headers(&mut outgoing.headers, &exchange);
+        self.0.cors.decorate(&parts.headers, &mut outgoing.headers);
+        self.0.observer.record(&exchange, &parts.method, outgoing.status);
+        into_http(outgoing, &parts.method)
+    }
+}
+
+impl Edge {
+    async fn answer(
+        &self,
+        exchange: &mut Exchange,
+        parts: &request::Parts,
+        body: Incoming,
+    ) -> Result<Outgoing, Problem> {
+        let edge = &self.0;
+        head::check(parts, &edge.config)?;
+        if let Some(preflight) = edge.cors.preflight(parts) {
+            return Ok(preflight);
+        }
+        let service = match edge.targets.resolve(parts.uri.path())? {
+            Target::Own(route) => {
+                exchange.route = Some(route.to_owned());
+                let mut outgoing = edge.own.answer(route, parts).await?;
+                conditional::apply(parts, &mut outgoing);
+                return Ok(outgoing);
+            }
+            Target::Service(service) => service,
+        };
+        exchange.service = Some(service);
+        let body = body::read(body, parts, &edge.config).await?;
+        let principal = authenticate::principal(&parts.headers, &edge.identity, &edge.clock)?;
+        if let Principal::User(user) = &principal {
+            exchange.principal = Some(user.id);
+        }
+        let deadline = edge.clock.now().plus(edge.config.request_timeout.0);
+        let envelope = envelope::build(parts, body, principal, deadline, exchange)?;
+        let answered = edge.dispatcher.call(service, envelope).await?;
+        exchange.member = Some(answered.node);
+        exchange.route = answered.reply.extensions.text(Extensions::ROUTE).map(str::to_owned);
+        let mut outgoing = from_reply(answered.reply, exchange)?;
+        conditional::apply(parts, &mut outgoing);
+        Ok(outgoing)
+    }
+
+    /// How long shutdown waits for requests: no request takes longer than its deadline.
+    pub(crate) fn longest_request(&self) -> Duration {
+        self.0.config.request_timeout.0
+    }
+}
+
+/// A service's reply as it leaves: problems get the request id that only the edge knows.
+fn from_reply(reply: Reply, exchange: &Exchange) -> Result<Outgoing, Problem> {
+    let Body::Inline(mut body) = reply.body else {
+        // No service of this release answers with anything else.
+        return Err(Problem::new(Kind::Internal, "the answer is of an unknown form"));
+    };
+    let failed = reply.status.is_client_error() || reply.status.is_server_error();
+    if failed
+        && let Ok(mut problem) = serde_json::from_slice::<serde_json::Value>(&body)
+        && let Some(fields) = problem.as_object_mut()
+    {
+        fields.insert("request_id".to_owned(), exchange.request_id.clone().into());
+        if reply.status == http::StatusCode::SERVICE_UNAVAILABLE
+            && let Some(service) = exchange.service
+        {
+            fields.entry("service").or_insert_with(|| service.into());
+        }
+        body = serde_json::to_vec(&problem).unwrap_or_default().into();
+    }
+    Ok(Outgoing { status: reply.status, headers: reply.headers, body })
+}
+
+fn problem_answer(problem: &Problem, request_id: &str) -> Outgoing {
+    let reply = Reply::problem(problem);
+    let body = serde_json::to_vec(&problem.body(request_id)).unwrap_or_default();
+    Outgoing { status: reply.status, headers: reply.headers, body: body.into() }
+}
+
+fn into_http(outgoing: Outgoing, method: &Method) -> HttpResponse {
+    let Outgoing { status, mut headers, body } = outgoing;
+    let body = if method == Method::HEAD {
+        headers.insert(http::header::CONTENT_LENGTH, body.len().into());
+        Bytes::new()
+    } else {
+        body
+    };
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}

@@ -1,0 +1,141 @@
+//! What the node as a whole can say of its health.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use panel_kernel::directory::{MemberStatus, Table};
+use panel_kernel::service::Runtime;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A thing the node depends on, and how it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct DependencyHealth {
+    /// `up`, `down`, `starting`, `not_configured`.
+    pub status: &'static str,
+    /// Why, if it is not up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl DependencyHealth {
+    /// It answers.
+    #[must_use]
+    pub const fn up() -> Self {
+        Self { status: "up", reason: None }
+    }
+
+    /// It does not, for this reason.
+    #[must_use]
+    pub fn down(reason: impl Into<String>) -> Self {
+        Self { status: "down", reason: Some(reason.into()) }
+    }
+
+    /// It was not asked for.
+    #[must_use]
+    pub const fn not_configured() -> Self {
+        Self { status: "not_configured", reason: None }
+    }
+
+    fn is_fine(&self) -> bool {
+        matches!(self.status, "up" | "not_configured")
+    }
+}
+
+/// Asks for all dependencies' health, from what is already known.
+pub type Dependencies = Arc<dyn Fn() -> BTreeMap<&'static str, DependencyHealth> + Send + Sync>;
+
+/// Everything the health answers are made from.
+#[derive(Clone)]
+pub(crate) struct Health {
+    pub(crate) runtime: Runtime,
+    pub(crate) services: Arc<[&'static str]>,
+    pub(crate) dependencies: Dependencies,
+    pub(crate) started: Instant,
+}
+
+/// `GET /api/v2/health`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HealthReport {
+    /// `healthy`, `degraded` (something is missing), `unhealthy` (no service is up).
+    pub(crate) status: &'static str,
+    /// The node that answers.
+    pub(crate) node: String,
+    /// Its release.
+    pub(crate) version: &'static str,
+    /// Since its start.
+    pub(crate) uptime_seconds: u64,
+    /// Every service of this release.
+    pub(crate) services: BTreeMap<&'static str, ServiceReport>,
+    /// What the node depends on.
+    pub(crate) dependencies: BTreeMap<&'static str, DependencyHealth>,
+}
+
+/// One service's health.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ServiceReport {
+    /// `healthy` if a member is up, else `unavailable`.
+    pub(crate) status: &'static str,
+    /// Its members.
+    pub(crate) members: Vec<MemberReport>,
+}
+
+/// One member's health.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MemberReport {
+    /// The node it is on.
+    pub(crate) node: String,
+    /// `up`, `suspect`, `draining`, `down`.
+    #[schema(value_type = String)]
+    pub(crate) status: MemberStatus,
+    /// Requests this gateway has in flight there.
+    pub(crate) in_flight: usize,
+    /// Its release.
+    pub(crate) version: String,
+}
+
+impl Health {
+    pub(crate) fn report(&self) -> HealthReport {
+        let table = self.runtime.directory.snapshot();
+        let services: BTreeMap<&'static str, ServiceReport> =
+            self.services.iter().map(|name| (*name, service_report(&table, name))).collect();
+        let dependencies = (self.dependencies)();
+        let up = services.values().filter(|service| service.status == "healthy").count();
+        let status = if up == 0 {
+            "unhealthy"
+        } else if up < services.len() || !dependencies.values().all(DependencyHealth::is_fine) {
+            "degraded"
+        } else {
+            "healthy"
+        };
+        HealthReport {
+            status,
+            node: self.runtime.node.name.to_string(),
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_seconds: self.started.elapsed().as_secs(),
+            services,
+            dependencies,
+        }
+    }
+
+    pub(crate) fn service(&self, name: &str) -> ServiceReport {
+        service_report(&self.runtime.directory.snapshot(), name)
+    }
+}
+
+fn service_report(table: &Table, name: &str) -> ServiceReport {
+    let members: Vec<MemberReport> = table
+        .get(name)
+        .into_iter()
+        .flat_map(|members| members.iter())
+        .map(|member| MemberReport {
+            node: member.node.clone(),
+            status: member.status(),
+            in_flight: member.in_flight(),
+            version: member.version.clone(),
+        })
+        .collect();
+    let up = members.iter().any(|member| member.status == MemberStatus::Up);
+    ServiceReport { status: if up { "healthy" } else { "unavailable" }, members }
+}

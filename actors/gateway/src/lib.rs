@@ -1,0 +1,28 @@
+//! The edge: HTTP outside, messages inside. It knows services by their names and prefixes and
+//! none of their routes.
+//!
+//! ```text
+//! gateway               one for one
+//! ├── identity          follows the signing keys and revocations of the identity service
+//! ├── listener          accepts on the public address; one task per connection
+//! └── listener_<port>   the same per service port
+//! ```
+//!
+//! If a listener fails it is restarted on the same socket: connections wait in the kernel's
+//! backlog for that moment. If the identity follower fails, signed-in people go on working
+//! with the keys it had.
+
+mod config;
+mod dispatch;
+mod edge;
+mod health;
+mod identity;
+mod listener;
+mod own;
+pub mod server;
+mod service_port;
+mod supervisor;
+
+pub use config::GatewayConfig;
+pub use health::{Dependencies, DependencyHealth};
+pub use supervisor::{Gateway, GatewayParts, Sockets};

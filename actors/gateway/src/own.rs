@@ -1,0 +1,228 @@
+//! What the gateway answers itself: health, the list of services and routes, the documents.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request};
+use panel_kernel::ids::random_hex;
+use panel_kernel::message::{Body, Envelope, Extensions, Payload, Principal, TraceContext};
+use panel_kernel::problem::{Kind, Problem};
+use panel_kernel::service::internal::OPENAPI_PATH;
+use panel_kernel::time::Clock;
+use parking_lot::Mutex;
+use serde::Serialize;
+use utoipa::openapi::OpenApi;
+
+use crate::dispatch::Dispatcher;
+use crate::edge::Outgoing;
+use crate::health::{Health, MemberReport};
+
+const HEALTH: &str = "/api/v2/health";
+const SERVICES: &str = "/api/v2/services";
+const ROUTES: &str = "/api/v2/routes";
+const OPENAPI: &str = "/api/v2/openapi.json";
+/// All of them.
+pub(crate) const OWN_ROUTES: [&str; 4] = [HEALTH, SERVICES, ROUTES, OPENAPI];
+
+/// How long a service's document is believed; it only changes with its release.
+const DOCUMENT_LIFE: Duration = Duration::from_secs(10);
+
+/// The gateway's own routes.
+#[derive(Clone)]
+pub(crate) struct Own {
+    pub(crate) health: Health,
+    pub(crate) dispatcher: Dispatcher,
+    pub(crate) clock: Clock,
+    pub(crate) documents: Documents,
+}
+
+/// The services' parts of the OpenAPI document, as last heard.
+#[derive(Clone, Default)]
+pub(crate) struct Documents(Arc<Mutex<BTreeMap<&'static str, (Instant, OpenApi)>>>);
+
+#[derive(Serialize)]
+struct ServiceItem {
+    name: &'static str,
+    prefix: String,
+    version: Option<String>,
+    members: Vec<MemberReport>,
+}
+
+#[derive(Serialize)]
+struct RouteItem {
+    service: String,
+    method: String,
+    path: String,
+    summary: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Items<T> {
+    items: Vec<T>,
+}
+
+impl Own {
+    pub(crate) async fn answer(
+        &self,
+        route: &'static str,
+        parts: &request::Parts,
+    ) -> Result<Outgoing, Problem> {
+        match parts.method {
+            Method::GET | Method::HEAD => {}
+            Method::OPTIONS => return Ok(allowed(StatusCode::NO_CONTENT, Bytes::new())),
+            _ => return Ok(not_allowed()),
+        }
+        match route {
+            HEALTH => json(&self.health.report()),
+            SERVICES => json(&Items { items: self.services() }),
+            ROUTES => json(&Items { items: routes(&self.document().await) }),
+            OPENAPI => json(&self.document().await),
+            _ => Err(Problem::new(Kind::NotFound, "there is no such route")),
+        }
+    }
+
+    fn services(&self) -> Vec<ServiceItem> {
+        self.health
+            .services
+            .iter()
+            .map(|name| {
+                let members = self.health.service(name).members;
+                ServiceItem {
+                    name,
+                    prefix: format!("/api/v2/{name}"),
+                    version: members.first().map(|member| member.version.clone()),
+                    members,
+                }
+            })
+            .collect()
+    }
+
+    /// The services' documents and the gateway's own, as one. A service that can't be asked is
+    /// in it as it was last heard.
+    async fn document(&self) -> OpenApi {
+        let mut merged = own_document();
+        for name in self.health.services.iter() {
+            let known = self.documents.0.lock().get(name).cloned();
+            let fresh = known.as_ref().is_some_and(|(at, _)| at.elapsed() < DOCUMENT_LIFE);
+            let document = if fresh { None } else { self.ask(name).await };
+            match (document, known) {
+                (Some(document), _) => {
+                    let kept = (Instant::now(), document.clone());
+                    self.documents.0.lock().insert(name, kept);
+                    merged.merge(document);
+                }
+                (None, Some((_, document))) => merged.merge(document),
+                (None, None) => {}
+            }
+        }
+        merged
+    }
+
+    async fn ask(&self, service: &'static str) -> Option<OpenApi> {
+        let envelope = Envelope {
+            method: Method::GET,
+            uri: http::Uri::from_static(OPENAPI_PATH),
+            headers: HeaderMap::new(),
+            body: Payload::EMPTY,
+            principal: Principal::Service("gateway".to_owned()),
+            deadline: self.clock.now().plus(Duration::from_secs(2)),
+            idempotency_key: None,
+            trace: TraceContext::begin(),
+            request_id: random_hex(),
+            extensions: Extensions::default(),
+        };
+        let reply = self.dispatcher.call(service, envelope).await.ok()?.reply;
+        match reply.body {
+            Body::Inline(json) if reply.status.is_success() => serde_json::from_slice(&json).ok(),
+            _ => None,
+        }
+    }
+}
+
+/// The gateway's own part of the OpenAPI document.
+pub(crate) fn own_document() -> OpenApi {
+    use utoipa::OpenApi as _;
+    #[derive(utoipa::OpenApi)]
+    #[openapi(
+        info(
+            title = "Panel",
+            description = "A self-hosted community platform: accounts, forum, articles, administration."
+        ),
+        paths(health, services, routes_doc),
+        components(schemas(
+            panel_kernel::problem::ProblemBody,
+            panel_kernel::problem::FieldError
+        ))
+    )]
+    struct Document;
+    Document::openapi()
+}
+
+/// How the installation is.
+#[utoipa::path(get, path = "/api/v2/health", tag = "gateway",
+    responses((status = 200, body = crate::health::HealthReport)))]
+#[allow(dead_code, reason = "carries the documentation of a route answered above")]
+fn health() {}
+
+/// The services and their members.
+#[utoipa::path(get, path = "/api/v2/services", tag = "gateway",
+    responses((status = 200, description = "`items`: name, prefix, version, members")))]
+#[allow(dead_code, reason = "carries the documentation of a route answered above")]
+fn services() {}
+
+/// All routes of all services.
+#[utoipa::path(get, path = "/api/v2/routes", tag = "gateway",
+    responses((status = 200, description = "`items`: service, method, path, summary")))]
+#[allow(dead_code, reason = "carries the documentation of a route answered above")]
+fn routes_doc() {}
+
+fn routes(document: &OpenApi) -> Vec<RouteItem> {
+    let mut items = Vec::new();
+    for (path, item) in &document.paths.paths {
+        let operations = [
+            ("GET", &item.get),
+            ("POST", &item.post),
+            ("PUT", &item.put),
+            ("PATCH", &item.patch),
+            ("DELETE", &item.delete),
+        ];
+        for (method, operation) in operations {
+            let Some(operation) = operation else { continue };
+            items.push(RouteItem {
+                service: operation
+                    .tags
+                    .as_ref()
+                    .and_then(|tags| tags.first().cloned())
+                    .unwrap_or_default(),
+                method: method.to_owned(),
+                path: path.clone(),
+                summary: operation.summary.clone(),
+            });
+        }
+    }
+    items
+}
+
+pub(crate) fn json<T: Serialize>(value: &T) -> Result<Outgoing, Problem> {
+    let body = serde_json::to_vec(value).map_err(|_| Problem::internal())?;
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(Outgoing { status: StatusCode::OK, headers, body: body.into() })
+}
+
+fn allowed(status: StatusCode, body: Bytes) -> Outgoing {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ALLOW, HeaderValue::from_static("GET,HEAD,OPTIONS"));
+    Outgoing { status, headers, body }
+}
+
+fn not_allowed() -> Outgoing {
+    let problem = Problem::new(Kind::MethodNotAllowed, "see Allow for the methods this route has");
+    let body = serde_json::to_vec(&problem.body("")).unwrap_or_default();
+    let mut outgoing = allowed(problem.kind.status(), body.into());
+    let media_type = HeaderValue::from_static(panel_kernel::problem::MEDIA_TYPE);
+    outgoing.headers.insert(header::CONTENT_TYPE, media_type);
+    outgoing
+}

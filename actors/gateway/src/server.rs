@@ -1,0 +1,112 @@
+//! An HTTP/1.1 server on one socket: what both the edge and the ops port run on.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What leaves the server.
+pub type HttpResponse = Response<Full<Bytes>>;
+
+/// Answers requests.
+pub trait Handler: Clone + Send + Sync + 'static {
+    /// Answers one. Must not panic and must not wait for ever.
+    fn handle(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = HttpResponse> + Send;
+}
+
+/// Bounds of a server.
+#[derive(Clone, Debug)]
+pub struct ServerLimits {
+    /// Open connections; further ones wait in the kernel's backlog.
+    pub connections: Arc<Semaphore>,
+    /// For a request head to arrive whole, and between requests.
+    pub head_timeout: Duration,
+    /// The most bytes hyper reads for a head. Above the edge's own limits, so that those answer.
+    pub head_bytes: usize,
+}
+
+/// What a server needs beside its handler.
+#[derive(Clone, Debug)]
+pub struct ServerParts {
+    /// Its bounds.
+    pub limits: ServerLimits,
+    /// Cancelled when connections are to be finished.
+    pub shutdown: CancellationToken,
+    /// Where its connections are counted, so that shutdown can wait for them.
+    pub connections: TaskTracker,
+}
+
+/// Accepts until it is cancelled.
+pub async fn accept<H: Handler>(listener: TcpListener, handler: H, parts: ServerParts) {
+    loop {
+        let permit = tokio::select! {
+            () = parts.shutdown.cancelled() => return,
+            permit = Arc::clone(&parts.limits.connections).acquire_owned() => permit,
+        };
+        let Ok(permit) = permit else { return };
+        let accepted = tokio::select! {
+            () = parts.shutdown.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                // Answers are small; waiting to fill a segment only adds latency.
+                drop(stream.set_nodelay(true));
+                let (handler, own) = (handler.clone(), parts.clone());
+                parts.connections.spawn(connection(stream, peer, handler, own, permit));
+            }
+            Err(error) => {
+                // Out of descriptors, most likely: others must close first.
+                tracing::warn!(%error, "can't accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+async fn connection<H: Handler>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    handler: H,
+    parts: ServerParts,
+    _permit: OwnedSemaphorePermit,
+) {
+    let service = service_fn(|request| {
+        let handler = handler.clone();
+        async move { Ok::<_, Infallible>(handler.handle(request, peer).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(parts.limits.head_timeout)
+        .max_buf_size(parts.limits.head_bytes)
+        .max_headers(256)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = parts.shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        // A client that went away or sent no HTTP; nothing of ours.
+        tracing::debug!(%peer, %error, "connection ended");
+    }
+}

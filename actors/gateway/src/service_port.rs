@@ -1,0 +1,74 @@
+//! The port of one service: `curl localhost:5002/health` says how the forum is.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use panel_kernel::problem::{Kind, Problem};
+use serde::Serialize;
+
+use crate::health::{Health, MemberReport};
+use crate::server::{Handler, HttpResponse};
+
+/// Answers for one service.
+#[derive(Clone)]
+pub(crate) struct ServicePort {
+    pub(crate) service: &'static str,
+    pub(crate) health: Health,
+}
+
+#[derive(Serialize)]
+struct Report {
+    service: &'static str,
+    status: &'static str,
+    node: String,
+    members: Vec<MemberReport>,
+}
+
+impl Handler for ServicePort {
+    async fn handle(&self, request: Request<Incoming>, _: SocketAddr) -> HttpResponse {
+        if request.uri().path() != "/health" {
+            let detail = format!(
+                "this port answers /health of {} only; the API is on the gateway's port",
+                self.service
+            );
+            return problem(&Problem::new(Kind::NotFound, detail));
+        }
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let mut answer = problem(&Problem::new(Kind::MethodNotAllowed, "only GET works here"));
+            answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET,HEAD"));
+            return answer;
+        }
+        let report = self.health.service(self.service);
+        let up = report.status == "healthy";
+        let report = Report {
+            service: self.service,
+            status: report.status,
+            node: self.health.runtime.node.name.to_string(),
+            members: report.members,
+        };
+        let status = if up { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        let body = serde_json::to_vec(&report).unwrap_or_default();
+        answer(status, "application/json", body)
+    }
+}
+
+/// A small answer.
+pub(crate) fn answer(status: StatusCode, media_type: &'static str, body: Vec<u8>) -> HttpResponse {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
+
+fn problem(problem: &Problem) -> HttpResponse {
+    let body = serde_json::to_vec(&problem.body("")).unwrap_or_default();
+    answer(problem.kind.status(), panel_kernel::problem::MEDIA_TYPE, body)
+}

@@ -1,0 +1,210 @@
+//! The gateway's tree, read as a table, and its shutdown.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use panel_kernel::service::{Runtime, ServiceSpec};
+use panel_kernel::supervision::{ChildSpec, SupervisorSpec};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::GatewayConfig;
+use crate::dispatch::Dispatcher;
+use crate::edge::{Cors, Edge, EdgeParts, Observer, Targets};
+use crate::health::{Dependencies, DependencyHealth, Health};
+use crate::identity::{Follower, Identity};
+use crate::listener::Listener;
+use crate::own::{Documents, Own};
+use crate::server::{ServerLimits, ServerParts};
+use crate::service_port::ServicePort;
+
+/// Sockets the node has bound for the gateway.
+#[derive(Debug)]
+pub struct Sockets {
+    /// The public address.
+    pub http: TcpListener,
+    /// One per service, with the service's name.
+    pub services: Vec<(&'static str, TcpListener)>,
+}
+
+/// What a gateway is made of.
+pub struct GatewayParts {
+    /// The node.
+    pub runtime: Runtime,
+    /// The `[gateway]` section.
+    pub config: GatewayConfig,
+    /// All services of this release, also those that run elsewhere.
+    pub services: Vec<ServiceSpec>,
+    /// The service that issues tokens.
+    pub identity_service: &'static str,
+    /// What the node depends on.
+    pub dependencies: Dependencies,
+    /// Where to listen.
+    pub sockets: Sockets,
+}
+
+impl std::fmt::Debug for GatewayParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GatewayParts").field("sockets", &self.sockets).finish_non_exhaustive()
+    }
+}
+
+/// A gateway, ready to be supervised, and the node's handle to it.
+pub struct Gateway {
+    runtime: Runtime,
+    edge: Edge,
+    follower: (Identity, Dispatcher),
+    health: Health,
+    http: Arc<TcpListener>,
+    services: Vec<(&'static str, Arc<TcpListener>)>,
+    parts: ServerParts,
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").field("http", &self.http).finish_non_exhaustive()
+    }
+}
+
+impl Gateway {
+    /// Puts a gateway together. Listens from the moment its child is started.
+    ///
+    /// # Errors
+    /// Only if its metrics clash with others of the same name.
+    pub fn new(parts: GatewayParts) -> prometheus::Result<Self> {
+        let GatewayParts { runtime, config, services, identity_service, dependencies, sockets } =
+            parts;
+        let (clock, directory) = (runtime.clock.clone(), runtime.directory.clone());
+        let dispatcher = Dispatcher { directory, clock: clock.clone() };
+        let identity = Identity::new(identity_service, &runtime.public_url, config.token_cache);
+        let health = Health {
+            services: services.iter().map(|spec| spec.name).collect(),
+            dependencies: with_identity(dependencies, identity.clone(), clock.clone()),
+            started: Instant::now(),
+            runtime: runtime.clone(),
+        };
+        let own = Own {
+            health: health.clone(),
+            dispatcher: dispatcher.clone(),
+            clock: clock.clone(),
+            documents: Documents::default(),
+        };
+        let server = ServerParts {
+            limits: ServerLimits {
+                connections: Arc::new(Semaphore::new(config.max_connections)),
+                head_timeout: config.head_timeout.0,
+                // Heads a little over the edge's limits must reach it, so that it can answer.
+                head_bytes: (config.max_header_bytes + config.max_uri_bytes) * 4,
+            },
+            shutdown: CancellationToken::new(),
+            connections: TaskTracker::new(),
+        };
+        let edge = Edge(Arc::new(EdgeParts {
+            targets: Targets::new(services.iter()),
+            cors: Cors::new(&config.cors_origins),
+            identity: identity.clone(),
+            dispatcher: dispatcher.clone(),
+            observer: Observer::new(&runtime.metrics)?,
+            clock,
+            config,
+            own,
+        }));
+        Ok(Self {
+            runtime,
+            edge,
+            follower: (identity, dispatcher),
+            health,
+            http: Arc::new(sockets.http),
+            services: sockets
+                .services
+                .into_iter()
+                .map(|(name, socket)| (name, Arc::new(socket)))
+                .collect(),
+            parts: server,
+        })
+    }
+
+    /// The gateway as a child of the root.
+    #[must_use]
+    pub fn child(&self) -> ChildSpec {
+        let top = SupervisorSpec::new("gateway", &self.runtime.tree)
+            .child(self.follower_child())
+            .child(self.listener_child());
+        self.services
+            .iter()
+            .map(|(service, socket)| self.service_child(service, socket))
+            .fold(top, SupervisorSpec::child)
+            .into_child("gateway")
+    }
+
+    fn follower_child(&self) -> ChildSpec {
+        let (identity, dispatcher) = self.follower.clone();
+        let clock = self.runtime.clock.clone();
+        ChildSpec::new("identity", move || {
+            let follower = Follower {
+                identity: identity.clone(),
+                dispatcher: dispatcher.clone(),
+                clock: clock.clone(),
+            };
+            (follower, ())
+        })
+    }
+
+    fn listener_child(&self) -> ChildSpec {
+        let (socket, handler) = (Arc::clone(&self.http), self.edge.clone());
+        let parts = self.parts.clone();
+        ChildSpec::new("listener", move || {
+            let listener = Listener {
+                socket: Arc::clone(&socket),
+                handler: handler.clone(),
+                parts: parts.clone(),
+            };
+            (listener, ())
+        })
+    }
+
+    fn service_child(&self, service: &'static str, socket: &Arc<TcpListener>) -> ChildSpec {
+        let handler = ServicePort { service, health: self.health.clone() };
+        let (socket, parts) = (Arc::clone(socket), self.parts.clone());
+        ChildSpec::new(service, move || {
+            let listener = Listener {
+                socket: Arc::clone(&socket),
+                handler: handler.clone(),
+                parts: parts.clone(),
+            };
+            (listener, ())
+        })
+    }
+
+    /// Accepts nothing more, and waits for requests under way, each of which ends by its
+    /// deadline.
+    pub async fn drain(&self) {
+        self.parts.shutdown.cancel();
+        self.parts.connections.close();
+        let patience = self.edge.longest_request() + Duration::from_secs(1);
+        if tokio::time::timeout(patience, self.parts.connections.wait()).await.is_err() {
+            let left = self.parts.connections.len();
+            tracing::warn!(left, "connections did not end in time");
+        }
+    }
+}
+
+/// Adds what the gateway itself knows: whether revocations are up to date.
+fn with_identity(
+    dependencies: Dependencies,
+    identity: Identity,
+    clock: panel_kernel::time::Clock,
+) -> Dependencies {
+    Arc::new(move || {
+        let mut report = dependencies();
+        let health = if identity.is_current(clock.now()) {
+            DependencyHealth::up()
+        } else {
+            DependencyHealth::down("keys and revocations are not up to date")
+        };
+        report.insert("identity", health);
+        report
+    })
+}

@@ -1,0 +1,317 @@
+//! The handle to one service's database. Cheap to clone, and alive before the database is.
+
+use std::path::PathBuf;
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use futures::future::BoxFuture;
+use serde::Serialize;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use tokio::sync::Semaphore;
+
+use super::conn::Inner as ConnInner;
+use super::sqlite_writer::{self, WriterMessage};
+use super::{Conn, DatabaseConfig, DatabaseUrl, DbError, KeeperMessage, Tx};
+use crate::events::RelayMessage;
+use crate::metrics::Metrics;
+use crate::supervision::Address;
+use crate::time::Clock;
+
+/// Rows sqlx may fetch ahead of the reader; measured, see `docs/adr/0003-database-access.md`.
+const SQLITE_ROW_BUFFER: usize = 512;
+/// A frozen node must not keep its locks: PostgreSQL ends such a session.
+const POSTGRES_SESSION: [(&str, &str); 3] = [
+    ("idle_in_transaction_session_timeout", "500ms"),
+    ("lock_timeout", "2s"),
+    ("statement_timeout", "10s"),
+];
+
+/// What is known of a database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "status", content = "reason")]
+pub enum DatabaseHealth {
+    /// Not reached yet since this process began.
+    Starting,
+    /// Migrated and answering.
+    Up,
+    /// Reached once, or refused; why it does not answer now.
+    Down(String),
+}
+
+/// One service's database.
+#[derive(Clone, Debug)]
+pub struct Database(pub(super) Arc<Inner>);
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) service: &'static str,
+    pub(super) kind: Kind,
+    pub(super) clock: Clock,
+    pub(super) metrics: Metrics,
+    pub(super) keeper: Address<KeeperMessage>,
+    pub(super) writer: Address<WriterMessage>,
+    pub(super) relay: Address<RelayMessage>,
+    relay_woken: AtomicBool,
+    health: ArcSwap<DatabaseHealth>,
+    write_slots: Arc<Semaphore>,
+}
+
+#[derive(Debug)]
+pub(super) enum Kind {
+    Sqlite { file: PathBuf, options: SqliteConnectOptions, readers: SqlitePool },
+    Postgres { options: PgConnectOptions, schema: &'static str, pool: PgPool },
+}
+
+impl Database {
+    /// A handle for `service` at `location`. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// A sentence, if the location can't be understood.
+    pub fn new(
+        service: &'static str,
+        location: &DatabaseUrl,
+        config: &DatabaseConfig,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Result<Self, String> {
+        let kind = match location {
+            DatabaseUrl::Sqlite(directory) => {
+                let file = directory.join(format!("{service}.db"));
+                let options = sqlite_options(&file);
+                let readers = SqlitePoolOptions::new()
+                    .max_connections(config.readers.max(1))
+                    .min_connections(0)
+                    .acquire_timeout(config.acquire_timeout.0)
+                    .test_before_acquire(false)
+                    .idle_timeout(Some(Duration::from_secs(60)))
+                    .max_lifetime(None)
+                    .connect_lazy_with(options.clone());
+                Kind::Sqlite { file, options, readers }
+            }
+            DatabaseUrl::Postgres(url) => {
+                let options = PgConnectOptions::from_str(url.expose())
+                    .map_err(|error| format!("{url} is not a PostgreSQL URL: {error}"))?
+                    .application_name(&format!("panel-{service}"))
+                    .options(POSTGRES_SESSION)
+                    .options([("search_path", service)]);
+                let pool = PgPoolOptions::new()
+                    .max_connections(config.connections.max(1))
+                    .min_connections(0)
+                    .acquire_timeout(config.acquire_timeout.0)
+                    .test_before_acquire(false)
+                    .idle_timeout(Some(Duration::from_secs(60)))
+                    .connect_lazy_with(options.clone());
+                Kind::Postgres { options, schema: service, pool }
+            }
+        };
+        metrics.database_up.with_label_values(&[service]).set(0);
+        Ok(Self(Arc::new(Inner {
+            service,
+            kind,
+            clock,
+            metrics,
+            keeper: Address::new(),
+            writer: Address::new(),
+            relay: Address::new(),
+            relay_woken: AtomicBool::new(false),
+            health: ArcSwap::from_pointee(DatabaseHealth::Starting),
+            write_slots: Arc::new(Semaphore::new(config.write_queue.max(1))),
+        })))
+    }
+
+    /// Whose data this is.
+    #[must_use]
+    pub fn service(&self) -> &'static str {
+        self.0.service
+    }
+
+    /// The clock transactions are stamped with.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// What is known of the database right now.
+    #[must_use]
+    pub fn health(&self) -> DatabaseHealth {
+        self.0.health.load().as_ref().clone()
+    }
+
+    /// Whether this is PostgreSQL.
+    #[must_use]
+    pub fn is_postgres(&self) -> bool {
+        matches!(self.0.kind, Kind::Postgres { .. })
+    }
+
+    /// A connection to read on, with a view of its own per statement.
+    ///
+    /// # Errors
+    /// [`DbError::Unavailable`] at once while the database is down, [`DbError::Busy`] if no
+    /// connection became free in time.
+    pub async fn reader(&self) -> Result<Conn, DbError> {
+        self.must_be_up()?;
+        let acquired = match &self.0.kind {
+            Kind::Sqlite { readers, .. } => readers.acquire().await.map(ConnInner::SqliteReader),
+            Kind::Postgres { pool, .. } => pool.acquire().await.map(ConnInner::Postgres),
+        };
+        acquired.map(Conn).map_err(|error| self.noted(error.into()))
+    }
+
+    /// Runs `read` on one connection.
+    ///
+    /// # Errors
+    /// What `read` answers, or that there was no connection.
+    pub async fn read<T, E, F>(&self, read: F) -> Result<T, E>
+    where
+        E: From<DbError>,
+        F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T, DbError>>,
+    {
+        let mut conn = self.reader().await?;
+        read(&mut conn).await.map_err(|error| self.noted(error).into())
+    }
+
+    /// Runs `work` in a transaction: all of it is on disk when this returns `Ok`, none of it
+    /// otherwise (but see [`DbError::OutcomeUnknown`]). On SQLite it waits for the one writer
+    /// and is committed together with others that wait.
+    ///
+    /// # Errors
+    /// What `work` answers, or what happened to the transaction.
+    pub async fn transact<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+    {
+        self.must_be_up()?;
+        let started = Instant::now();
+        let _slot =
+            Arc::clone(&self.0.write_slots).try_acquire_owned().map_err(|_| DbError::Busy)?;
+        let result = match &self.0.kind {
+            Kind::Sqlite { .. } => sqlite_writer::submit(&self.0.writer, work).await,
+            Kind::Postgres { pool, .. } => self.postgres_transaction(pool, work).await,
+        };
+        let waited = started.elapsed().as_secs_f64();
+        self.0.metrics.write_seconds.with_label_values(&[self.0.service]).observe(waited);
+        let (result, published) = result.map_err(|error| self.noted(error))?;
+        if published {
+            self.wake_relay();
+        }
+        result
+    }
+
+    /// Returns the work's own result and whether facts were committed with it.
+    async fn postgres_transaction<T, E, F>(
+        &self,
+        pool: &PgPool,
+        work: F,
+    ) -> Result<(Result<T, E>, bool), DbError>
+    where
+        E: From<DbError>,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>>,
+    {
+        let transaction = pool.begin().await?;
+        let mut tx = Tx::new(Conn(ConnInner::PostgresTx(transaction)));
+        let result = work(&mut tx).await;
+        if result.is_ok() {
+            tx.flush_facts(self.0.clock.now()).await?;
+        }
+        let published = tx.has_published();
+        let ConnInner::PostgresTx(transaction) = tx.into_conn().0 else {
+            return Err(DbError::Unavailable("the transaction changed hands".into()));
+        };
+        match result {
+            Ok(value) => match transaction.commit().await.map_err(DbError::from) {
+                Ok(()) => Ok((Ok(value), published)),
+                Err(DbError::Unavailable(why)) => Err(DbError::OutcomeUnknown(why)),
+                Err(error) => Err(error),
+            },
+            Err(error) => {
+                // A failed rollback is a lost connection, and that rolls back as well.
+                drop(transaction.rollback().await);
+                Ok((Err(error), false))
+            }
+        }
+    }
+
+    /// Marks the relay as having work, once until it looks.
+    pub(crate) fn wake_relay(&self) {
+        if !self.0.relay_woken.swap(true, Ordering::AcqRel)
+            && self.0.relay.send(RelayMessage::Wake).is_err()
+        {
+            self.relay_looked();
+        }
+    }
+
+    /// The relay looks now; what is committed after this wakes it again.
+    pub(crate) fn relay_looked(&self) {
+        self.0.relay_woken.store(false, Ordering::Release);
+    }
+
+    /// Where the keeper answers.
+    #[must_use]
+    pub fn keeper(&self) -> Address<KeeperMessage> {
+        self.0.keeper.clone()
+    }
+
+    /// Where the relay answers.
+    pub(crate) fn relay(&self) -> Address<RelayMessage> {
+        self.0.relay.clone()
+    }
+
+    fn must_be_up(&self) -> Result<(), DbError> {
+        match self.0.health.load().as_ref() {
+            DatabaseHealth::Up => Ok(()),
+            DatabaseHealth::Starting => Err(DbError::Unavailable("it is starting".into())),
+            DatabaseHealth::Down(why) => Err(DbError::Unavailable(why.clone())),
+        }
+    }
+
+    pub(super) fn set_health(&self, health: DatabaseHealth) {
+        let up = health == DatabaseHealth::Up;
+        self.0.metrics.database_up.with_label_values(&[self.0.service]).set(i64::from(up));
+        let before = self.0.health.swap(Arc::new(health.clone()));
+        if *before == health {
+            return;
+        }
+        match health {
+            DatabaseHealth::Up => tracing::info!(service = self.0.service, "database is up"),
+            DatabaseHealth::Down(why) => {
+                tracing::error!(service = self.0.service, why, "database is down");
+            }
+            DatabaseHealth::Starting => {}
+        }
+    }
+
+    /// Takes note of an outage, so that the next caller is refused at once and the keeper
+    /// looks at once.
+    pub(super) fn noted(&self, error: DbError) -> DbError {
+        if let DbError::Unavailable(why) | DbError::OutcomeUnknown(why) = &error
+            && self.0.health.load().as_ref() == &DatabaseHealth::Up
+            && self.is_postgres()
+        {
+            self.set_health(DatabaseHealth::Down(why.clone()));
+            drop(self.0.keeper.send(KeeperMessage::Check));
+        }
+        error
+    }
+}
+
+/// WAL, synced at every commit (acknowledged means on disk), foreign keys on.
+fn sqlite_options(file: &std::path::Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(false)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(5))
+        .row_buffer_size(SQLITE_ROW_BUFFER)
+        .pragma("temp_store", "MEMORY")
+        .pragma("mmap_size", "268435456")
+}

@@ -1,0 +1,119 @@
+//! Removes what has expired: remembered answers, delivered facts, old inbox rows. In small
+//! pieces, so that nobody waits for it.
+//!
+//! Failure: things stay a little longer; a restarted janitor goes on.
+
+use std::time::Duration;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use ractor_cluster::RactorMessage;
+
+use super::{Database, DbError, Lease, Leases, sql};
+use crate::time::Timestamp;
+
+const PERIOD: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_secs(150);
+const PIECE: i64 = 500;
+/// Delivered facts stay this long, for replay.
+const KEEP_FACTS: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// Inbox rows must outlive any possible redelivery.
+const KEEP_INBOX: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// What the janitor is told.
+#[derive(Debug, RactorMessage)]
+pub enum JanitorMessage {
+    /// Time to sweep. A tick.
+    Sweep,
+}
+
+/// Sweeps one service's database, on one node at a time.
+#[derive(Debug)]
+pub struct Janitor {
+    /// Which.
+    pub db: Database,
+    /// How the node takes leases.
+    pub leases: Leases,
+}
+
+impl Actor for Janitor {
+    type Msg = JanitorMessage;
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<JanitorMessage>,
+        (): (),
+    ) -> Result<(), ActorProcessingErr> {
+        drop(myself.send_after(PERIOD, || JanitorMessage::Sweep));
+        Ok(())
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<JanitorMessage>,
+        JanitorMessage::Sweep: JanitorMessage,
+        (): &mut (),
+    ) -> Result<(), ActorProcessingErr> {
+        match self.sweep().await {
+            Ok(0) => {}
+            Ok(rows) => tracing::debug!(service = self.db.service(), rows, "swept"),
+            // The keeper reports an outage; whatever else stands in the way is worth a line.
+            Err(error) if error.is_outage() => {}
+            Err(error) => tracing::warn!(service = self.db.service(), %error, "sweep failed"),
+        }
+        drop(myself.send_after(PERIOD, || JanitorMessage::Sweep));
+        Ok(())
+    }
+}
+
+impl Janitor {
+    async fn sweep(&self) -> Result<u64, DbError> {
+        let Some(lease) = self.leases.acquire("janitor", LEASE).await? else { return Ok(0) };
+        sweep(&self.db, &lease, self.db.clock().now()).await
+    }
+}
+
+/// Removes everything that had expired at `now`; how many rows.
+pub(super) async fn sweep(db: &Database, lease: &Lease, now: Timestamp) -> Result<u64, DbError> {
+    // A fact may go when it is old and every consumer that ever asked has had it.
+    let pieces = [
+        (
+            "DELETE FROM idempotency WHERE slot IN \
+             (SELECT slot FROM idempotency WHERE expires_at <= $1 LIMIT $2)",
+            now,
+        ),
+        (
+            "DELETE FROM outbox WHERE position IN \
+             (SELECT position FROM outbox WHERE created_at <= $1 AND NOT EXISTS \
+               (SELECT 1 FROM outbox_progress AS p WHERE p.epoch < outbox.epoch \
+                 OR (p.epoch = outbox.epoch AND p.position < outbox.position)) LIMIT $2)",
+            now.minus(KEEP_FACTS),
+        ),
+        (
+            "DELETE FROM inbox WHERE rejected IS NULL AND (source, position) IN \
+             (SELECT source, position FROM inbox WHERE received_at <= $1 \
+               AND rejected IS NULL LIMIT $2)",
+            now.minus(KEEP_INBOX),
+        ),
+    ];
+    let mut removed = 0;
+    for (text, before) in pieces {
+        loop {
+            let lease = lease.clone();
+            let rows: u64 = db
+                .transact(move |tx| {
+                    Box::pin(async move {
+                        lease.fence(tx).await?;
+                        tx.execute(sql(text).bind(before).bind(PIECE)).await
+                    })
+                })
+                .await?;
+            removed += rows;
+            if rows < PIECE.unsigned_abs() {
+                break;
+            }
+        }
+    }
+    Ok(removed)
+}

@@ -1,0 +1,173 @@
+//! Brings a database up, and back up.
+//!
+//! Boot needs no database: the keeper connects, migrates and marks the handle `Up` when it
+//! can, and until then requests are refused at once. Later it watches: a lost database is
+//! looked for twice a second, a healthy one is asked every few seconds.
+//!
+//! Failure: a keeper that dies is restarted and looks again; nothing else depends on it.
+
+use std::time::Duration;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use ractor_cluster::RactorMessage;
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use super::conn::Inner as ConnInner;
+use super::database::{DatabaseHealth, Kind};
+use super::{Conn, Database, DbError, Migrations, sql};
+
+const WHEN_UP: Duration = Duration::from_secs(5);
+const WHEN_DOWN: Duration = Duration::from_millis(500);
+const ATTEMPT: Duration = Duration::from_secs(3);
+/// Migrations may take as long as they take, but a stuck one must show in the log.
+const MIGRATION: Duration = Duration::from_secs(3_600);
+
+/// What the keeper is told.
+#[derive(Debug, RactorMessage)]
+pub enum KeeperMessage {
+    /// Look now.
+    Check,
+    /// The regular look. A tick.
+    Tick,
+}
+
+/// Keeps one service's database usable.
+#[derive(Debug)]
+pub struct Keeper {
+    /// Which.
+    pub db: Database,
+    /// Its schema.
+    pub migrations: Migrations,
+}
+
+/// Whether the schema is up to date.
+#[derive(Debug, Default)]
+pub struct KeeperState {
+    migrated: bool,
+}
+
+impl Actor for Keeper {
+    type Msg = KeeperMessage;
+    type State = KeeperState;
+    type Arguments = ();
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<KeeperMessage>,
+        (): (),
+    ) -> Result<KeeperState, ActorProcessingErr> {
+        self.db.0.keeper.announce(&myself);
+        myself.send_message(KeeperMessage::Tick)?;
+        Ok(KeeperState::default())
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<KeeperMessage>,
+        message: KeeperMessage,
+        state: &mut KeeperState,
+    ) -> Result<(), ActorProcessingErr> {
+        match self.look(state).await {
+            Ok(()) => self.db.set_health(DatabaseHealth::Up),
+            Err(error) => self.db.set_health(DatabaseHealth::Down(error.to_string())),
+        }
+        if matches!(message, KeeperMessage::Tick) {
+            let up = self.db.health() == DatabaseHealth::Up;
+            let next = if up { WHEN_UP } else { WHEN_DOWN };
+            drop(myself.send_after(next, || KeeperMessage::Tick));
+        }
+        Ok(())
+    }
+
+    async fn post_stop(
+        &self,
+        _: ActorRef<KeeperMessage>,
+        _: &mut KeeperState,
+    ) -> Result<(), ActorProcessingErr> {
+        match &self.db.0.kind {
+            Kind::Sqlite { readers, .. } => readers.close().await,
+            Kind::Postgres { pool, .. } => pool.close().await,
+        }
+        Ok(())
+    }
+}
+
+impl Keeper {
+    async fn look(&self, state: &mut KeeperState) -> Result<(), DbError> {
+        if state.migrated && !self.db.is_postgres() {
+            return Ok(());
+        }
+        let mut conn = within(ATTEMPT, self.db.connect_apart()).await?;
+        if state.migrated {
+            within(ATTEMPT, conn.execute(sql("SELECT 1"))).await?;
+        } else {
+            within(MIGRATION, self.migrations.run(&mut conn)).await?;
+            state.migrated = true;
+        }
+        conn.close().await;
+        Ok(())
+    }
+}
+
+async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, DbError>> + Send,
+) -> Result<T, DbError> {
+    tokio::time::timeout(limit, work)
+        .await
+        .unwrap_or_else(|_| Err(DbError::Unavailable("it did not answer in time".into())))
+}
+
+impl Database {
+    /// Connects and migrates once, without an actor: for administrative commands.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn open_once(&self, migrations: &Migrations) -> Result<(), DbError> {
+        let mut conn = within(ATTEMPT, self.connect_apart()).await?;
+        migrations.run(&mut conn).await?;
+        conn.close().await;
+        self.set_health(DatabaseHealth::Up);
+        Ok(())
+    }
+
+    /// A connection outside the pool, which does not wait for a place in it. Makes the SQLite
+    /// file, or the PostgreSQL schema, if it is not there.
+    async fn connect_apart(&self) -> Result<Conn, DbError> {
+        match &self.0.kind {
+            Kind::Sqlite { file, options, .. } => {
+                if let Some(directory) = file.parent() {
+                    std::fs::create_dir_all(directory).map_err(sqlx::Error::from)?;
+                }
+                let conn = options.clone().create_if_missing(true).connect().await?;
+                Ok(Conn(ConnInner::SqliteWriter(conn)))
+            }
+            Kind::Postgres { options, schema, pool } => {
+                // A pooled connection has the right type; a fresh one proves that connecting
+                // works. So: prove first, then take from the pool.
+                let mut probe = options.clone().connect().await?;
+                let create = match *schema {
+                    // `CREATE SCHEMA IF NOT EXISTS` races with itself on several nodes: the
+                    // loser gets a unique violation on the catalogue, and then it is there.
+                    name => format!("CREATE SCHEMA IF NOT EXISTS {name}"),
+                };
+                let created = sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&mut probe).await;
+                match created.map_err(DbError::from) {
+                    Ok(_) | Err(DbError::Unique) => {}
+                    Err(error) => return Err(error),
+                }
+                probe.close().await?;
+                Ok(Conn(ConnInner::Postgres(pool.acquire().await?)))
+            }
+        }
+    }
+}
+
+impl Conn {
+    async fn close(self) {
+        if let ConnInner::SqliteWriter(conn) = self.0 {
+            // Closing checkpoints the log; that it failed shows at the next opening.
+            drop(conn.close().await);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Durable truth: one [`Database`] per service, on SQLite or PostgreSQL, with the same
+//! statements for both.
+//!
+//! | file | |
+//! |---|---|
+//! | `sql` | statements, values, rows: what a store writes and reads |
+//! | `conn` | a connection that is one of the two |
+//! | `database` | the handle: reads, transactions, readiness |
+//! | `sqlite_writer` | the one writer per file, which commits waiting writes together |
+//! | `write` | exactly-once writes: the idempotency row beside the effect |
+//! | `keeper` | migrates, watches, recovers; the reason why boot needs no database |
+//! | `lease` | singletons with fencing tokens |
+//! | `janitor` | removes what has expired |
+//!
+//! Rules: acknowledged means on disk. No I/O but SQL inside a transaction. No statement names
+//! another service's tables (they may be on another server).
+
+mod config;
+mod conn;
+mod database;
+mod error;
+mod janitor;
+mod keeper;
+mod lease;
+mod migrations;
+mod sql;
+mod sqlite_writer;
+mod tx;
+mod write;
+
+pub use config::{DatabaseConfig, DatabaseUrl};
+pub use conn::Conn;
+pub use database::{Database, DatabaseHealth};
+pub use error::DbError;
+pub use janitor::{Janitor, JanitorMessage};
+pub use keeper::{Keeper, KeeperMessage};
+pub use lease::{Lease, Leases};
+pub use migrations::Migrations;
+pub use sql::{Cell, FromRow, Row, Statement, Value, sql};
+pub(crate) use sqlite_writer::SqliteWriter;
+pub use tx::{Audit, Fact, Tx};
+pub use write::{Answer, REPLAYED, RequestShape, WriteContext};

@@ -1,0 +1,260 @@
+//! The one writer of a SQLite file.
+//!
+//! SQLite has one writer at a time anyway; this actor makes a virtue of it. Writes that arrive
+//! while one commit is on its way to the disk are done together in the next: each in its own
+//! savepoint, so that one may fail without the others, and all made durable by one sync.
+//!
+//! How it batches: the first write makes the actor send itself `Flush`, which lands behind
+//! every write already in the mailbox; so `Flush` finds all of them waiting.
+//!
+//! Failure: if the connection breaks, everything in the batch is answered (nothing was done,
+//! or, if it broke while committing, the outcome is unknown), and the actor fails, to be
+//! restarted with a new connection.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use ractor_cluster::RactorMessage;
+use sqlx::ConnectOptions as _;
+use tokio::sync::oneshot;
+
+use super::conn::Inner as ConnInner;
+use super::database::Kind;
+use super::{Conn, Database, DbError, Tx, sql};
+use crate::supervision::Address;
+use crate::time::Clock;
+
+/// The most writes that share a commit; more would only make the first of them wait.
+const BATCH: usize = 64;
+
+/// What the writer is told.
+#[derive(RactorMessage)]
+pub(crate) enum WriterMessage {
+    /// Do this in a transaction.
+    Write(Box<dyn Job>),
+    /// Commit what is waiting. Sent by the writer to itself.
+    Flush,
+}
+
+/// A transaction's work, with the place its result goes.
+pub(crate) trait Job: Send {
+    /// Does the work; whether to keep it.
+    fn run<'t>(&'t mut self, tx: &'t mut Tx, clock: &'t Clock) -> BoxFuture<'t, bool>;
+    /// Tells the caller: done and on disk, or what happened instead.
+    fn finish(self: Box<Self>, outcome: Result<(), DbError>);
+}
+
+struct Work<T, E, F> {
+    work: Option<F>,
+    result: Option<Result<T, E>>,
+    published: bool,
+    reply: oneshot::Sender<Result<(Result<T, E>, bool), DbError>>,
+}
+
+impl<T, E, F> Job for Work<T, E, F>
+where
+    T: Send,
+    E: From<DbError> + Send,
+    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send,
+{
+    fn run<'t>(&'t mut self, tx: &'t mut Tx, clock: &'t Clock) -> BoxFuture<'t, bool> {
+        Box::pin(async move {
+            // Whoever asked may have gone while this waited; then nobody wants it done.
+            let Some(work) = self.work.take().filter(|_| !self.reply.is_closed()) else {
+                return false;
+            };
+            let mut result = work(tx).await;
+            if result.is_ok()
+                && let Err(error) = tx.flush_facts(clock.now()).await
+            {
+                result = Err(error.into());
+            }
+            self.published = tx.has_published();
+            let keep = result.is_ok();
+            self.result = Some(result);
+            keep
+        })
+    }
+
+    fn finish(self: Box<Self>, outcome: Result<(), DbError>) {
+        let Self { result, reply, published, .. } = *self;
+        let answer = match (outcome, result) {
+            (Ok(()), Some(result)) => Ok((result, published)),
+            // Work that failed by itself keeps its own reason, whatever became of the batch.
+            (Err(_), Some(Err(error))) => Ok((Err(error), false)),
+            (Err(error), _) => Err(error),
+            (Ok(()), None) => Err(DbError::Unavailable("the write was abandoned".into())),
+        };
+        drop(reply.send(answer));
+    }
+}
+
+/// Hands work to the writer and waits for it to be on disk.
+pub(super) async fn submit<T, E, F>(
+    writer: &Address<WriterMessage>,
+    work: F,
+) -> Result<(Result<T, E>, bool), DbError>
+where
+    T: Send + 'static,
+    E: From<DbError> + Send + 'static,
+    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+{
+    let (reply, answer) = oneshot::channel();
+    let job = Work { work: Some(work), result: None, published: false, reply };
+    writer
+        .send(WriterMessage::Write(Box::new(job)))
+        .map_err(|_| DbError::Unavailable("the writer is restarting".into()))?;
+    answer.await.unwrap_or_else(|_| {
+        // The writer died with the job in its hands.
+        Err(DbError::OutcomeUnknown("the writer died".into()))
+    })
+}
+
+/// The writer of one file.
+pub(crate) struct SqliteWriter {
+    pub(crate) db: Database,
+    pub(crate) job_timeout: Duration,
+}
+
+/// The connection, and what waits for it.
+pub(crate) struct WriterState {
+    conn: Option<Conn>,
+    waiting: Vec<Box<dyn Job>>,
+}
+
+impl Actor for SqliteWriter {
+    type Msg = WriterMessage;
+    type State = WriterState;
+    type Arguments = ();
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<WriterMessage>,
+        (): (),
+    ) -> Result<WriterState, ActorProcessingErr> {
+        self.db.0.writer.announce(&myself);
+        Ok(WriterState { conn: None, waiting: Vec::new() })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<WriterMessage>,
+        message: WriterMessage,
+        state: &mut WriterState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            WriterMessage::Write(job) => {
+                state.waiting.push(job);
+                if state.waiting.len() == 1 {
+                    myself.send_message(WriterMessage::Flush)?;
+                }
+                Ok(())
+            }
+            WriterMessage::Flush => {
+                let batch: Vec<_> = state.waiting.drain(..state.waiting.len().min(BATCH)).collect();
+                if !state.waiting.is_empty() {
+                    myself.send_message(WriterMessage::Flush)?;
+                }
+                self.commit(state, batch).await
+            }
+        }
+    }
+
+    async fn post_stop(
+        &self,
+        _: ActorRef<WriterMessage>,
+        state: &mut WriterState,
+    ) -> Result<(), ActorProcessingErr> {
+        if let Some(Conn(ConnInner::SqliteWriter(conn))) = state.conn.take() {
+            use sqlx::Connection as _;
+            conn.close().await?;
+        }
+        Ok(())
+    }
+}
+
+impl SqliteWriter {
+    /// Does a batch. An error means the connection is not to be trusted any more.
+    async fn commit(
+        &self,
+        state: &mut WriterState,
+        batch: Vec<Box<dyn Job>>,
+    ) -> Result<(), ActorProcessingErr> {
+        let conn = match state.conn.take() {
+            Some(conn) => Ok(conn),
+            None => self.connect().await,
+        };
+        let mut conn = match conn {
+            Ok(conn) => conn,
+            Err(error) => return Err(give_up(batch, error, false)),
+        };
+        if let Err(error) = conn.execute(sql("BEGIN IMMEDIATE")).await {
+            return Err(give_up(batch, error, false));
+        }
+        let mut tx = Tx::new(conn);
+        let mut done: Vec<Box<dyn Job>> = Vec::with_capacity(batch.len());
+        let mut rest = batch.into_iter();
+        while let Some(mut job) = rest.next() {
+            match self.run_one(&mut tx, job.as_mut()).await {
+                Ok(true) => done.push(job),
+                Ok(false) => job.finish(Ok(())),
+                Err(error) => {
+                    let why = error.to_string();
+                    job.finish(Err(error));
+                    done.extend(rest);
+                    return Err(give_up(done, DbError::Unavailable(why), false));
+                }
+            }
+        }
+        if let Err(error) = tx.execute(sql("COMMIT")).await {
+            return Err(give_up(done, error, true));
+        }
+        state.conn = Some(tx.into_conn());
+        for job in done {
+            job.finish(Ok(()));
+        }
+        Ok(())
+    }
+
+    /// Runs one job in its savepoint; `Ok(false)` if it was undone.
+    async fn run_one(&self, tx: &mut Tx, job: &mut dyn Job) -> Result<bool, DbError> {
+        tx.execute(sql("SAVEPOINT job")).await?;
+        let work = AssertUnwindSafe(job.run(tx, &self.db.0.clock)).catch_unwind();
+        let keep = match tokio::time::timeout(self.job_timeout, work).await {
+            Ok(Ok(keep)) => keep,
+            Ok(Err(_)) => false,
+            Err(_) => return Err(DbError::Unavailable("a write took too long".into())),
+        };
+        tx.forget_facts();
+        if !keep {
+            tx.execute(sql("ROLLBACK TO job")).await?;
+        }
+        tx.execute(sql("RELEASE job")).await?;
+        Ok(keep)
+    }
+
+    async fn connect(&self) -> Result<Conn, DbError> {
+        match &self.db.0.kind {
+            Kind::Sqlite { options, .. } => {
+                Ok(Conn(ConnInner::SqliteWriter(options.clone().connect().await?)))
+            }
+            Kind::Postgres { .. } => Err(DbError::Unavailable("not a SQLite database".into())),
+        }
+    }
+}
+
+/// Tells everybody in the batch why, and makes the error the actor fails with.
+fn give_up(batch: Vec<Box<dyn Job>>, error: DbError, committing: bool) -> ActorProcessingErr {
+    let why = error.to_string();
+    for job in batch {
+        job.finish(Err(if committing {
+            DbError::OutcomeUnknown(why.clone())
+        } else {
+            DbError::Unavailable(why.clone())
+        }));
+    }
+    why.into()
+}

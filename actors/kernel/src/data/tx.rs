@@ -1,0 +1,146 @@
+//! A transaction: a connection on which everything happens or nothing, and the facts to
+//! publish if it does.
+
+use std::ops::{Deref, DerefMut};
+
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use super::{Conn, DbError, Statement, WriteContext};
+use crate::time::Timestamp;
+
+/// A fact for other services: something that has happened, in the past tense.
+pub trait Fact: Serialize {
+    /// The topic, `<noun>.<verb in the past>`: `user.registered`.
+    const TOPIC: &'static str;
+}
+
+/// A transaction in progress. Reads and writes go through the connection it dereferences to.
+#[derive(Debug)]
+pub struct Tx {
+    conn: Conn,
+    pending: Vec<Pending>,
+    published: bool,
+}
+
+#[derive(Debug)]
+struct Pending {
+    topic: &'static str,
+    payload: String,
+}
+
+/// The topic of audit records.
+pub(crate) const AUDIT_TOPIC: &str = "audit";
+
+/// Who did what to what: one line of the audit log, published with the act itself.
+#[derive(Debug)]
+pub struct Audit<'a> {
+    /// `<noun>.<verb>`: `thread.create`.
+    pub action: &'static str,
+    /// The kind and id of the thing acted upon: `thread:0c…`.
+    pub target: String,
+    /// What it was before, for changes and removals.
+    pub before: Option<Json>,
+    /// What it is now.
+    pub after: Option<Json>,
+    /// The request that did it.
+    pub context: &'a WriteContext,
+}
+
+#[derive(Serialize)]
+struct AuditPayload<'a> {
+    at: Timestamp,
+    actor: String,
+    action: &'static str,
+    target: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: &'a Option<Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: &'a Option<Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip: &'a Option<String>,
+    request_id: &'a str,
+}
+
+impl Tx {
+    pub(super) const fn new(conn: Conn) -> Self {
+        Self { conn, pending: Vec::new(), published: false }
+    }
+
+    pub(super) fn into_conn(self) -> Conn {
+        self.conn
+    }
+
+    /// Publishes a fact, if and when this transaction commits.
+    pub fn publish<F: Fact>(&mut self, fact: &F) {
+        let payload = serde_json::to_string(fact).unwrap_or_default();
+        self.pending.push(Pending { topic: F::TOPIC, payload });
+    }
+
+    /// Records an act in the audit log, if and when this transaction commits.
+    pub fn audit(&mut self, audit: &Audit<'_>) {
+        let payload = AuditPayload {
+            at: audit.context.now,
+            actor: audit.context.principal.label(),
+            action: audit.action,
+            target: &audit.target,
+            before: &audit.before,
+            after: &audit.after,
+            ip: &audit.context.client_ip,
+            request_id: &audit.context.request_id,
+        };
+        let payload = serde_json::to_string(&payload).unwrap_or_default();
+        self.pending.push(Pending { topic: AUDIT_TOPIC, payload });
+    }
+
+    /// Writes the pending facts into the outbox: one statement for one or two of them, which
+    /// is what nearly every write has.
+    pub(super) async fn flush_facts(&mut self, now: Timestamp) -> Result<(), DbError> {
+        const ONE: &str = "INSERT INTO outbox (topic, payload, created_at) VALUES ($1, $2, $3)";
+        const TWO: &str =
+            "INSERT INTO outbox (topic, payload, created_at) VALUES ($1, $2, $3), ($4, $5, $6)";
+        self.published = !self.pending.is_empty();
+        while !self.pending.is_empty() {
+            let take = self.pending.len().min(2);
+            let mut statement = super::sql(if take == 1 { ONE } else { TWO });
+            for pending in self.pending.drain(..take) {
+                statement = statement.bind(pending.topic).bind(pending.payload).bind(now);
+            }
+            self.conn.execute(statement).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the last flush had something to publish.
+    pub(super) const fn has_published(&self) -> bool {
+        self.published
+    }
+
+    /// Forgets what was to be published, before the next piece of work on this connection.
+    pub(super) fn forget_facts(&mut self) {
+        self.pending.clear();
+        self.published = false;
+    }
+
+    /// Runs a statement that must change exactly one row; `false` if it changed none.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn changed(&mut self, statement: Statement) -> Result<bool, DbError> {
+        Ok(self.conn.execute(statement).await? > 0)
+    }
+}
+
+impl Deref for Tx {
+    type Target = Conn;
+
+    fn deref(&self) -> &Conn {
+        &self.conn
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut Conn {
+        &mut self.conn
+    }
+}

@@ -1,0 +1,95 @@
+//! Pages of lists: a limit, a cursor, and the cursor of the next page.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::problem::Problem;
+
+/// Items on a page where the client does not say.
+const DEFAULT_LIMIT: u32 = 20;
+/// The most items on a page.
+const MAX_LIMIT: u32 = 100;
+
+/// One page of a list.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Listing<T> {
+    /// The items, in the list's order.
+    pub items: Vec<T>,
+    /// Give this as `cursor` for the next page; null on the last one.
+    pub next_cursor: Option<String>,
+}
+
+impl<T> Listing<T> {
+    /// The page out of one item more than fits, which tells whether there is another page.
+    #[must_use]
+    pub fn from_excess(mut items: Vec<T>, limit: u32, cursor: impl FnOnce(&T) -> String) -> Self {
+        let fits = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = items.len() > fits;
+        items.truncate(fits);
+        let next_cursor = if more { items.last().map(cursor) } else { None };
+        Self { items, next_cursor }
+    }
+
+    /// The same page with its items made into something else.
+    #[must_use]
+    pub fn map<U>(self, make: impl FnMut(T) -> U) -> Listing<U> {
+        Listing { items: self.items.into_iter().map(make).collect(), next_cursor: self.next_cursor }
+    }
+}
+
+/// Which page is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageRequest {
+    /// How many items, 1 to 100.
+    pub limit: u32,
+    /// After which one.
+    pub cursor: Option<String>,
+}
+
+impl PageRequest {
+    /// Checks what the query string said.
+    ///
+    /// # Errors
+    /// 422 for a limit that is no number or out of bounds.
+    pub fn parse(limit: Option<&str>, cursor: Option<String>) -> Result<Self, Problem> {
+        let limit = match limit {
+            None => DEFAULT_LIMIT,
+            Some(text) => match text.parse::<u32>() {
+                Ok(limit @ 1..=MAX_LIMIT) => limit,
+                _ => {
+                    let message = format!("must be a number from 1 to {MAX_LIMIT}");
+                    return Err(Problem::field("limit", "out_of_range", message));
+                }
+            },
+        };
+        Ok(Self { limit, cursor })
+    }
+
+    /// How many rows to fetch: one more than fits.
+    #[must_use]
+    pub const fn fetch(&self) -> i64 {
+        self.limit as i64 + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_have_bounds() {
+        assert_eq!(PageRequest::parse(None, None).unwrap().limit, 20);
+        assert_eq!(PageRequest::parse(Some("100"), None).unwrap().fetch(), 101);
+        for bad in ["0", "101", "-1", "", "x", "1.5", "99999999999999999999"] {
+            assert_eq!(PageRequest::parse(Some(bad), None).unwrap_err().errors[0].field, "limit");
+        }
+    }
+
+    #[test]
+    fn the_excess_item_makes_the_cursor() {
+        let page = Listing::from_excess(vec![1, 2, 3], 2, ToString::to_string);
+        assert_eq!((page.items, page.next_cursor), (vec![1, 2], Some("2".to_owned())));
+        let page = Listing::from_excess(vec![1, 2], 2, ToString::to_string);
+        assert_eq!((page.items, page.next_cursor), (vec![1, 2], None));
+    }
+}

@@ -1,0 +1,34 @@
+//! What every service of Panel stands on. The kernel knows no service's noun: no user
+//! table, no thread, no article.
+//!
+//! | room | what it owns |
+//! |---|---|
+//! | [`message`] | the frozen envelope and reply that travel between gateway and services |
+//! | [`supervision`] | child specifications, restart strategies, backoff, the live tree |
+//! | [`service`] | the machinery behind a service's mailbox: front door, worker pool, tree |
+//! | [`directory`] | who serves what: the table of front doors that callers read |
+//! | [`data`] | the database handle, transactions, exactly-once writes, leases |
+//! | [`events`] | outbox, relay and inbox: facts between services |
+//! | [`http`] | what routes share: extractors, problems, pages, ETags |
+//!
+//! Architecture invariant: nothing in here performs I/O at import, reads the environment,
+//! or asks the operating system for time or randomness outside [`time`] and [`ids`].
+
+pub mod config;
+pub mod cursor;
+pub mod data;
+pub mod directory;
+pub mod events;
+pub mod http;
+pub mod identity;
+pub mod ids;
+pub mod keys;
+pub mod message;
+pub mod metrics;
+mod openapi;
+pub mod problem;
+pub mod role;
+pub mod secret;
+pub mod service;
+pub mod supervision;
+pub mod time;

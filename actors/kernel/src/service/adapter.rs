@@ -1,0 +1,174 @@
+//! Between messages and HTTP: an envelope becomes a request to the router, the router's
+//! response becomes a reply.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body as HttpBody;
+use axum::extract::MatchedPath;
+use axum::response::Response;
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, header};
+use http_body_util::BodyExt as _;
+use tower::Service as _;
+
+use crate::data::{RequestShape, WriteContext};
+use crate::message::{
+    Body, Envelope, Extensions, IdempotencyKey, Payload, Principal, Refusal, Reply, TraceContext,
+};
+use crate::problem::{Kind, Problem};
+use crate::time::Timestamp;
+
+/// What a handler may know of a request beside the HTTP of it. In the request's extensions.
+#[derive(Debug)]
+pub struct Request {
+    /// On whose behalf.
+    pub principal: Principal,
+    /// The moment work on it began.
+    pub now: Timestamp,
+    /// When nobody waits any more.
+    pub deadline: Timestamp,
+    /// The id under which logs know it.
+    pub request_id: String,
+    /// Its trace.
+    pub trace: TraceContext,
+    /// The client's address.
+    pub client_ip: Option<String>,
+    /// For writes: under which key.
+    pub idempotency_key: Option<IdempotencyKey>,
+    method: Method,
+    path: String,
+    body: Bytes,
+}
+
+impl Request {
+    /// What an exactly-once write needs.
+    ///
+    /// # Errors
+    /// 400 if the request carries no key: it was not sent as a write.
+    pub fn write_context(&self) -> Result<WriteContext, Problem> {
+        let key = self
+            .idempotency_key
+            .clone()
+            .ok_or_else(|| Problem::new(Kind::BadRequest, "a write needs an idempotency key"))?;
+        let shape =
+            RequestShape { method: &self.method, path: &self.path, body: self.body.as_ref() };
+        Ok(WriteContext::new(
+            self.principal.clone(),
+            key,
+            shape,
+            self.now,
+            self.client_ip.clone(),
+            self.request_id.clone(),
+        ))
+    }
+}
+
+/// The route that answered, put there by [`label_route`].
+#[derive(Clone)]
+struct Answered(MatchedPath);
+
+/// Notes on the response which route made it, for logs and metrics.
+pub(super) async fn label_route(
+    matched: Option<MatchedPath>,
+    request: axum::extract::Request,
+    next: axum::middleware::Next,
+) -> Response {
+    let mut response = next.run(request).await;
+    if let Some(matched) = matched {
+        response.extensions_mut().insert(Answered(matched));
+    }
+    response
+}
+
+/// Lets the router answer.
+pub(super) async fn serve(router: &Router, envelope: Envelope, now: Timestamp) -> Reply {
+    let Payload::Inline(body) = envelope.body else {
+        // No route of this release takes spooled bodies.
+        return Reply::refuse(Refusal::Unsupported);
+    };
+    let wants_options = envelope.method == Method::OPTIONS;
+    let mut request = http::Request::new(HttpBody::from(body.clone()));
+    *request.method_mut() = envelope.method.clone();
+    *request.headers_mut() = envelope.headers;
+    let path = envelope.uri.path_and_query().map_or_else(String::new, ToString::to_string);
+    *request.uri_mut() = envelope.uri;
+    request.extensions_mut().insert(Arc::new(Request {
+        client_ip: envelope.extensions.text(Extensions::CLIENT_IP).map(str::to_owned),
+        principal: envelope.principal,
+        now,
+        deadline: envelope.deadline,
+        request_id: envelope.request_id,
+        trace: envelope.trace,
+        idempotency_key: envelope.idempotency_key,
+        method: envelope.method,
+        path,
+        body,
+    }));
+    // A router is always ready; its error type has no values.
+    let Ok(response) = router.clone().call(request).await;
+    into_reply(response, wants_options).await
+}
+
+async fn into_reply(response: Response, wants_options: bool) -> Reply {
+    let (mut parts, body) = response.into_parts();
+    let Ok(collected) = body.collect().await else {
+        return Reply::problem(&Problem::internal());
+    };
+    let mut reply = Reply {
+        status: parts.status,
+        headers: std::mem::take(&mut parts.headers),
+        body: Body::Inline(collected.to_bytes()),
+        refusal: None,
+        extensions: Extensions::default(),
+    };
+    if let Some(Answered(matched)) = parts.extensions.remove() {
+        reply.extensions.set(Extensions::ROUTE, matched.as_str().to_owned());
+    }
+    if wants_options && reply.status == StatusCode::METHOD_NOT_ALLOWED {
+        return allow(reply);
+    }
+    if reply.status.is_client_error() || reply.status.is_server_error() {
+        return as_problem(reply);
+    }
+    reply
+}
+
+/// OPTIONS on a route that exists: what its 405 says, as an answer.
+fn allow(mut reply: Reply) -> Reply {
+    let allowed = reply.headers.get(header::ALLOW).and_then(|value| value.to_str().ok());
+    let allowed = allowed.map_or_else(|| "OPTIONS".to_owned(), |list| format!("{list},OPTIONS"));
+    reply.status = StatusCode::NO_CONTENT;
+    reply.headers.clear();
+    if let Ok(value) = HeaderValue::from_str(&allowed) {
+        reply.headers.insert(header::ALLOW, value);
+    }
+    reply.body = Body::Inline(Bytes::new());
+    reply
+}
+
+/// Refusals that libraries make (no route, wrong method, wrong type) are bare; clients rely on
+/// problems.
+fn as_problem(reply: Reply) -> Reply {
+    let is_problem = reply
+        .headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes() == crate::problem::MEDIA_TYPE.as_bytes());
+    if is_problem {
+        return reply;
+    }
+    let kind = Kind::from_status(reply.status);
+    let detail = match (kind, &reply.body) {
+        (Kind::NotFound, _) => "there is no such route".to_owned(),
+        (Kind::MethodNotAllowed, _) => "see Allow for the methods this route has".to_owned(),
+        (Kind::Internal, _) => "the fault is logged under this request id".to_owned(),
+        (_, Body::Inline(text)) if !text.is_empty() => String::from_utf8_lossy(text).into_owned(),
+        _ => kind.title().to_lowercase(),
+    };
+    let mut problem = Reply::problem(&Problem::new(kind, detail));
+    if let Some(allow) = reply.headers.get(header::ALLOW) {
+        problem.headers.insert(header::ALLOW, allow.clone());
+    }
+    problem.extensions = reply.extensions;
+    problem
+}

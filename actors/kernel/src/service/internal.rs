@@ -1,0 +1,65 @@
+//! Routes that every service answers to other services and to the gateway, never to clients.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::StatusCode;
+use utoipa::openapi::OpenApi;
+
+use crate::data::Database;
+use crate::events::{self, Batch, Consumer};
+use crate::http::{Caller, Payload};
+use crate::message::Principal;
+use crate::problem::{Kind, Problem};
+
+/// Where a service's part of the OpenAPI document is.
+pub const OPENAPI_PATH: &str = "/.panel/openapi.json";
+
+#[derive(Clone)]
+struct Internal {
+    db: Database,
+    consumer: Option<Arc<dyn Consumer>>,
+    openapi: Arc<OpenApi>,
+}
+
+pub(super) fn routes(
+    db: Database,
+    consumer: Option<Arc<dyn Consumer>>,
+    openapi: OpenApi,
+) -> Router {
+    Router::new()
+        .route(events::PATH, post(take_facts))
+        .route(OPENAPI_PATH, get(document))
+        .with_state(Internal { db, consumer, openapi: Arc::new(openapi) })
+}
+
+/// Only other services: nothing a client sends can carry this principal.
+fn insiders_only(caller: &Caller) -> Result<(), Problem> {
+    match caller.principal {
+        Principal::Service(_) => Ok(()),
+        _ => Err(Problem::new(Kind::NotFound, "there is no such route")),
+    }
+}
+
+async fn take_facts(
+    State(internal): State<Internal>,
+    caller: Caller,
+    Payload(batch): Payload<Batch>,
+) -> Result<StatusCode, Problem> {
+    insiders_only(&caller)?;
+    let Some(consumer) = &internal.consumer else {
+        return Err(Problem::new(Kind::NotFound, "nothing here listens to facts"));
+    };
+    events::receive(&internal.db, consumer, batch).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn document(
+    State(internal): State<Internal>,
+    caller: Caller,
+) -> Result<Json<Arc<OpenApi>>, Problem> {
+    insiders_only(&caller)?;
+    Ok(Json(internal.openapi))
+}

@@ -1,0 +1,39 @@
+//! What stands behind a service's mailbox, the same for every service.
+//!
+//! ```text
+//! <service>                 one for one; gives up after 5 restarts in 30 s, the root begins anew
+//! ├── keeper                brings the database up and back up
+//! ├── writer                (SQLite) the one writer of the file
+//! ├── relay                 delivers the service's facts
+//! ├── janitor               removes what has expired
+//! ├── …                     the service's own actors
+//! └── serving               rest for one
+//!     ├── pool              ractor factory of workers; each runs the service's router
+//!     └── front_door        member of the process group; admits, refuses, hands over
+//! ```
+//!
+//! What fails, and what it costs:
+//!
+//! - a **handler panics**: that request (500). Its worker is replaced. Panics never count
+//!   towards giving up, because a client could then switch a service off by repeating a request
+//!   that makes it panic.
+//! - a **worker dies** otherwise: its request is answered `Aborted` and may be sent again. More
+//!   than [`WORKER_DEATHS`] within [`WORKER_PERIOD`] end the pool.
+//! - the **pool or front door ends**: both restart; until then the service has no member here,
+//!   and callers get 503 with its name, or another node.
+//! - the **whole tree ends**: the root restarts it, for ever, with growing waits.
+
+mod adapter;
+mod front_door;
+pub mod internal;
+mod pool;
+mod runtime;
+mod spec;
+mod tree;
+
+pub use adapter::Request as RequestMeta;
+pub use front_door::{FrontDoor, Load};
+pub use pool::{WORKER_DEATHS, WORKER_PERIOD};
+pub use runtime::{NodeIdentity, Runtime};
+pub use spec::{Assembly, Registration, ServiceContext, ServiceSpec};
+pub use tree::{Running, child};

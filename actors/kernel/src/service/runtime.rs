@@ -1,0 +1,75 @@
+//! What the node gives to everything that runs on it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::cursor::Cursors;
+use crate::directory::Directory;
+use crate::ids::Ids;
+use crate::keys::ClusterKey;
+use crate::metrics::Metrics;
+use crate::supervision::Tree;
+use crate::time::Clock;
+
+/// Who this process is.
+#[derive(Clone, Debug)]
+pub struct NodeIdentity {
+    /// The node's name, as configured.
+    pub name: Arc<str>,
+    /// Random per start, so that two lives of a node are told apart.
+    pub boot: Arc<str>,
+}
+
+/// The node's shared parts. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Runtime {
+    /// Who this is.
+    pub node: NodeIdentity,
+    /// The time.
+    pub clock: Clock,
+    /// New identifiers.
+    pub ids: Ids,
+    /// The cluster's key.
+    pub key: ClusterKey,
+    /// Page cursors under that key.
+    pub cursors: Cursors,
+    /// Metrics.
+    pub metrics: Metrics,
+    /// The live supervision tree.
+    pub tree: Tree,
+    /// Who serves what.
+    pub directory: Directory,
+    /// Where this node keeps its files.
+    pub data_dir: Arc<PathBuf>,
+    /// The address people use, without a slash at the end.
+    pub public_url: Arc<str>,
+}
+
+impl Runtime {
+    /// The parts that follow from the others.
+    ///
+    /// # Errors
+    /// Only if the kernel's own metrics clash, which would be a fault of the program.
+    pub fn new(
+        node: NodeIdentity,
+        clock: Clock,
+        key: ClusterKey,
+        data_dir: PathBuf,
+        public_url: &str,
+    ) -> prometheus::Result<Self> {
+        let metrics = Metrics::new()?;
+        metrics.build.with_label_values(&[env!("CARGO_PKG_VERSION"), &node.name]).set(1.0);
+        Ok(Self {
+            ids: Ids::new(clock.clone(), rand::random()),
+            cursors: Cursors::new(&key),
+            tree: Tree::new(clock.clone(), metrics.clone()),
+            directory: Directory::new(),
+            data_dir: Arc::new(data_dir),
+            public_url: Arc::from(public_url.trim_end_matches('/')),
+            metrics,
+            node,
+            clock,
+            key,
+        })
+    }
+}

@@ -1,0 +1,199 @@
+//! The supervision tree of a service, read as a table.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::pg;
+
+use super::front_door::{FrontDoor, Load};
+use super::pool::{PoolAddress, PoolSpec};
+use super::{Runtime, ServiceContext, ServiceSpec, adapter, internal};
+use crate::data::{Database, DatabaseConfig, DatabaseUrl, Janitor, Keeper, Leases, SqliteWriter};
+use crate::directory::{SCOPE, group};
+use crate::events::{Outlet, Relay};
+use crate::message::FrontDoorMessage;
+use crate::supervision::{
+    Address, Backoff, ChildSpec, Intensity, Strategy, Supervisor, SupervisorSpec,
+};
+
+/// A service's handle for the node: draining, load.
+#[derive(Clone, Debug)]
+pub struct Running {
+    /// Which.
+    pub name: &'static str,
+    /// How much is inside.
+    pub load: Arc<Load>,
+    /// Its database, as of the last start of the tree.
+    pub db: Arc<arc_swap::ArcSwapOption<Database>>,
+    front_door: Address<FrontDoorMessage>,
+}
+
+impl Running {
+    /// Brings the service's gauges up to date.
+    pub fn publish_load(&self) {
+        self.load.publish();
+    }
+
+    /// Whether its front door is a member of the service's process group.
+    #[must_use]
+    pub fn is_member(&self) -> bool {
+        self.front_door.current().is_some_and(|door| {
+            let members = pg::get_scoped_local_members(&SCOPE.to_owned(), &group(self.name));
+            members.iter().any(|member| member.get_id() == door.get_id())
+        })
+    }
+
+    /// Leaves the group and refuses new requests; those inside go on.
+    pub fn leave(&self) {
+        self.load.drain();
+        if let Some(door) = self.front_door.current() {
+            pg::leave_scoped(SCOPE.to_owned(), group(self.name), vec![door.get_cell()]);
+        }
+    }
+}
+
+/// The service as a child of the root, and the node's handle to it.
+#[must_use]
+pub fn child(
+    spec: &ServiceSpec,
+    runtime: &Runtime,
+    location: DatabaseUrl,
+    database: DatabaseConfig,
+    outlets: Vec<Outlet>,
+) -> (ChildSpec, Running) {
+    let running = Running {
+        name: spec.name,
+        load: Load::new(spec.name, spec.pool.capacity(), runtime.metrics.clone()),
+        db: Arc::default(),
+        front_door: Address::new(),
+    };
+    let start = Start {
+        spec: spec.clone(),
+        runtime: runtime.clone(),
+        location,
+        database,
+        outlets: outlets.into(),
+        running: running.clone(),
+    };
+    let child = ChildSpec::new(spec.name, move || (Supervisor, start.supervisor()))
+        .shutdown(Duration::from_secs(20));
+    (child, running)
+}
+
+/// Everything a start of the tree needs, again and again.
+struct Start {
+    spec: ServiceSpec,
+    runtime: Runtime,
+    location: DatabaseUrl,
+    database: DatabaseConfig,
+    outlets: Arc<[Outlet]>,
+    running: Running,
+}
+
+impl Start {
+    fn supervisor(&self) -> SupervisorSpec {
+        let (name, runtime) = (self.spec.name, &self.runtime);
+        // The location was checked when the configuration was read.
+        let db = Database::new(
+            name,
+            &self.location,
+            &self.database,
+            runtime.clock.clone(),
+            runtime.metrics.clone(),
+        );
+        let top = SupervisorSpec::new(name, &runtime.tree)
+            .intensity(Intensity::new(5, Duration::from_secs(30)))
+            .backoff(Backoff { first: Duration::from_millis(100), most: Duration::from_secs(10) });
+        let db = match db {
+            Ok(db) => db,
+            Err(error) => {
+                tracing::error!(service = name, error, "no usable database location");
+                return top;
+            }
+        };
+        self.running.db.store(Some(Arc::new(db.clone())));
+        let context = ServiceContext { runtime: runtime.clone(), db: db.clone(), path: name };
+        let assembly = (self.spec.assemble)(&context);
+        let top = self.data_children(top, &db);
+        let top = assembly.children.into_iter().fold(top, SupervisorSpec::child);
+        let own = internal::routes(db, assembly.consumer, (self.spec.openapi)());
+        let router =
+            assembly.router.merge(own).route_layer(axum::middleware::from_fn(adapter::label_route));
+        top.child(self.serving(router).into_child("serving"))
+    }
+
+    fn data_children(&self, top: SupervisorSpec, db: &Database) -> SupervisorSpec {
+        let node = &self.runtime.node;
+        let leases = Leases::new(db.clone(), &node.name, &node.boot);
+        let migrations = self.spec.migrations;
+        let keeper = {
+            let db = db.clone();
+            ChildSpec::new("keeper", move || (Keeper { db: db.clone(), migrations }, ()))
+        };
+        let writer = {
+            let (db, job_timeout) = (db.clone(), self.database.write_timeout.0);
+            ChildSpec::new("writer", move || (SqliteWriter { db: db.clone(), job_timeout }, ()))
+        };
+        let relay = {
+            let (db, leases) = (db.clone(), leases.clone());
+            let (directory, metrics) =
+                (self.runtime.directory.clone(), self.runtime.metrics.clone());
+            let outlets = Arc::clone(&self.outlets);
+            ChildSpec::new("relay", move || {
+                let relay = Relay {
+                    db: db.clone(),
+                    leases: leases.clone(),
+                    directory: directory.clone(),
+                    outlets: Arc::clone(&outlets),
+                    metrics: metrics.clone(),
+                };
+                (relay, ())
+            })
+        };
+        let janitor = {
+            let db = db.clone();
+            ChildSpec::new("janitor", move || {
+                (Janitor { db: db.clone(), leases: leases.clone() }, ())
+            })
+        };
+        let top = top.child(keeper);
+        let top = if db.is_postgres() { top } else { top.child(writer) };
+        top.child(relay).child(janitor)
+    }
+
+    fn serving(&self, router: axum::Router) -> SupervisorSpec {
+        let (name, runtime) = (self.spec.name, &self.runtime);
+        let path = format!("{name}/serving");
+        let pool = PoolSpec {
+            service: name,
+            path: format!("{path}/pool"),
+            config: self.spec.pool,
+            router,
+            address: PoolAddress::default(),
+            load: Arc::clone(&self.running.load),
+            clock: runtime.clock.clone(),
+            metrics: runtime.metrics.clone(),
+            tree: runtime.tree.clone(),
+        };
+        let door = {
+            let (address, pool) = (self.running.front_door.clone(), pool.address.clone());
+            let (load, clock) = (Arc::clone(&self.running.load), runtime.clock.clone());
+            ChildSpec::new("front_door", move || {
+                let door = FrontDoor {
+                    service: name,
+                    address: address.clone(),
+                    pool: pool.clone(),
+                    load: Arc::clone(&load),
+                    clock: clock.clone(),
+                };
+                (door, ())
+            })
+        };
+        SupervisorSpec::new(path, &runtime.tree)
+            .strategy(Strategy::RestForOne)
+            .intensity(Intensity::new(3, Duration::from_secs(30)))
+            .backoff(Backoff { first: Duration::from_millis(100), most: Duration::from_secs(5) })
+            .child(pool.into_child())
+            .child(door)
+    }
+}
