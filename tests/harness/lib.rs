@@ -1,1 +1,49 @@
-//! x
+//! What Panel's tests stand on.
+//!
+//! | module | what it gives a test |
+//! |---|---|
+//! | [`node`] | the real `panel-node` as a child process: start, ask, stop, kill, restart |
+//! | [`service`] | services, cluster and gateway inside the test's own process |
+//! | [`probe`] | a service whose routes do what tests need: answer, panic, stall, write |
+//! | [`http`] | a small HTTP client that checks problems and prints what it did not expect |
+//! | [`session`] | a signed-in person |
+//! | [`backend`] | the same test on SQLite and on PostgreSQL |
+//! | [`postgres`] | a PostgreSQL server, private or given |
+//! | [`metrics`] | what the ops port counts |
+//! | [`mod@eventually`] | waiting for something to become true, with a deadline |
+//!
+//! Architecture invariant: nothing here sleeps for a fixed time and hopes. Whatever is waited
+//! for is looked at again and again until it is there or its deadline has passed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a test that can't go on panics; that is how it fails"
+)]
+#![allow(clippy::print_stderr, reason = "what a failed test shows goes to its output")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests stand outside the program: they have a clock, an environment and tasks of \
+              their own"
+)]
+
+pub mod backend;
+pub mod eventually;
+pub mod http;
+pub mod issuer;
+pub mod metrics;
+pub mod node;
+pub mod postgres;
+pub mod probe;
+pub mod service;
+pub mod session;
+
+pub use backend::{Backend, TestDatabase};
+pub use eventually::eventually;
+pub use http::{Answer, Client, raw};
+pub use metrics::Metrics;
+pub use node::{Node, NodeBuilder};
+pub use probe::Probe;
+pub use service::{Rig, RigBuilder};
+pub use session::Session;

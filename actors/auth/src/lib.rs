@@ -1,1 +1,36 @@
-//! x
+//! Accounts, sessions and tokens.
+//!
+//! ```text
+//! auth
+//! ├── keeper, writer, relay, janitor   (kernel)
+//! ├── token_keeper      holds the keys that sign access tokens
+//! ├── hashing           hashes passwords, a bounded number at a time, off the async threads
+//! ├── setup             makes the first administrator's link, once per installation
+//! └── serving           (kernel)
+//! ```
+//!
+//! | what fails | what it costs |
+//! |---|---|
+//! | `token_keeper` | logins and refreshes answer 503 until it has read the keys again; tokens in use stay good |
+//! | `hashing` | logins under way answer 503; everything else goes on |
+//! | `setup` | the link is printed a moment later |
+//! | the database | logins answer 503; signed-in people go on with the tokens they have |
+
+mod api;
+mod config;
+mod error;
+mod events;
+mod hashing;
+mod pages;
+mod provision;
+mod rules;
+mod setup;
+mod store;
+mod supervisor;
+mod token_keeper;
+mod tokens;
+
+pub use config::AuthConfig;
+pub use error::AuthError;
+pub use provision::{NewAccount, create_account, has_accounts};
+pub use supervisor::{SERVICE, migrations};

@@ -1,1 +1,59 @@
-//! x
+//! The forum: categories, threads and posts, in Markdown.
+//!
+//! ```text
+//! forum                     the kernel's tree of a service (keeper, writer, relay, …), and in it:
+//! ├── view_counter          gathers views of threads, writes them at most every five seconds
+//! └── serving               runs the routes of `api`
+//! ```
+//!
+//! What fails, and what it costs:
+//!
+//! - the **view counter** ends: the views of the last five seconds. Reading goes on; views that
+//!   come before it is back are not counted.
+//! - **auth** is down: nothing. Names of authors are a projection in this database, kept up to
+//!   date by auth's facts.
+//! - everything else is as in every service (`panel_kernel::service`).
+//!
+//! | file | |
+//! |---|---|
+//! | `api` | routes: parse, decide by `rules`, write by `store`, answer |
+//! | `rules` | who may do what, and what a valid field is; no I/O |
+//! | `markdown` | text to safe HTML; no I/O |
+//! | `store` | the only SQL |
+//! | `events` | facts published, and auth's facts taken in |
+
+mod api;
+mod config;
+mod error;
+mod events;
+mod markdown;
+mod rules;
+mod store;
+#[cfg(test)]
+mod tests;
+mod view_counter;
+
+use std::sync::Arc;
+
+use panel_kernel::service::{Assembly, Registration, ServiceContext};
+
+use crate::api::Forum;
+use crate::events::AuthorNames;
+use crate::view_counter::Views;
+
+/// The forum's entry in the node's list of services.
+pub const SERVICE: Registration =
+    Registration { name: "forum", configure: config::configure, effective: config::effective };
+
+/// Puts the service together; called at every start of its tree.
+fn assemble(context: &ServiceContext, max_body_chars: usize) -> Assembly {
+    let views = Views::new(context.db.clone());
+    let forum = Arc::new(Forum {
+        db: context.db.clone(),
+        ids: context.runtime.ids.clone(),
+        cursors: context.runtime.cursors.clone(),
+        views: views.clone(),
+        max_body_chars,
+    });
+    Assembly::new(api::router(forum)).child(views.into_child()).consumer(AuthorNames)
+}

@@ -25,4 +25,7 @@ mod supervisor;
 
 pub use config::GatewayConfig;
 pub use health::{Dependencies, DependencyHealth};
+pub use listener::{Listener, ListenerMessage};
+pub use own::own_document;
+pub use service_port::small_answer;
 pub use supervisor::{Gateway, GatewayParts, Sockets};

@@ -12,20 +12,25 @@ use crate::server::{self, Handler, ServerParts};
 
 /// What a listener is told.
 #[derive(Debug, RactorMessage)]
-pub(crate) enum ListenerMessage {
+pub enum ListenerMessage {
     /// The accepting task has ended, for whatever reason.
     Ended,
 }
 
 /// Accepts connections for a handler.
-pub(crate) struct Listener<H> {
+#[derive(Debug)]
+pub struct Listener<H> {
     /// Bound once, when the node starts: a restart listens on the same socket.
-    pub(crate) socket: Arc<StdListener>,
-    pub(crate) handler: H,
-    pub(crate) parts: ServerParts,
+    pub socket: Arc<StdListener>,
+    /// Who answers.
+    pub handler: H,
+    /// Bounds and shutdown.
+    pub parts: ServerParts,
 }
 
-pub(crate) struct Accepting(AbortHandle);
+/// The accepting task; ended when this is dropped.
+#[derive(Debug)]
+pub struct Accepting(AbortHandle);
 
 impl Drop for Accepting {
     fn drop(&mut self) {

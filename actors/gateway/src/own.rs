@@ -142,7 +142,8 @@ impl Own {
 }
 
 /// The gateway's own part of the OpenAPI document.
-pub(crate) fn own_document() -> OpenApi {
+#[must_use]
+pub fn own_document() -> OpenApi {
     use utoipa::OpenApi as _;
     #[derive(utoipa::OpenApi)]
     #[openapi(

@@ -51,12 +51,13 @@ impl Handler for ServicePort {
         };
         let status = if up { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         let body = serde_json::to_vec(&report).unwrap_or_default();
-        answer(status, "application/json", body)
+        small_answer(status, "application/json", body)
     }
 }
 
-/// A small answer.
-pub(crate) fn answer(status: StatusCode, media_type: &'static str, body: Vec<u8>) -> HttpResponse {
+/// A small answer, never kept by anybody.
+#[must_use]
+pub fn small_answer(status: StatusCode, media_type: &'static str, body: Vec<u8>) -> HttpResponse {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -70,5 +71,5 @@ pub(crate) fn answer(status: StatusCode, media_type: &'static str, body: Vec<u8>
 
 fn problem(problem: &Problem) -> HttpResponse {
     let body = serde_json::to_vec(&problem.body("")).unwrap_or_default();
-    answer(problem.kind.status(), panel_kernel::problem::MEDIA_TYPE, body)
+    small_answer(problem.kind.status(), panel_kernel::problem::MEDIA_TYPE, body)
 }

@@ -78,7 +78,7 @@ impl Gateway {
             parts;
         let (clock, directory) = (runtime.clock.clone(), runtime.directory.clone());
         let dispatcher = Dispatcher { directory, clock: clock.clone() };
-        let identity = Identity::new(identity_service, &runtime.public_url, config.token_cache);
+        let identity = Identity::new(identity_service, &runtime.issuer, config.token_cache);
         let health = Health {
             services: services.iter().map(|spec| spec.name).collect(),
             dependencies: with_identity(dependencies, identity.clone(), clock.clone()),

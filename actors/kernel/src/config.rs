@@ -27,6 +27,15 @@ pub struct BadValue {
 }
 
 impl Section {
+    /// A component's whole section, defaults filled in, for display.
+    ///
+    /// # Errors
+    /// [`BadValue`] if it can't be written as values.
+    pub fn effective<T: Serialize>(&self, config: &T) -> Result<serde_json::Value, BadValue> {
+        serde_json::to_value(config)
+            .map_err(|error| BadValue { key: self.path.clone(), reason: error.to_string() })
+    }
+
     /// The section as the component's own type; keys it does not know are refused.
     ///
     /// # Errors

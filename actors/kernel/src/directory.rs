@@ -133,7 +133,9 @@ impl Member {
             .call(|port| FrontDoorMessage::Call(Parcel::new(envelope), port), Some(wait))
             .await;
         match called {
-            Ok(CallResult::Success(parcel)) => parcel.open().map_err(|_| CallError::Unreadable),
+            Ok(CallResult::Success(parcel)) => {
+                parcel.open().map(|reply| *reply).map_err(|_| CallError::Unreadable)
+            }
             Ok(CallResult::Timeout) => Err(CallError::TimedOut),
             Ok(CallResult::SenderError) => Err(CallError::Lost),
             Err(_) => Err(CallError::NotSent),

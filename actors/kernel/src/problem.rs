@@ -89,7 +89,7 @@ impl Kind {
             .iter()
             .copied()
             .find(|kind| kind.status() == status)
-            .unwrap_or({ if status.is_server_error() { Self::Internal } else { Self::BadRequest } })
+            .unwrap_or(if status.is_server_error() { Self::Internal } else { Self::BadRequest })
     }
 }
 

@@ -160,6 +160,8 @@ fn problem_answer(problem: &Problem, request_id: &str) -> Outgoing {
 
 fn into_http(outgoing: Outgoing, method: &Method) -> HttpResponse {
     let Outgoing { status, mut headers, body } = outgoing;
+    // The service's own count is of the body it sent, which the edge may have changed since.
+    headers.remove(http::header::CONTENT_LENGTH);
     let body = if method == Method::HEAD {
         headers.insert(http::header::CONTENT_LENGTH, body.len().into());
         Bytes::new()

@@ -1,5 +1,6 @@
 //! Where a service's data lies, and how many connections it may have.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,8 @@ use crate::secret::SecretUrl;
 pub struct DatabaseConfig {
     /// `sqlite://<directory>` or `postgres://…`. Empty: SQLite in the data directory.
     pub url: SecretUrl,
+    /// Other places for single services, by name: `auth = "postgres://…"`.
+    pub per_service: BTreeMap<String, SecretUrl>,
     /// PostgreSQL connections per service and node.
     pub connections: u32,
     /// SQLite readers per service.
@@ -29,6 +32,7 @@ impl Default for DatabaseConfig {
     fn default() -> Self {
         Self {
             url: SecretUrl::new(""),
+            per_service: BTreeMap::new(),
             connections: 16,
             readers: 8,
             write_queue: 1_024,
@@ -48,19 +52,20 @@ pub enum DatabaseUrl {
 }
 
 impl DatabaseConfig {
-    /// What `url` means; SQLite under `data_dir` if it is empty.
+    /// Where `service` has its data; SQLite under `data_dir` if nothing is said.
     ///
     /// # Errors
-    /// A sentence, if it is neither kind.
-    pub fn location(&self, data_dir: &Path) -> Result<DatabaseUrl, String> {
-        let url = self.url.expose();
+    /// A sentence, if the URL is of neither kind.
+    pub fn location(&self, service: &str, data_dir: &Path) -> Result<DatabaseUrl, String> {
+        let given = self.per_service.get(service).unwrap_or(&self.url);
+        let url = given.expose();
         if url.is_empty() {
             return Ok(DatabaseUrl::Sqlite(data_dir.join("db")));
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             return match url.parse::<sqlx::postgres::PgConnectOptions>() {
-                Ok(_) => Ok(DatabaseUrl::Postgres(self.url.clone())),
-                Err(error) => Err(format!("{} is not a PostgreSQL URL: {error}", self.url)),
+                Ok(_) => Ok(DatabaseUrl::Postgres(given.clone())),
+                Err(error) => Err(format!("{given} is not a PostgreSQL URL: {error}")),
             };
         }
         match url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")) {
@@ -69,7 +74,7 @@ impl DatabaseConfig {
                 Err("a SQLite URL takes no parameters, only a directory".into())
             }
             Some(path) => Ok(DatabaseUrl::Sqlite(PathBuf::from(path))),
-            None => Err(format!("{} is neither sqlite:// nor postgres://", self.url)),
+            None => Err(format!("{given} is neither sqlite:// nor postgres://")),
         }
     }
 }
@@ -80,7 +85,17 @@ mod tests {
 
     fn location(url: &str) -> Result<DatabaseUrl, String> {
         let config = DatabaseConfig { url: SecretUrl::new(url), ..DatabaseConfig::default() };
-        config.location(Path::new("/d"))
+        config.location("auth", Path::new("/d"))
+    }
+
+    #[test]
+    fn a_service_may_have_its_own_place() {
+        let mut config =
+            DatabaseConfig { url: SecretUrl::new("sqlite://a"), ..DatabaseConfig::default() };
+        config.per_service.insert("auth".to_owned(), SecretUrl::new("sqlite://b"));
+        let place = |service| config.location(service, Path::new("/d"));
+        assert_eq!(place("auth"), Ok(DatabaseUrl::Sqlite("b".into())));
+        assert_eq!(place("forum"), Ok(DatabaseUrl::Sqlite("a".into())));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use sqlx::sqlite::{
 use tokio::sync::Semaphore;
 
 use super::conn::Inner as ConnInner;
-use super::sqlite_writer::{self, WriterMessage};
+use super::sqlite_writer::{self, Done, WriterMessage};
 use super::{Conn, DatabaseConfig, DatabaseUrl, DbError, KeeperMessage, Tx};
 use crate::events::RelayMessage;
 use crate::metrics::Metrics;
@@ -205,12 +205,7 @@ impl Database {
         result
     }
 
-    /// Returns the work's own result and whether facts were committed with it.
-    async fn postgres_transaction<T, E, F>(
-        &self,
-        pool: &PgPool,
-        work: F,
-    ) -> Result<(Result<T, E>, bool), DbError>
+    async fn postgres_transaction<T, E, F>(&self, pool: &PgPool, work: F) -> Done<T, E>
     where
         E: From<DbError>,
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>>,

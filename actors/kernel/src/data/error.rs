@@ -89,7 +89,10 @@ impl From<DbError> for Problem {
             },
             DbError::Unique => Self::new(Kind::Conflict, "this exists already"),
             DbError::LeaseLost => Self::new(Kind::Conflict, "another node does this now"),
-            DbError::Fault(_) => Self::internal(),
+            DbError::Fault(why) => {
+                tracing::error!(%why, "database fault");
+                Self::internal()
+            }
         }
     }
 }

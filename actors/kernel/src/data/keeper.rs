@@ -14,6 +14,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::conn::Inner as ConnInner;
 use super::database::{DatabaseHealth, Kind};
+use super::sqlite_writer::SqliteWriter;
 use super::{Conn, Database, DbError, Migrations, sql};
 
 const WHEN_UP: Duration = Duration::from_secs(5);
@@ -119,7 +120,8 @@ async fn within<T>(
 }
 
 impl Database {
-    /// Connects and migrates once, without an actor: for administrative commands.
+    /// Connects and migrates once, with nobody watching: for administrative commands, which end
+    /// with the first failure anyway.
     ///
     /// # Errors
     /// [`DbError`].
@@ -127,6 +129,12 @@ impl Database {
         let mut conn = within(ATTEMPT, self.connect_apart()).await?;
         migrations.run(&mut conn).await?;
         conn.close().await;
+        if !self.is_postgres() {
+            let writer = SqliteWriter { db: self.clone(), job_timeout: ATTEMPT };
+            #[allow(clippy::disallowed_methods, reason = "ends with the command it serves")]
+            let spawned = ractor::Actor::spawn(None, writer, ()).await;
+            spawned.map_err(|error| DbError::Unavailable(error.to_string()))?;
+        }
         self.set_health(DatabaseHealth::Up);
         Ok(())
     }
@@ -146,11 +154,9 @@ impl Database {
                 // A pooled connection has the right type; a fresh one proves that connecting
                 // works. So: prove first, then take from the pool.
                 let mut probe = options.clone().connect().await?;
-                let create = match *schema {
-                    // `CREATE SCHEMA IF NOT EXISTS` races with itself on several nodes: the
-                    // loser gets a unique violation on the catalogue, and then it is there.
-                    name => format!("CREATE SCHEMA IF NOT EXISTS {name}"),
-                };
+                // `CREATE SCHEMA IF NOT EXISTS` races with itself on several nodes: the loser gets a
+                // unique violation on the catalogue, and then it is there.
+                let create = format!("CREATE SCHEMA IF NOT EXISTS {schema}");
                 let created = sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&mut probe).await;
                 match created.map_err(DbError::from) {
                     Ok(_) | Err(DbError::Unique) => {}

@@ -17,14 +17,13 @@ pub struct Migrations {
     pub postgres: &'static Migrator,
 }
 
-/// Embeds `migrations/<service>/{sqlite,postgres}`, seen from a service's folder.
+/// Embeds a service's schema: the folder for SQLite, then the one for PostgreSQL, seen from
+/// the service's own (`"../../migrations/<service>/sqlite"`).
 #[macro_export]
 macro_rules! migrations {
-    ($service:literal) => {{
-        static SQLITE: ::sqlx::migrate::Migrator =
-            ::sqlx::migrate!(concat!("../../migrations/", $service, "/sqlite"));
-        static POSTGRES: ::sqlx::migrate::Migrator =
-            ::sqlx::migrate!(concat!("../../migrations/", $service, "/postgres"));
+    ($sqlite:literal, $postgres:literal) => {{
+        static SQLITE: ::sqlx::migrate::Migrator = ::sqlx::migrate!($sqlite);
+        static POSTGRES: ::sqlx::migrate::Migrator = ::sqlx::migrate!($postgres);
         $crate::data::Migrations { sqlite: &SQLITE, postgres: &POSTGRES }
     }};
 }

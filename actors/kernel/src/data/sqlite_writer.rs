@@ -47,11 +47,15 @@ pub(crate) trait Job: Send {
     fn finish(self: Box<Self>, outcome: Result<(), DbError>);
 }
 
+/// The work's own result and whether facts were committed with it; or what became of the
+/// transaction.
+pub(super) type Done<T, E> = Result<(Result<T, E>, bool), DbError>;
+
 struct Work<T, E, F> {
-    work: Option<F>,
+    todo: Option<F>,
     result: Option<Result<T, E>>,
     published: bool,
-    reply: oneshot::Sender<Result<(Result<T, E>, bool), DbError>>,
+    reply: oneshot::Sender<Done<T, E>>,
 }
 
 impl<T, E, F> Job for Work<T, E, F>
@@ -63,7 +67,7 @@ where
     fn run<'t>(&'t mut self, tx: &'t mut Tx, clock: &'t Clock) -> BoxFuture<'t, bool> {
         Box::pin(async move {
             // Whoever asked may have gone while this waited; then nobody wants it done.
-            let Some(work) = self.work.take().filter(|_| !self.reply.is_closed()) else {
+            let Some(work) = self.todo.take().filter(|_| !self.reply.is_closed()) else {
                 return false;
             };
             let mut result = work(tx).await;
@@ -93,17 +97,14 @@ where
 }
 
 /// Hands work to the writer and waits for it to be on disk.
-pub(super) async fn submit<T, E, F>(
-    writer: &Address<WriterMessage>,
-    work: F,
-) -> Result<(Result<T, E>, bool), DbError>
+pub(super) async fn submit<T, E, F>(writer: &Address<WriterMessage>, work: F) -> Done<T, E>
 where
     T: Send + 'static,
     E: From<DbError> + Send + 'static,
     F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
 {
     let (reply, answer) = oneshot::channel();
-    let job = Work { work: Some(work), result: None, published: false, reply };
+    let job = Work { todo: Some(work), result: None, published: false, reply };
     writer
         .send(WriterMessage::Write(Box::new(job)))
         .map_err(|_| DbError::Unavailable("the writer is restarting".into()))?;
@@ -189,10 +190,10 @@ impl SqliteWriter {
         };
         let mut conn = match conn {
             Ok(conn) => conn,
-            Err(error) => return Err(give_up(batch, error, false)),
+            Err(error) => return Err(give_up(batch, &error, false)),
         };
         if let Err(error) = conn.execute(sql("BEGIN IMMEDIATE")).await {
-            return Err(give_up(batch, error, false));
+            return Err(give_up(batch, &error, false));
         }
         let mut tx = Tx::new(conn);
         let mut done: Vec<Box<dyn Job>> = Vec::with_capacity(batch.len());
@@ -205,12 +206,12 @@ impl SqliteWriter {
                     let why = error.to_string();
                     job.finish(Err(error));
                     done.extend(rest);
-                    return Err(give_up(done, DbError::Unavailable(why), false));
+                    return Err(give_up(done, &DbError::Unavailable(why), false));
                 }
             }
         }
         if let Err(error) = tx.execute(sql("COMMIT")).await {
-            return Err(give_up(done, error, true));
+            return Err(give_up(done, &error, true));
         }
         state.conn = Some(tx.into_conn());
         for job in done {
@@ -247,7 +248,7 @@ impl SqliteWriter {
 }
 
 /// Tells everybody in the batch why, and makes the error the actor fails with.
-fn give_up(batch: Vec<Box<dyn Job>>, error: DbError, committing: bool) -> ActorProcessingErr {
+fn give_up(batch: Vec<Box<dyn Job>>, error: &DbError, committing: bool) -> ActorProcessingErr {
     let why = error.to_string();
     for job in batch {
         job.finish(Err(if committing {

@@ -296,13 +296,24 @@ async fn remember(tx: &mut Tx, context: &WriteContext, answer: &Answer) -> Resul
     .await
 }
 
+/// The row behind a key.
+struct StoredAnswer {
+    fingerprint: Vec<u8>,
+    status: i64,
+    headers: String,
+    body: Vec<u8>,
+    sealed: bool,
+}
+
+crate::from_row!(StoredAnswer { fingerprint, status, headers, body, sealed });
+
 /// The answer stored for this key; the inner error if it is another request's.
 async fn recall(
     conn: &mut Conn,
     context: &WriteContext,
 ) -> Result<Option<Result<Answer, Problem>>, DbError> {
     let once = &context.once;
-    let row: Option<(Vec<u8>, i64, String, Vec<u8>, bool)> = conn
+    let row: Option<StoredAnswer> = conn
         .optional(
             sql("SELECT fingerprint, status, headers, body, sealed FROM idempotency \
                  WHERE slot = $1 AND expires_at > $2")
@@ -310,7 +321,9 @@ async fn recall(
             .bind(context.now),
         )
         .await?;
-    let Some((fingerprint, status, headers, body, sealed)) = row else { return Ok(None) };
+    let Some(StoredAnswer { fingerprint, status, headers, body, sealed }) = row else {
+        return Ok(None);
+    };
     if fingerprint != once.fingerprint {
         return Ok(Some(Err(Problem::new(
             Kind::IdempotencyMismatch,

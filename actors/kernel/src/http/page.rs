@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::problem::Problem;
+use crate::cursor::Cursors;
+use crate::problem::{Kind, Problem};
 
 /// Items on a page where the client does not say.
 const DEFAULT_LIMIT: u32 = 20;
@@ -52,17 +53,27 @@ impl PageRequest {
     /// # Errors
     /// 422 for a limit that is no number or out of bounds.
     pub fn parse(limit: Option<&str>, cursor: Option<String>) -> Result<Self, Problem> {
-        let limit = match limit {
-            None => DEFAULT_LIMIT,
-            Some(text) => match text.parse::<u32>() {
-                Ok(limit @ 1..=MAX_LIMIT) => limit,
-                _ => {
-                    let message = format!("must be a number from 1 to {MAX_LIMIT}");
-                    return Err(Problem::field("limit", "out_of_range", message));
-                }
-            },
-        };
-        Ok(Self { limit, cursor })
+        match limit.map_or(Ok(DEFAULT_LIMIT), str::parse) {
+            Ok(limit @ 1..=MAX_LIMIT) => Ok(Self { limit, cursor }),
+            _ => {
+                let message = format!("must be a number from 1 to {MAX_LIMIT}");
+                Err(Problem::field("limit", "out_of_range", message))
+            }
+        }
+    }
+
+    /// The sort key after which the page begins; `None` for the first page.
+    ///
+    /// # Errors
+    /// 400 for a cursor that this list did not give.
+    pub fn after<const N: usize>(
+        &self,
+        cursors: &Cursors,
+        scope: &str,
+    ) -> Result<Option<[i64; N]>, Problem> {
+        let Some(cursor) = &self.cursor else { return Ok(None) };
+        let key = cursors.decode(scope, cursor);
+        key.map(Some).map_err(|error| Problem::new(Kind::BadRequest, error.to_string()))
     }
 
     /// How many rows to fetch: one more than fits.

@@ -57,10 +57,10 @@ impl<T: wire::Wire> Parcel<T> {
     ///
     /// # Errors
     /// [`wire::Undecodable`] if it came as bytes that are not of this major.
-    pub fn open(self) -> Result<T, wire::Undecodable> {
+    pub fn open(self) -> Result<Box<T>, wire::Undecodable> {
         match self {
-            Self::Here(content) => Ok(*content),
-            Self::Packed(bytes) => T::decode(&bytes),
+            Self::Here(content) => Ok(content),
+            Self::Packed(bytes) => T::decode(&bytes).map(Box::new),
         }
     }
 }

@@ -34,7 +34,7 @@ pub const WORKER_PERIOD: Duration = Duration::from_secs(10);
 /// A request on its way to a worker.
 #[derive(Debug, RactorMessage)]
 pub(super) struct Job {
-    pub(super) envelope: Envelope,
+    pub(super) envelope: Box<Envelope>,
     pub(super) reply: ReplyGuard,
     pub(super) place: Place,
 }
@@ -220,7 +220,7 @@ impl Worker for RouterWorker {
             return Ok(key);
         }
         let request_id = envelope.request_id.clone();
-        let serving = adapter::serve(&self.router, envelope, self.clock.now());
+        let serving = adapter::serve(&self.router, *envelope, self.clock.now());
         match tokio::time::timeout(left, AssertUnwindSafe(serving).catch_unwind()).await {
             Ok(Ok(answer)) => {
                 reply.send(answer);

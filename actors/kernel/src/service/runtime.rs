@@ -43,6 +43,9 @@ pub struct Runtime {
     pub data_dir: Arc<PathBuf>,
     /// The address people use, without a slash at the end.
     pub public_url: Arc<str>,
+    /// Who issues tokens: the public URL where one is configured. It must outlive a change of
+    /// port, or every token would end with a restart.
+    pub issuer: Arc<str>,
 }
 
 impl Runtime {
@@ -56,6 +59,7 @@ impl Runtime {
         key: ClusterKey,
         data_dir: PathBuf,
         public_url: &str,
+        issuer: &str,
     ) -> prometheus::Result<Self> {
         let metrics = Metrics::new()?;
         metrics.build.with_label_values(&[env!("CARGO_PKG_VERSION"), &node.name]).set(1.0);
@@ -66,6 +70,7 @@ impl Runtime {
             directory: Directory::new(),
             data_dir: Arc::new(data_dir),
             public_url: Arc::from(public_url.trim_end_matches('/')),
+            issuer: Arc::from(issuer.trim_end_matches('/')),
             metrics,
             node,
             clock,

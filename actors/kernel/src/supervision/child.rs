@@ -31,7 +31,7 @@ pub struct ChildSpec {
 
 impl std::fmt::Debug for ChildSpec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ChildSpec").field("id", &self.id).field("restart", &self.restart).finish()
+        f.debug_struct("ChildSpec").field("id", &self.id).finish_non_exhaustive()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use ractor_cluster::RactorMessage;
 
 use super::{Backoff, ChildSpec, Intensity, Restart, RestartWindow, Strategy, Tree};
@@ -76,6 +76,8 @@ impl SupervisorSpec {
 /// What a supervisor is told.
 #[derive(Debug, RactorMessage)]
 pub enum SupervisorMessage {
+    /// Are you there?
+    Ping(RpcReplyPort<()>),
     /// An operator wants this child (and, by the strategy, those after it) restarted now.
     Restart(String),
     /// The backoff of a child that ended is over. A tick, sent by the supervisor to itself;
@@ -151,6 +153,10 @@ impl Actor for Supervisor {
         state: &mut SupervisorState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
+            SupervisorMessage::Ping(port) => {
+                drop(port.send(()));
+                Ok(())
+            }
             SupervisorMessage::Restart(id) => {
                 let Some(place) = state.children.iter().position(|child| child.spec.id == id)
                 else {

@@ -9,6 +9,11 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use ractor_cluster::RactorMessage;
 
 use super::*;
+
+#[allow(clippy::disallowed_methods, reason = "a test's root has nobody above it")]
+async fn start(spec: SupervisorSpec) -> (ActorRef<SupervisorMessage>, tokio::task::JoinHandle<()>) {
+    Actor::spawn(None, Supervisor, spec).await.unwrap()
+}
 use crate::metrics::Metrics;
 use crate::time::Clock;
 
@@ -107,7 +112,7 @@ async fn one_for_one_restarts_the_one_that_failed() {
     let (rig, tree) = (Rig::default(), tree());
     let ((a, a_spec), (b, b_spec)) = (rig.child("a"), rig.child("b"));
     let spec = quick(&tree).child(a_spec).child(b_spec);
-    let (root, handle) = Actor::spawn(None, Supervisor, spec).await.unwrap();
+    let (root, handle) = start(spec).await;
     assert!(a.send(Order::Panic).is_ok());
     lives(&a, 2).await;
     assert!(a.send(Order::Fail).is_ok());
@@ -127,7 +132,7 @@ async fn rest_for_one_restarts_those_after_it_in_order() {
     let ((a, a_spec), (b, b_spec), (c, c_spec)) = (rig.child("a"), rig.child("b"), rig.child("c"));
     let spec =
         quick(&tree).strategy(Strategy::RestForOne).child(a_spec).child(b_spec).child(c_spec);
-    let (root, handle) = Actor::spawn(None, Supervisor, spec).await.unwrap();
+    let (root, handle) = start(spec).await;
     assert!(b.send(Order::Fail).is_ok());
     lives(&c, 2).await;
     lives(&a, 1).await;
@@ -140,7 +145,7 @@ async fn rest_for_one_restarts_those_after_it_in_order() {
 async fn a_killed_child_comes_back() {
     let (rig, tree) = (Rig::default(), tree());
     let (a, spec) = rig.child("a");
-    let (root, handle) = Actor::spawn(None, Supervisor, quick(&tree).child(spec)).await.unwrap();
+    let (root, handle) = start(quick(&tree).child(spec)).await;
     a.current().unwrap().kill();
     lives(&a, 2).await;
     root.stop(None);
@@ -158,7 +163,7 @@ async fn too_many_failures_escalate_and_the_root_starts_afresh() {
     let spec = quick(&tree)
         .intensity(Intensity::never_give_up(Duration::from_secs(60)))
         .child(group.into_child("g"));
-    let (root, handle) = Actor::spawn(None, Supervisor, spec).await.unwrap();
+    let (root, handle) = start(spec).await;
     for life in 1..=3 {
         lives(&a, life).await;
         assert!(a.send(Order::Fail).is_ok());
@@ -180,7 +185,7 @@ async fn an_operator_restarts_a_whole_group_live() {
     let (a, a_spec) = rig.child("a");
     let group = SupervisorSpec { path: "g".to_owned(), ..quick(&tree) }.child(a_spec);
     let spec = quick(&tree).child(group.into_child("g"));
-    let (root, handle) = Actor::spawn(None, Supervisor, spec).await.unwrap();
+    let (root, handle) = start(spec).await;
     assert!(tree.restart("g"));
     lives(&a, 2).await;
     assert!(tree.restart("g/a"));
@@ -197,7 +202,7 @@ async fn temporary_and_transient_children_rest() {
     let spec = quick(&tree)
         .child(a_spec.restart(Restart::Temporary))
         .child(b_spec.restart(Restart::Transient));
-    let (root, handle) = Actor::spawn(None, Supervisor, spec).await.unwrap();
+    let (root, handle) = start(spec).await;
     assert!(a.send(Order::Fail).is_ok());
     b.current().unwrap().stop(None);
     let down = |path| tree.get(path).is_some_and(|status| status.state == ActorState::Down);

@@ -1,0 +1,4 @@
+//! The only SQL of this service.
+
+pub(crate) mod audit;
+pub(crate) mod users;

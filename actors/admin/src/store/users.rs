@@ -1,0 +1,97 @@
+//! Accounts, as this service knows them.
+
+use panel_kernel::data::{Conn, DbError, Statement, Tx, Value, sql};
+use panel_kernel::ids::Id;
+use panel_kernel::role::Role;
+use panel_kernel::time::Timestamp;
+
+use crate::events::UserRegistered;
+use crate::rules::{UserFilter, search_key};
+
+/// An account in the list.
+#[derive(Clone, Debug)]
+pub(crate) struct UserRow {
+    pub(crate) id: Id,
+    pub(crate) username: String,
+    pub(crate) email: String,
+    pub(crate) display_name: String,
+    role: i64,
+    pub(crate) status: String,
+    pub(crate) created_at: Timestamp,
+}
+
+panel_kernel::from_row!(UserRow { id, username, email, display_name, role, status, created_at });
+
+impl UserRow {
+    pub(crate) fn role(&self) -> Role {
+        Role::from_level(self.role).unwrap_or(Role::User)
+    }
+}
+
+pub(crate) async fn upsert(tx: &mut Tx, user: &UserRegistered) -> Result<(), DbError> {
+    tx.execute(
+        sql("INSERT INTO users \
+             (id, username, email, display_name, search, role, status, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, 'active', $7) ON CONFLICT (id) DO UPDATE SET \
+             username = excluded.username, email = excluded.email, \
+             display_name = excluded.display_name, search = excluded.search, \
+             role = excluded.role")
+        .bind(user.id)
+        .bind(&user.username)
+        .bind(&user.email)
+        .bind(&user.display_name)
+        .bind(search_text(&user.username, &user.email, &user.display_name))
+        .bind(user.role.level())
+        .bind(user.created_at),
+    )
+    .await
+    .map(|_| ())
+}
+
+pub(crate) async fn rename(tx: &mut Tx, id: Id, display_name: &str) -> Result<(), DbError> {
+    let row: Option<(String, String)> =
+        tx.optional(sql("SELECT username, email FROM users WHERE id = $1").bind(id)).await?;
+    let Some((username, email)) = row else { return Ok(()) };
+    tx.execute(
+        sql("UPDATE users SET display_name = $2, search = $3 WHERE id = $1")
+            .bind(id)
+            .bind(display_name)
+            .bind(search_text(&username, &email, display_name)),
+    )
+    .await
+    .map(|_| ())
+}
+
+fn search_text(username: &str, email: &str, display_name: &str) -> String {
+    search_key(&format!("{username}\n{email}\n{display_name}"))
+}
+
+/// Accounts after `after`, oldest first.
+pub(crate) async fn list(
+    conn: &mut Conn,
+    filter: UserFilter,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<UserRow>, DbError> {
+    let mut text = String::from(
+        "SELECT id, username, email, display_name, role, status, created_at FROM users \
+         WHERE id > $1",
+    );
+    let mut values: Vec<Value> = vec![after.into(), limit.into()];
+    let mut add = |condition: &str, value: Value| {
+        values.push(value);
+        text.push_str(&condition.replace('?', &format!("${}", values.len())));
+    };
+    if let Some(role) = filter.role {
+        add(" AND role = ?", role.level().into());
+    }
+    if let Some(status) = filter.status {
+        add(" AND status = ?", status.into());
+    }
+    if let Some(search) = filter.search {
+        let escaped = search.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        add(" AND search LIKE ? ESCAPE '\\'", format!("%{escaped}%").into());
+    }
+    text.push_str(" ORDER BY id LIMIT $2");
+    conn.all(values.into_iter().fold(Statement::composed(text), Statement::bind)).await
+}

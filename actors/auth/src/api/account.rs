@@ -1,0 +1,142 @@
+//! Registering, and one's own profile.
+
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::{StatusCode, header};
+use panel_kernel::data::{Answer, Audit};
+use panel_kernel::http::{Caller, IfMatch, Payload, Write, etag};
+use panel_kernel::message::Principal;
+use panel_kernel::problem::{Kind, Problem, ProblemBody};
+use panel_kernel::role::Role;
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::{App, UserAnswer, UserView};
+use crate::config::Registration;
+use crate::error::AuthError;
+use crate::events::UserRenamed;
+use crate::store::users;
+use crate::{provision, rules};
+
+/// An account somebody asks for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RegisterRequest {
+    /// 3 to 30 letters, digits, dots, `-`, `_`.
+    username: String,
+    /// A mail address.
+    email: String,
+    /// 10 to 1,024 characters.
+    password: String,
+    /// The name shown to others; the username if not given.
+    display_name: Option<String>,
+}
+
+/// Make an account.
+#[utoipa::path(post, path = "/api/v2/auth/register", tag = "auth", request_body = RegisterRequest,
+    responses((status = 201, body = UserAnswer), (status = 409, body = ProblemBody),
+              (status = 422, body = ProblemBody), (status = 403, body = ProblemBody)))]
+pub(super) async fn register(
+    State(app): State<App>,
+    Write(context): Write,
+    Payload(request): Payload<RegisterRequest>,
+) -> Result<Answer, AuthError> {
+    if app.config.registration == Registration::Closed {
+        return Err(AuthError::RegistrationClosed);
+    }
+    let registrant = rules::registrant(
+        &request.username,
+        &request.email,
+        &request.password,
+        request.display_name.as_deref(),
+    )?;
+    let password_hash = app.passwords.hash(registrant.password.clone()).await?;
+    let user = provision::new_user(app.runtime.ids.next(), registrant, password_hash, Role::User);
+    let written = context.clone();
+    app.db
+        .write(&context, move |tx| {
+            Box::pin(async move {
+                let row = provision::insert(tx, &written, &user).await?;
+                Ok(Answer::json(StatusCode::CREATED, &UserAnswer { user: UserView::from(&row) }))
+            })
+        })
+        .await
+}
+
+async fn own(app: &App, principal: &Principal) -> Result<Response, AuthError> {
+    let user = principal.user()?;
+    let row = users::by_id(&mut app.db.reader().await?, user.id).await?;
+    let row = row.ok_or(AuthError::NoSuchAccount)?;
+    Ok(etag::versioned(row.version, &UserView::from(&row)))
+}
+
+/// One's own account.
+#[utoipa::path(get, path = "/api/v2/auth/profile", tag = "auth",
+    responses((status = 200, body = UserView), (status = 401, body = ProblemBody)))]
+pub(super) async fn profile(State(app): State<App>, caller: Caller) -> Result<Response, AuthError> {
+    own(&app, &caller.principal).await
+}
+
+/// One's own account, by another name.
+#[utoipa::path(get, path = "/api/v2/auth/me", tag = "auth",
+    responses((status = 200, body = UserView), (status = 401, body = ProblemBody)))]
+pub(super) async fn me(State(app): State<App>, caller: Caller) -> Result<Response, AuthError> {
+    own(&app, &caller.principal).await
+}
+
+/// What is to change.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProfileChange {
+    /// The name shown to others, 1 to 60 characters.
+    display_name: Option<String>,
+}
+
+/// Change one's own account. Honours `If-Match`.
+#[utoipa::path(patch, path = "/api/v2/auth/profile", tag = "auth", request_body = ProfileChange,
+    responses((status = 200, body = UserView), (status = 412, body = ProblemBody),
+              (status = 422, body = ProblemBody)))]
+pub(super) async fn change_profile(
+    State(app): State<App>,
+    caller: Caller,
+    Write(context): Write,
+    if_match: IfMatch,
+    Payload(change): Payload<ProfileChange>,
+) -> Result<Response, AuthError> {
+    let id = caller.principal.user()?.id;
+    let display_name = change.display_name.as_deref().map(rules::display_name).transpose()?;
+    let written = context.clone();
+    let answer: Result<Answer, AuthError> = app
+        .db
+        .write(&context, move |tx| {
+            Box::pin(async move {
+                let before = users::by_id(tx, id).await?.ok_or(AuthError::NoSuchAccount)?;
+                if_match.check(before.version)?;
+                if let Some(name) = display_name.filter(|name| *name != before.display_name) {
+                    if !users::rename(tx, id, before.version, &name, written.now).await? {
+                        return Err(changed_meanwhile().into());
+                    }
+                    tx.audit(&Audit {
+                        action: "user.rename",
+                        target: format!("user:{id}"),
+                        before: Some(json!({"display_name": before.display_name})),
+                        after: Some(json!({"display_name": name})),
+                        context: &written,
+                    });
+                    tx.publish(&UserRenamed { id, display_name: name });
+                }
+                let row = users::by_id(tx, id).await?.ok_or(AuthError::NoSuchAccount)?;
+                let view = UserView::from(&row);
+                let body = serde_json::to_vec(&view).unwrap_or_default();
+                Ok(Answer::json(StatusCode::OK, &view)
+                    .header(header::ETAG, &etag::of_version(row.version, &body)))
+            })
+        })
+        .await;
+    Ok(answer?.into_response())
+}
+
+fn changed_meanwhile() -> Problem {
+    Problem::new(Kind::PreconditionFailed, "the account was changed meanwhile; read it again")
+}

@@ -1,0 +1,81 @@
+//! What can go wrong, and how it is told.
+
+use axum::response::{IntoResponse, Response};
+use panel_kernel::data::DbError;
+use panel_kernel::problem::{Kind, Problem};
+
+/// A refusal of the auth service.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// Unknown account or wrong password: one answer for both.
+    #[error("the login or the password is not right")]
+    BadCredentials,
+    /// The refresh token is unknown, expired or of an ended session.
+    #[error("the refresh token is not valid")]
+    BadRefreshToken,
+    /// The setup link was used, replaced, or never existed.
+    #[error("the setup link is not valid")]
+    BadSetupLink,
+    /// Registration is closed.
+    #[error("registration is closed")]
+    RegistrationClosed,
+    /// The username or the address is taken.
+    #[error("the {0} is taken")]
+    Taken(&'static str),
+    /// There is no such account.
+    #[error("there is no such account")]
+    NoSuchAccount,
+    /// Too many passwords are waiting to be checked.
+    #[error("too many logins at once")]
+    HashingBusy,
+    /// The signing keys are not known yet.
+    #[error("the signing keys are not ready")]
+    KeysNotReady,
+    /// The password could not be hashed or the key not used: a fault of ours.
+    #[error("cryptography failed: {0}")]
+    Crypto(String),
+    /// Another refusal, already put into words.
+    #[error("{}", .0.detail)]
+    Problem(Problem),
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
+
+impl From<Problem> for AuthError {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<AuthError> for Problem {
+    fn from(error: AuthError) -> Self {
+        let detail = error.to_string();
+        match error {
+            AuthError::BadCredentials | AuthError::BadRefreshToken => {
+                Self::new(Kind::Unauthorized, detail)
+            }
+            AuthError::BadSetupLink | AuthError::RegistrationClosed => {
+                Self::new(Kind::Forbidden, detail)
+            }
+            AuthError::Taken(what) => Self {
+                errors: vec![panel_kernel::problem::FieldError::new(what, "taken", "is taken")],
+                ..Self::new(Kind::Conflict, detail)
+            },
+            AuthError::NoSuchAccount => Self::new(Kind::NotFound, detail),
+            AuthError::HashingBusy | AuthError::KeysNotReady => Self::unavailable("auth", detail),
+            AuthError::Crypto(why) => {
+                tracing::error!(why, "cryptography failed");
+                Self::internal()
+            }
+            AuthError::Problem(problem) => problem,
+            AuthError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl IntoResponse for AuthError {
+    fn into_response(self) -> Response {
+        Problem::from(self).into_response()
+    }
+}

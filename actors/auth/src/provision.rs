@@ -1,0 +1,124 @@
+//! Making accounts: by registering, by the setup link, from the command line. One way in.
+
+use panel_kernel::data::{Answer, Audit, Conn, Database, DbError, Tx, WriteContext};
+use panel_kernel::ids::{Id, Ids};
+use panel_kernel::problem::Problem;
+use panel_kernel::role::Role;
+use serde_json::json;
+
+use crate::config::AuthConfig;
+use crate::error::AuthError;
+use crate::events::UserRegistered;
+use crate::hashing::argon2id;
+use crate::rules::{self, Registrant};
+use crate::store::users::{NewUser, UserRow};
+use crate::store::{setup, users};
+
+/// An account an administrator makes.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    /// The name to sign in with.
+    pub username: String,
+    /// The mail address.
+    pub email: String,
+    /// The password.
+    pub password: String,
+    /// The rank.
+    pub role: Role,
+}
+
+/// Makes an account without a request: for the command line, on a database that a node may be
+/// running on.
+///
+/// # Errors
+/// A [`Problem`] that says what is wrong with the account, or with the database.
+pub async fn create_account(
+    db: &Database,
+    ids: &Ids,
+    config: &AuthConfig,
+    account: NewAccount,
+) -> Result<Id, Problem> {
+    let registrant = rules::registrant(&account.username, &account.email, &account.password, None)?;
+    let crypto = |why: String| Problem::from(AuthError::Crypto(why));
+    let argon2 = argon2id(config.argon2_memory_kib, config.argon2_iterations).map_err(crypto)?;
+    let password_hash = {
+        use argon2::PasswordHasher as _;
+        argon2
+            .hash_password(registrant.password.as_bytes())
+            .map_err(|error| crypto(error.to_string()))?
+            .to_string()
+    };
+    let user = new_user(ids.next(), registrant, password_hash, account.role);
+    let (id, context) = (user.id, WriteContext::internal("command line", db.clock().now()));
+    let written = context.clone();
+    let made: Result<Answer, AuthError> = db
+        .write(&context, move |tx| {
+            Box::pin(async move {
+                insert(tx, &written, &user).await?;
+                Ok(Answer::no_content())
+            })
+        })
+        .await;
+    made.map(|_| id).map_err(Problem::from)
+}
+
+/// Whether anybody has an account yet.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn has_accounts(conn: &mut Conn) -> Result<bool, DbError> {
+    users::any(conn).await
+}
+
+/// The account as it will be kept.
+pub(crate) fn new_user(
+    id: Id,
+    registrant: Registrant,
+    password_hash: String,
+    role: Role,
+) -> NewUser {
+    NewUser {
+        id,
+        username: registrant.username,
+        email: registrant.email,
+        display_name: registrant.display_name,
+        password_hash,
+        role,
+    }
+}
+
+/// Inserts the account, tells the other services, and leaves the audit record.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    context: &WriteContext,
+    user: &NewUser,
+) -> Result<UserRow, AuthError> {
+    if let Some(what) = users::taken(tx, &user.username, &user.email).await? {
+        return Err(AuthError::Taken(what));
+    }
+    match users::insert(tx, user, context.now).await {
+        Ok(()) => {}
+        // Somebody was faster, between the look and the insert.
+        Err(DbError::Unique) => return Err(AuthError::Taken("username")),
+        Err(error) => return Err(error.into()),
+    }
+    if user.role >= Role::Admin {
+        setup::clear(tx).await?;
+    }
+    tx.publish(&UserRegistered {
+        id: user.id,
+        username: user.username.clone(),
+        email: user.email.clone(),
+        display_name: user.display_name.clone(),
+        role: user.role,
+        created_at: context.now,
+    });
+    tx.audit(&Audit {
+        action: "user.create",
+        target: format!("user:{}", user.id),
+        before: None,
+        after: Some(json!({"username": user.username, "role": user.role})),
+        context,
+    });
+    users::by_id(tx, user.id).await?.ok_or(AuthError::NoSuchAccount)
+}

@@ -1,0 +1,146 @@
+//! Pure decisions about accounts.
+
+use panel_kernel::http::validate::Check;
+use panel_kernel::problem::Problem;
+use unicode_normalization::UnicodeNormalization as _;
+
+/// NIST SP 800-63B asks for at least 8 and no arbitrary upper bound; ours keep hashing bounded.
+const PASSWORD: (usize, usize) = (10, 1_024);
+const USERNAME: (usize, usize) = (3, 30);
+const DISPLAY_NAME: (usize, usize) = (1, 60);
+/// RFC 5321, 4.5.3.1.3.
+const EMAIL_MAX: usize = 254;
+
+/// An account as somebody wants it.
+#[derive(Clone, Debug)]
+pub(crate) struct Registrant {
+    pub(crate) username: String,
+    pub(crate) email: String,
+    pub(crate) display_name: String,
+    pub(crate) password: String,
+}
+
+/// Checks a registration; all mistakes at once.
+pub(crate) fn registrant(
+    username: &str,
+    email: &str,
+    password: &str,
+    display_name: Option<&str>,
+) -> Result<Registrant, Problem> {
+    let mut check = Check::new();
+    let username = check.line("username", username, USERNAME.0, USERNAME.1);
+    if !username.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.')) {
+        check.fail("username", "characters", "may have letters, digits, dots, - and _ only");
+    }
+    let email = check.line("email", email, 3, EMAIL_MAX);
+    if !is_address(&email) {
+        check.fail("email", "invalid", "is not a mail address");
+    }
+    let display_name = check.line(
+        "display_name",
+        display_name.unwrap_or(&username),
+        DISPLAY_NAME.0,
+        DISPLAY_NAME.1,
+    );
+    let password = new_password(&mut check, "password", password);
+    check.done()?;
+    Ok(Registrant { username, email, display_name, password })
+}
+
+/// Checks a new display name.
+pub(crate) fn display_name(name: &str) -> Result<String, Problem> {
+    let mut check = Check::new();
+    let name = check.line("display_name", name, DISPLAY_NAME.0, DISPLAY_NAME.1);
+    check.done()?;
+    Ok(name)
+}
+
+fn new_password(check: &mut Check, field: &str, password: &str) -> String {
+    let password = normal_password(password);
+    let length = password.chars().count();
+    if length < PASSWORD.0 {
+        check.fail(field, "too_short", format!("must have at least {} characters", PASSWORD.0));
+    } else if length > PASSWORD.1 {
+        check.fail(field, "too_long", format!("must have at most {} characters", PASSWORD.1));
+    }
+    password
+}
+
+/// A password as it is hashed, however the keyboard composed it (RFC 8265, `OpaqueString`: NFC).
+pub(crate) fn normal_password(password: &str) -> String {
+    password.nfc().collect()
+}
+
+/// Whether a given password could be anybody's: what is longer is not hashed at all.
+pub(crate) fn is_plausible_password(password: &str) -> bool {
+    password.len() <= PASSWORD.1 * 4
+}
+
+/// Under which a name or an address is unique and found: without case, compatibility
+/// variants folded, so that look-alikes of one spelling are one.
+pub(crate) fn lookup_key(text: &str) -> String {
+    text.trim().nfkc().flat_map(char::to_lowercase).collect()
+}
+
+/// Good enough to write to; only a mail that arrives proves more.
+fn is_address(text: &str) -> bool {
+    let Some((local, domain)) = text.rsplit_once('@') else { return false };
+    !local.is_empty()
+        && local.len() <= 64
+        && !local.contains(|c: char| c.is_whitespace() || matches!(c, '@' | '<' | '>' | ','))
+        && domain.contains('.')
+        && domain.split('.').all(|label| {
+            !label.is_empty()
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label.chars().all(|c| c.is_alphanumeric() || c == '-')
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(username: &str, email: &str, password: &str) -> Vec<(String, String)> {
+        match registrant(username, email, password, None) {
+            Ok(_) => Vec::new(),
+            Err(problem) => problem.errors.into_iter().map(|e| (e.field, e.code)).collect(),
+        }
+    }
+
+    #[test]
+    fn sound_registrations_pass() {
+        for (username, email) in [
+            ("ada", "ada@example.org"),
+            ("Zoë.K-1", "z+tag@mail.example.co.uk"),
+            ("李小龙", "a@b.cn"),
+        ] {
+            assert!(codes(username, email, "correct horse").is_empty(), "{username}");
+        }
+    }
+
+    #[test]
+    fn every_mistake_is_named() {
+        let pairs = codes("a b", "nobody", "short");
+        let fields: Vec<_> = pairs.iter().map(|(f, c)| (f.as_str(), c.as_str())).collect();
+        assert_eq!(
+            fields,
+            [("username", "characters"), ("email", "invalid"), ("password", "too_short")]
+        );
+        assert_eq!(codes("ab", "a@b.c", &"x".repeat(1_025)).len(), 2);
+    }
+
+    #[test]
+    fn addresses_that_are_none() {
+        for bad in ["@b.c", "a@", "a@b", "a b@c.d", "a@-b.c", "a@b..c", "a,b@c.d", "<a@b.c>"] {
+            assert!(!is_address(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn one_spelling_one_key() {
+        assert_eq!(lookup_key(" Ada "), lookup_key("ADA"));
+        assert_eq!(lookup_key("ａｄａ"), "ada");
+        assert_eq!(normal_password("e\u{301}"), normal_password("é"));
+    }
+}

@@ -1,0 +1,6 @@
+//! The only SQL of this service.
+
+pub(crate) mod keys;
+pub(crate) mod sessions;
+pub(crate) mod setup;
+pub(crate) mod users;

@@ -1,0 +1,123 @@
+//! Sessions and the refresh tokens that prolong them.
+
+use panel_kernel::data::{Conn, DbError, Tx, sql};
+use panel_kernel::identity::{ACCESS_TOKEN_LIFE, Revoked};
+use panel_kernel::ids::Id;
+use panel_kernel::time::Timestamp;
+
+/// A session about to begin.
+#[derive(Clone, Debug)]
+pub(crate) struct NewSession {
+    pub(crate) id: Id,
+    pub(crate) user: Id,
+    pub(crate) now: Timestamp,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) ip: Option<String>,
+    pub(crate) user_agent: Option<String>,
+}
+
+/// A refresh token with its session.
+#[derive(Clone, Debug)]
+pub(crate) struct TokenRow {
+    pub(crate) session: Id,
+    pub(crate) user: Id,
+    pub(crate) used_at: Option<Timestamp>,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) revoked_at: Option<Timestamp>,
+}
+
+panel_kernel::from_row!(TokenRow { session, user, used_at, expires_at, revoked_at });
+
+pub(crate) async fn begin(tx: &mut Tx, session: &NewSession) -> Result<(), DbError> {
+    tx.execute(
+        sql("INSERT INTO sessions \
+             (id, user_id, created_at, last_used_at, expires_at, ip, user_agent) \
+             VALUES ($1, $2, $3, $3, $4, $5, $6)")
+        .bind(session.id)
+        .bind(session.user)
+        .bind(session.now)
+        .bind(session.expires_at)
+        .bind(session.ip.clone())
+        .bind(session.user_agent.clone()),
+    )
+    .await
+    .map(|_| ())
+}
+
+pub(crate) async fn add_token(
+    tx: &mut Tx,
+    hash: [u8; 32],
+    session: Id,
+    expires_at: Timestamp,
+) -> Result<(), DbError> {
+    tx.execute(
+        sql("INSERT INTO refresh_tokens (hash, session_id, expires_at) VALUES ($1, $2, $3)")
+            .bind(hash)
+            .bind(session)
+            .bind(expires_at),
+    )
+    .await
+    .map(|_| ())
+}
+
+pub(crate) async fn token(conn: &mut Conn, hash: [u8; 32]) -> Result<Option<TokenRow>, DbError> {
+    conn.optional(
+        sql("SELECT t.session_id, s.user_id, t.used_at, t.expires_at, s.revoked_at \
+             FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id WHERE t.hash = $1")
+        .bind(hash),
+    )
+    .await
+}
+
+/// Marks a token as used; `false` if it was used already.
+pub(crate) async fn use_token(
+    tx: &mut Tx,
+    hash: [u8; 32],
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    tx.changed(
+        sql("UPDATE refresh_tokens SET used_at = $2 WHERE hash = $1 AND used_at IS NULL")
+            .bind(hash)
+            .bind(now),
+    )
+    .await
+}
+
+/// Prolongs a session.
+pub(crate) async fn prolong(
+    tx: &mut Tx,
+    session: Id,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<(), DbError> {
+    tx.execute(
+        sql("UPDATE sessions SET last_used_at = $2, expires_at = $3 WHERE id = $1")
+            .bind(session)
+            .bind(now)
+            .bind(expires_at),
+    )
+    .await
+    .map(|_| ())
+}
+
+/// Ends a session; `false` if it had ended.
+pub(crate) async fn revoke(tx: &mut Tx, session: Id, now: Timestamp) -> Result<bool, DbError> {
+    tx.changed(
+        sql("UPDATE sessions SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL")
+            .bind(session)
+            .bind(now),
+    )
+    .await
+}
+
+/// The sessions revoked since `since`, each with the moment its last token ends by itself.
+pub(crate) async fn revoked_since(
+    conn: &mut Conn,
+    since: Timestamp,
+) -> Result<Vec<Revoked>, DbError> {
+    let rows: Vec<(Id, Timestamp)> = conn
+        .all(sql("SELECT id, revoked_at FROM sessions WHERE revoked_at >= $1").bind(since))
+        .await?;
+    let until = |at: Timestamp| at.plus(ACCESS_TOKEN_LIFE);
+    Ok(rows.into_iter().map(|(session, at)| Revoked { session, until: until(at) }).collect())
+}

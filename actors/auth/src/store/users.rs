@@ -1,0 +1,140 @@
+//! Accounts.
+
+use panel_kernel::data::{Conn, DbError, Tx, sql};
+use panel_kernel::ids::Id;
+use panel_kernel::role::Role;
+use panel_kernel::time::Timestamp;
+
+use crate::rules::lookup_key;
+
+/// An account without its secrets.
+#[derive(Clone, Debug)]
+pub(crate) struct UserRow {
+    pub(crate) id: Id,
+    pub(crate) username: String,
+    pub(crate) email: String,
+    pub(crate) display_name: String,
+    role: i64,
+    pub(crate) status: String,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+    pub(crate) version: i64,
+}
+
+panel_kernel::from_row!(UserRow {
+    id,
+    username,
+    email,
+    display_name,
+    role,
+    status,
+    created_at,
+    updated_at,
+    version
+});
+
+impl UserRow {
+    /// The rank. A level that is none (the schema forbids it) is the lowest.
+    pub(crate) fn role(&self) -> Role {
+        Role::from_level(self.role).unwrap_or(Role::User)
+    }
+
+    pub(crate) fn is_active(&self) -> bool {
+        self.status == "active"
+    }
+}
+
+/// An account about to be made.
+#[derive(Clone, Debug)]
+pub(crate) struct NewUser {
+    pub(crate) id: Id,
+    pub(crate) username: String,
+    pub(crate) email: String,
+    pub(crate) display_name: String,
+    pub(crate) password_hash: String,
+    pub(crate) role: Role,
+}
+
+/// Which of the unique fields is taken, if one is.
+pub(crate) async fn taken(
+    conn: &mut Conn,
+    username: &str,
+    email: &str,
+) -> Result<Option<&'static str>, DbError> {
+    let (username, email) = (lookup_key(username), lookup_key(email));
+    let row: Option<(String,)> = conn
+        .optional(
+            sql("SELECT username_key FROM users WHERE username_key = $1 OR email_key = $2")
+                .bind(&username)
+                .bind(email),
+        )
+        .await?;
+    Ok(row.map(|(key,)| if key == username { "username" } else { "email" }))
+}
+
+pub(crate) async fn insert(tx: &mut Tx, user: &NewUser, now: Timestamp) -> Result<(), DbError> {
+    tx.execute(
+        sql("INSERT INTO users (id, username, username_key, email, email_key, display_name, \
+             password_hash, role, status, created_at, updated_at, version) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $9, 1)")
+        .bind(user.id)
+        .bind(&user.username)
+        .bind(lookup_key(&user.username))
+        .bind(&user.email)
+        .bind(lookup_key(&user.email))
+        .bind(&user.display_name)
+        .bind(&user.password_hash)
+        .bind(user.role.level())
+        .bind(now),
+    )
+    .await
+    .map(|_| ())
+}
+
+pub(crate) async fn by_id(conn: &mut Conn, id: Id) -> Result<Option<UserRow>, DbError> {
+    conn.optional(
+        sql("SELECT id, username, email, display_name, role, status, created_at, updated_at, \
+             version FROM users WHERE id = $1")
+        .bind(id),
+    )
+    .await
+}
+
+/// The account somebody signs in to, by name or address, with its password hash.
+pub(crate) async fn by_login(
+    conn: &mut Conn,
+    login: &str,
+) -> Result<Option<(Id, String)>, DbError> {
+    let key = lookup_key(login);
+    // A name can't contain an `@`, so at most one of the two matches.
+    conn.optional(
+        sql("SELECT id, password_hash FROM users WHERE username_key = $1 OR email_key = $1")
+            .bind(key),
+    )
+    .await
+}
+
+/// Gives the account another name to be shown by; `false` if the version is no longer current.
+pub(crate) async fn rename(
+    tx: &mut Tx,
+    id: Id,
+    version: i64,
+    display_name: &str,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    tx.changed(
+        sql("UPDATE users SET display_name = $3, updated_at = $4, version = version + 1 \
+             WHERE id = $1 AND version = $2")
+        .bind(id)
+        .bind(version)
+        .bind(display_name)
+        .bind(now),
+    )
+    .await
+}
+
+/// Whether there is any account at all.
+pub(crate) async fn any(conn: &mut Conn) -> Result<bool, DbError> {
+    let row: Option<(i64,)> = conn.optional(sql("SELECT id FROM users LIMIT 1")).await?;
+    Ok(row.is_some())
+}

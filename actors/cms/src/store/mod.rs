@@ -1,0 +1,3 @@
+//! The only SQL of this service.
+
+pub(crate) mod articles;

@@ -1,0 +1,33 @@
+//! The service, put together. It has no actors of its own yet.
+
+use std::sync::Arc;
+
+use panel_kernel::config::{BadValue, Section};
+use panel_kernel::service::{Assembly, Registration, ServiceSpec};
+
+use crate::api::{self, App};
+use crate::config::CmsConfig;
+
+/// The service's entry in the node's list.
+pub const SERVICE: Registration = Registration { name: "cms", configure, effective };
+
+fn effective(section: &Section) -> Result<serde_json::Value, BadValue> {
+    section.effective(&CmsConfig::parse(section)?)
+}
+
+fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
+    let config = CmsConfig::parse(section)?;
+    Ok(ServiceSpec {
+        name: SERVICE.name,
+        port: 5003,
+        pages: &[],
+        pool: config.pool,
+        migrations: panel_kernel::migrations!(
+            "../../migrations/cms/sqlite",
+            "../../migrations/cms/postgres"
+        ),
+        subscriptions: &[],
+        openapi: || api::routes().into_openapi(),
+        assemble: Arc::new(|context| Assembly::new(api::router(App::new(context)))),
+    })
+}

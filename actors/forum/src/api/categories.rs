@@ -1,0 +1,269 @@
+//! `/api/v2/forum/categories`
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use panel_kernel::data::{Answer, Audit, Tx};
+use panel_kernel::http::validate::Check;
+use panel_kernel::http::{Caller, IdPath, IfMatch, Listing, Payload, etag};
+use panel_kernel::ids::Id;
+use panel_kernel::problem::Problem;
+use panel_kernel::role::Role;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{Refusal, Shared, SignedIn, created, present, shown};
+use crate::error::ForumError;
+use crate::rules::{self, Viewer};
+use crate::store::categories::{self, Category};
+
+/// The highest position.
+const MOST_POSITION: i64 = 1_000_000;
+
+/// A new category.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewCategory {
+    name: String,
+    parent_id: Option<Id>,
+    description: Option<String>,
+    /// Ascending among its siblings; 0 where it is not said.
+    #[serde(default)]
+    position: i64,
+    read_role: Option<Role>,
+    post_role: Option<Role>,
+}
+
+/// Changes of a category; what is absent stays.
+#[derive(Debug, Default, PartialEq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[allow(clippy::option_option, reason = "absent stays, null empties")]
+pub(super) struct CategoryPatch {
+    #[serde(deserialize_with = "present")]
+    name: Option<String>,
+    #[serde(deserialize_with = "present")]
+    parent_id: Option<Option<Id>>,
+    #[serde(deserialize_with = "present")]
+    description: Option<Option<String>>,
+    #[serde(deserialize_with = "present")]
+    position: Option<i64>,
+    #[serde(deserialize_with = "present")]
+    read_role: Option<Option<Role>>,
+    #[serde(deserialize_with = "present")]
+    post_role: Option<Option<Role>>,
+}
+
+/// The categories the caller may read
+///
+/// All of them on one page, each followed by those below it.
+#[utoipa::path(get, path = "/api/v2/forum/categories", tag = "forum",
+    responses((status = 200, body = Listing<Category>)))]
+pub(super) async fn list_categories(
+    State(forum): State<Shared>,
+    caller: Caller,
+) -> Result<Json<Listing<Category>>, ForumError> {
+    let viewer = Viewer::of(&caller.principal);
+    let items = forum.db.read(|conn| Box::pin(categories::list(conn, viewer))).await;
+    items.map(|items| Json(Listing { items, next_cursor: None }))
+}
+
+/// Make a category
+#[utoipa::path(post, path = "/api/v2/forum/categories", tag = "forum",
+    request_body = NewCategory,
+    responses((status = 201, body = Category), Refusal))]
+pub(super) async fn create_category(
+    State(forum): State<Shared>,
+    SignedIn { user, context }: SignedIn,
+    Payload(new): Payload<NewCategory>,
+) -> Result<Answer, ForumError> {
+    context.principal.at_least(Role::Moderator)?;
+    let mut check = Check::new();
+    let mut category = Category {
+        id: forum.ids.next(),
+        name: rules::name(&mut check, &new.name),
+        slug: String::new(),
+        parent_id: new.parent_id,
+        description: new.description.and_then(|text| rules::description(&mut check, &text)),
+        position: position(&mut check, new.position),
+        read_role: new.read_role,
+        post_role: new.post_role,
+        created_at: context.now,
+        read_level: 0,
+        version: 1,
+    };
+    check.done()?;
+    let (viewer, writing) = (Viewer::from(&user), context.clone());
+    forum
+        .db
+        .write(&context, move |tx| {
+            Box::pin(async move {
+                let taken = categories::slugs(tx).await?;
+                if i64::try_from(taken.len()).unwrap_or(i64::MAX) >= rules::MAX_CATEGORIES {
+                    return Err(ForumError::Conflict(
+                        "there are as many categories as there may be",
+                    ));
+                }
+                category.slug = rules::free_slug(rules::slug(&category.name, "category"), &taken);
+                category.read_level = read_level(tx, &category, viewer, false).await?;
+                categories::insert(tx, &category).await?;
+                tx.audit(&Audit {
+                    action: "category.create",
+                    target: format!("category:{}", category.id),
+                    before: None,
+                    after: serde_json::to_value(&category).ok(),
+                    context: &writing,
+                });
+                let address = format!("/api/v2/forum/categories/{}", category.id);
+                Ok(created(&address, category.version, &category))
+            })
+        })
+        .await
+}
+
+/// One category
+#[utoipa::path(get, path = "/api/v2/forum/categories/{id}", tag = "forum",
+    params(("id" = Id, Path)),
+    responses((status = 200, body = Category), Refusal))]
+pub(super) async fn read_category(
+    State(forum): State<Shared>,
+    caller: Caller,
+    IdPath(id): IdPath,
+) -> Result<Response, ForumError> {
+    let viewer = Viewer::of(&caller.principal);
+    let found: Result<_, ForumError> =
+        forum.db.read(|conn| Box::pin(categories::find(conn, id, viewer))).await;
+    let category = found?.ok_or(ForumError::NotFound("category"))?;
+    Ok(etag::versioned(category.version, &category))
+}
+
+/// Change a category
+#[utoipa::path(patch, path = "/api/v2/forum/categories/{id}", tag = "forum",
+    params(("id" = Id, Path), ("If-Match" = Option<String>, Header)),
+    request_body = CategoryPatch,
+    responses((status = 200, body = Category), Refusal))]
+pub(super) async fn edit_category(
+    State(forum): State<Shared>,
+    SignedIn { user, context }: SignedIn,
+    IdPath(id): IdPath,
+    if_match: IfMatch,
+    Payload(patch): Payload<CategoryPatch>,
+) -> Result<Answer, ForumError> {
+    context.principal.at_least(Role::Moderator)?;
+    let (viewer, writing) = (Viewer::from(&user), context.clone());
+    forum
+        .db
+        .write(&context, move |tx| {
+            Box::pin(async move {
+                let before = categories::for_change(tx, id, viewer)
+                    .await?
+                    .ok_or(ForumError::NotFound("category"))?;
+                if_match.check(before.version)?;
+                if patch == CategoryPatch::default() {
+                    return Ok(shown(StatusCode::OK, before.version, &before));
+                }
+                let mut after = patched(before.clone(), patch)?;
+                let has_children =
+                    after.parent_id.is_some() && categories::has_children(tx, id).await?;
+                after.read_level = read_level(tx, &after, viewer, has_children).await?;
+                categories::update(tx, &after).await?;
+                tx.audit(&Audit {
+                    action: "category.edit",
+                    target: format!("category:{id}"),
+                    before: serde_json::to_value(&before).ok(),
+                    after: serde_json::to_value(&after).ok(),
+                    context: &writing,
+                });
+                Ok(shown(StatusCode::OK, after.version, &after))
+            })
+        })
+        .await
+}
+
+/// Remove a category that has neither threads nor categories below it
+#[utoipa::path(delete, path = "/api/v2/forum/categories/{id}", tag = "forum",
+    params(("id" = Id, Path)),
+    responses((status = 204), Refusal))]
+pub(super) async fn delete_category(
+    State(forum): State<Shared>,
+    SignedIn { user, context }: SignedIn,
+    IdPath(id): IdPath,
+) -> Result<Answer, ForumError> {
+    context.principal.at_least(Role::Moderator)?;
+    let (viewer, writing) = (Viewer::from(&user), context.clone());
+    forum
+        .db
+        .write(&context, move |tx| {
+            Box::pin(async move {
+                let category = categories::for_change(tx, id, viewer)
+                    .await?
+                    .ok_or(ForumError::NotFound("category"))?;
+                if categories::has_children(tx, id).await? {
+                    return Err(ForumError::Conflict("there are categories below this one"));
+                }
+                if categories::has_threads(tx, id).await? {
+                    return Err(ForumError::Conflict(
+                        "there are threads in this category, perhaps deleted ones",
+                    ));
+                }
+                categories::delete(tx, id).await?;
+                tx.audit(&Audit {
+                    action: "category.delete",
+                    target: format!("category:{id}"),
+                    before: serde_json::to_value(&category).ok(),
+                    after: None,
+                    context: &writing,
+                });
+                Ok(Answer::no_content())
+            })
+        })
+        .await
+}
+
+/// The category with the changes made, all but the level that follows from its parent.
+fn patched(mut category: Category, patch: CategoryPatch) -> Result<Category, Problem> {
+    let mut check = Check::new();
+    if let Some(name) = patch.name {
+        category.name = rules::name(&mut check, &name);
+    }
+    if let Some(parent) = patch.parent_id {
+        category.parent_id = parent;
+    }
+    if let Some(text) = patch.description {
+        category.description = text.and_then(|text| rules::description(&mut check, &text));
+    }
+    if let Some(given) = patch.position {
+        category.position = position(&mut check, given);
+    }
+    if let Some(role) = patch.read_role {
+        category.read_role = role;
+    }
+    if let Some(role) = patch.post_role {
+        category.post_role = role;
+    }
+    category.version += 1;
+    check.done().map(|()| category)
+}
+
+fn position(check: &mut Check, position: i64) -> i64 {
+    if !(0..=MOST_POSITION).contains(&position) {
+        check.fail("position", "out_of_range", format!("must be from 0 to {MOST_POSITION}"));
+    }
+    position
+}
+
+/// The level that holds for reading `category`, whose parent must be one that may have it.
+async fn read_level(
+    tx: &mut Tx,
+    category: &Category,
+    viewer: Viewer,
+    has_children: bool,
+) -> Result<i64, ForumError> {
+    let own = rules::level(category.read_role);
+    let Some(parent_id) = category.parent_id else { return Ok(own) };
+    let parent = categories::for_change(tx, parent_id, viewer)
+        .await?
+        .ok_or_else(|| Problem::field("parent_id", "unknown", "there is no such category"))?;
+    rules::may_nest(category.id, parent.id, parent.parent_id, has_children)?;
+    Ok(rules::effective_level(own, Some(parent.read_level)))
+}

@@ -1,0 +1,345 @@
+//! `/api/v2/forum/threads`
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use panel_kernel::data::{Answer, Audit, Tx};
+use panel_kernel::http::validate::Check;
+use panel_kernel::http::{Caller, IdPath, IfMatch, Listing, PageRequest, Params, Payload, etag};
+use panel_kernel::ids::Id;
+use panel_kernel::problem::Problem;
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::{RawValue, to_raw_value};
+use utoipa::{IntoParams, ToSchema};
+
+use super::posts::written;
+use super::{Refusal, Shared, SignedIn, created, place, present, shown};
+use crate::error::ForumError;
+use crate::events::{ThreadCreated, ThreadDeleted, ThreadEdited};
+use crate::rules::{self, Viewer};
+use crate::store::authors::{self, Author};
+use crate::store::categories;
+use crate::store::posts;
+use crate::store::threads::{self, Sort, Thread, ThreadFilter};
+
+/// Which threads, in which order.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ThreadQuery {
+    /// Only those of this category.
+    #[param(value_type = Option<Id>)]
+    category: Option<String>,
+    /// Only those with this tag.
+    tag: Option<String>,
+    /// Descending by latest post, opening post, or number of replies; `activity` by default.
+    #[param(value_type = Option<Sort>)]
+    sort: Option<String>,
+    /// Items on a page, 1 to 100; 20 by default.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    limit: Option<String>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A new thread with its opening post.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewThread {
+    category_id: Id,
+    title: String,
+    /// Markdown; becomes post number 1.
+    body: String,
+    /// At most five, of 1 to 30 characters.
+    #[serde(default)]
+    tags: Vec<String>,
+}
+
+/// Changes of a thread; what is absent stays.
+#[derive(Debug, Default, PartialEq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ThreadPatch {
+    #[serde(deserialize_with = "present")]
+    title: Option<String>,
+    #[serde(deserialize_with = "present")]
+    tags: Option<Vec<String>>,
+    #[serde(deserialize_with = "present")]
+    category_id: Option<Id>,
+}
+
+/// Threads
+#[utoipa::path(get, path = "/api/v2/forum/threads", tag = "forum", params(ThreadQuery),
+    responses((status = 200, body = Listing<Thread>), Refusal))]
+pub(super) async fn list_threads(
+    State(forum): State<Shared>,
+    caller: Caller,
+    Params(query): Params<ThreadQuery>,
+) -> Result<Json<Listing<Thread>>, ForumError> {
+    let (mut filter, page) = parse(query)?;
+    let scope = scope(&filter);
+    filter.after = place(&forum, &scope, page.cursor.as_deref())?;
+    let (viewer, sort, fetch) = (Viewer::of(&caller.principal), filter.sort, page.fetch());
+    let found: Result<Vec<Thread>, ForumError> =
+        forum.db.read(|conn| Box::pin(threads::list(conn, filter, viewer, fetch))).await;
+    let next = |last: &Thread| forum.cursors.encode(&scope, &sort.key(last));
+    Ok(Json(Listing::from_excess(found?, page.limit, next)))
+}
+
+/// The list a query asks for; where to begin in it is in the cursor.
+fn parse(query: ThreadQuery) -> Result<(ThreadFilter, PageRequest), Problem> {
+    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let page = PageRequest::parse(query.limit.as_deref(), query.cursor)?;
+    let mut check = Check::new();
+    let category = given(query.category).and_then(|text| {
+        let id = text.parse().ok();
+        if id.is_none() {
+            check.fail("category", "invalid", "is not the id of a category");
+        }
+        id
+    });
+    let tag = given(query.tag).and_then(|text| {
+        let tag = rules::tag(&text);
+        if tag.is_none() {
+            check.fail("tag", "invalid", "is not a tag");
+        }
+        tag
+    });
+    let sort = match query.sort.as_deref() {
+        None | Some("" | "activity") => Sort::Activity,
+        Some("created") => Sort::Created,
+        Some("top") => Sort::Top,
+        Some(_) => {
+            check.fail("sort", "invalid", "must be activity, created or top");
+            Sort::Activity
+        }
+    };
+    check.done()?;
+    Ok((ThreadFilter { category, tag, sort, after: None }, page))
+}
+
+/// What makes two lists the same list, for cursors.
+fn scope(ThreadFilter { category, tag, sort, .. }: &ThreadFilter) -> String {
+    let category = category.map(|id| id.to_string()).unwrap_or_default();
+    format!("threads {sort:?} {category} {}", tag.as_deref().unwrap_or_default())
+}
+
+/// Start a thread
+#[utoipa::path(post, path = "/api/v2/forum/threads", tag = "forum",
+    request_body = NewThread,
+    responses((status = 201, body = Thread), Refusal))]
+pub(super) async fn create_thread(
+    State(forum): State<Shared>,
+    SignedIn { user, context }: SignedIn,
+    Payload(new): Payload<NewThread>,
+) -> Result<Answer, ForumError> {
+    let mut check = Check::new();
+    let title = rules::title(&mut check, &new.title);
+    let body = rules::body(&mut check, &new.body, forum.max_body_chars);
+    let tags = rules::tags(&mut check, &new.tags);
+    check.done()?;
+    let thread = Thread {
+        id: forum.ids.next(),
+        slug: rules::slug(&title, "thread"),
+        title,
+        category_id: new.category_id,
+        author: Author::from(&user),
+        created_at: context.now,
+        last_post_at: context.now,
+        reply_count: 0,
+        view_count: 0,
+        pinned: false,
+        locked: false,
+        tags: shown_tags(&tags)?,
+        deleted: false,
+        version: 1,
+    };
+    let post = written(forum.ids.next(), thread.id, thread.author.clone(), body, context.now)?;
+    let (viewer, writing) = (Viewer::from(&user), context.clone());
+    forum
+        .db
+        .write(&context, move |tx| {
+            Box::pin(async move {
+                let category = categories::find(tx, thread.category_id, viewer)
+                    .await?
+                    .ok_or_else(unknown_category)?;
+                rules::may_post(viewer, rules::level(category.post_role))?;
+                authors::ensure(tx, &thread.author).await?;
+                threads::insert(tx, &thread, &tags).await?;
+                posts::insert(tx, &post).await?;
+                let Thread { id, category_id, title, .. } = &thread;
+                tx.publish(&ThreadCreated {
+                    id: *id,
+                    category_id: *category_id,
+                    author_id: thread.author.id,
+                    title,
+                });
+                tx.audit(&Audit {
+                    action: "thread.create",
+                    target: format!("thread:{id}"),
+                    before: None,
+                    after: Some(json!({"title": title, "category_id": category_id})),
+                    context: &writing,
+                });
+                let address = format!("/api/v2/forum/threads/{id}");
+                Ok(created(&address, thread.version, &thread))
+            })
+        })
+        .await
+}
+
+/// One thread
+///
+/// Reading it counts as a view.
+#[utoipa::path(get, path = "/api/v2/forum/threads/{id}", tag = "forum",
+    params(("id" = Id, Path)),
+    responses((status = 200, body = Thread), Refusal))]
+pub(super) async fn read_thread(
+    State(forum): State<Shared>,
+    caller: Caller,
+    IdPath(id): IdPath,
+) -> Result<Response, ForumError> {
+    let viewer = Viewer::of(&caller.principal);
+    let found: Result<_, ForumError> =
+        forum.db.read(|conn| Box::pin(threads::find(conn, id, viewer))).await;
+    let thread = found?.ok_or(ForumError::NotFound("thread"))?.thread;
+    forum.views.seen(id);
+    Ok(etag::versioned(thread.version, &thread))
+}
+
+/// Change a thread's title, tags or category
+///
+/// For its author, while it is not locked, and for moderators.
+#[utoipa::path(patch, path = "/api/v2/forum/threads/{id}", tag = "forum",
+    params(("id" = Id, Path), ("If-Match" = Option<String>, Header)),
+    request_body = ThreadPatch,
+    responses((status = 200, body = Thread), Refusal))]
+pub(super) async fn edit_thread(
+    State(forum): State<Shared>,
+    SignedIn { user, context }: SignedIn,
+    IdPath(id): IdPath,
+    if_match: IfMatch,
+    Payload(patch): Payload<ThreadPatch>,
+) -> Result<Answer, ForumError> {
+    let mut check = Check::new();
+    let title = patch.title.map(|title| rules::title(&mut check, &title));
+    let tags = patch.tags.map(|tags| rules::tags(&mut check, &tags));
+    check.done()?;
+    let change = Change { title, tags, category_id: patch.category_id };
+    let (viewer, writing) = (Viewer::from(&user), context.clone());
+    forum
+        .db
+        .write(&context, move |tx| {
+            Box::pin(async move {
+                let before = threads::for_change(tx, id, viewer)
+                    .await?
+                    .ok_or(ForumError::NotFound("thread"))?
+                    .thread;
+                rules::may_change(&user, before.author.id, before.locked)?;
+                if_match.check(before.version)?;
+                if change == Change::default() {
+                    return Ok(shown(StatusCode::OK, before.version, &before));
+                }
+                if let Some(category) = change.category_id.filter(|id| *id != before.category_id) {
+                    may_move(tx, category, viewer).await?;
+                }
+                let after = change.make(before.clone())?;
+                threads::update(tx, &after, change.tags.as_deref()).await?;
+                let (category_id, title) = (after.category_id, after.title.as_str());
+                tx.publish(&ThreadEdited { id, category_id, title });
+                tx.audit(&Audit {
+                    action: "thread.edit",
+                    target: format!("thread:{id}"),
+                    before: Some(edited(&before)),
+                    after: Some(edited(&after)),
+                    context: &writing,
+                });
+                Ok(shown(StatusCode::OK, after.version, &after))
+            })
+        })
+        .await
+}
+
+/// Delete a thread
+///
+/// For its author, while it is not locked, and for moderators, who can still see it.
+#[utoipa::path(delete, path = "/api/v2/forum/threads/{id}", tag = "forum",
+    params(("id" = Id, Path)),
+    responses((status = 204), Refusal))]
+pub(super) async fn delete_thread(
+    State(forum): State<Shared>,
+    SignedIn { user, context }: SignedIn,
+    IdPath(id): IdPath,
+) -> Result<Answer, ForumError> {
+    let (viewer, writing) = (Viewer::from(&user), context.clone());
+    forum
+        .db
+        .write(&context, move |tx| {
+            Box::pin(async move {
+                let thread = threads::for_change(tx, id, viewer)
+                    .await?
+                    .ok_or(ForumError::NotFound("thread"))?
+                    .thread;
+                rules::may_change(&user, thread.author.id, thread.locked)?;
+                if thread.deleted {
+                    return Ok(Answer::no_content());
+                }
+                threads::delete(tx, id, user.id, writing.now).await?;
+                tx.publish(&ThreadDeleted { id });
+                tx.audit(&Audit {
+                    action: "thread.delete",
+                    target: format!("thread:{id}"),
+                    before: Some(edited(&thread)),
+                    after: None,
+                    context: &writing,
+                });
+                Ok(Answer::no_content())
+            })
+        })
+        .await
+}
+
+/// A patch whose fields are good.
+#[derive(Debug, Default, PartialEq)]
+struct Change {
+    title: Option<String>,
+    tags: Option<Vec<String>>,
+    category_id: Option<Id>,
+}
+
+impl Change {
+    fn make(&self, mut thread: Thread) -> Result<Thread, Problem> {
+        if let Some(title) = &self.title {
+            thread.slug = rules::slug(title, "thread");
+            thread.title.clone_from(title);
+        }
+        if let Some(tags) = &self.tags {
+            thread.tags = shown_tags(tags)?;
+        }
+        if let Some(category) = self.category_id {
+            thread.category_id = category;
+        }
+        thread.version += 1;
+        Ok(thread)
+    }
+}
+
+/// Whether there is such a category for the viewer, and they may post there.
+async fn may_move(tx: &mut Tx, category: Id, viewer: Viewer) -> Result<(), ForumError> {
+    let category = categories::find(tx, category, viewer).await?.ok_or_else(unknown_category)?;
+    rules::may_post(viewer, rules::level(category.post_role))
+}
+
+/// What an edit can change, for the audit log.
+fn edited(thread: &Thread) -> serde_json::Value {
+    let Thread { title, category_id, tags, .. } = thread;
+    json!({"title": title, "category_id": category_id, "tags": tags})
+}
+
+fn shown_tags(tags: &[String]) -> Result<Box<RawValue>, Problem> {
+    to_raw_value(tags).map_err(|_| Problem::internal())
+}
+
+fn unknown_category() -> Problem {
+    Problem::field("category_id", "unknown", "there is no such category")
+}

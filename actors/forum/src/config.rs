@@ -1,0 +1,96 @@
+//! The `[forum]` section.
+
+use std::sync::Arc;
+
+use panel_kernel::config::{BadValue, PoolConfig, Section};
+use panel_kernel::events::Subscription;
+use panel_kernel::service::ServiceSpec;
+use serde::{Deserialize, Serialize};
+
+use crate::{SERVICE, api, assemble};
+
+/// A body of more bytes would not fit into a message; a character has at most four.
+const MOST_BODY_CHARS: usize = 32_000;
+
+const SUBSCRIPTIONS: &[Subscription] = &[Subscription { source: "auth", topics: &["user.*"] }];
+
+/// What can be configured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ForumConfig {
+    /// How much the service takes at a time.
+    pub(crate) pool: PoolConfig,
+    /// The longest post, in characters of Markdown.
+    pub(crate) max_body_chars: usize,
+}
+
+impl Default for ForumConfig {
+    fn default() -> Self {
+        Self { pool: PoolConfig::default(), max_body_chars: MOST_BODY_CHARS }
+    }
+}
+
+impl ForumConfig {
+    fn read(section: &Section) -> Result<Self, BadValue> {
+        let config: Self = section.parse()?;
+        config.pool.check(&format!("{}.pool", section.path))?;
+        if !(1..=MOST_BODY_CHARS).contains(&config.max_body_chars) {
+            return Err(BadValue {
+                key: format!("{}.max_body_chars", section.path),
+                reason: format!("must be between 1 and {MOST_BODY_CHARS}"),
+            });
+        }
+        Ok(config)
+    }
+}
+
+/// The service as configured.
+pub(crate) fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
+    let ForumConfig { pool, max_body_chars } = ForumConfig::read(section)?;
+    Ok(ServiceSpec {
+        name: SERVICE.name,
+        port: 5002,
+        pages: &[],
+        pool,
+        migrations: panel_kernel::migrations!(
+            "../../migrations/forum/sqlite",
+            "../../migrations/forum/postgres"
+        ),
+        subscriptions: SUBSCRIPTIONS,
+        openapi: api::openapi,
+        assemble: Arc::new(move |context| assemble(context, max_body_chars)),
+    })
+}
+
+/// The section with defaults filled in.
+pub(crate) fn effective(section: &Section) -> Result<serde_json::Value, BadValue> {
+    section.effective(&ForumConfig::read(section)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(values: serde_json::Value) -> Result<ForumConfig, BadValue> {
+        ForumConfig::read(&Section { path: "forum".to_owned(), values })
+    }
+
+    #[test]
+    fn an_empty_section_is_the_default() {
+        assert_eq!(read(json!({})), Ok(ForumConfig::default()));
+    }
+
+    #[test]
+    fn bad_values_are_named() {
+        for (values, key) in [
+            (json!({"max_body_chars": 0}), "forum.max_body_chars"),
+            (json!({"max_body_chars": 1_000_000}), "forum.max_body_chars"),
+            (json!({"pool": {"workers": 0}}), "forum.pool.workers"),
+            (json!({"bodies": 1}), "forum.bodies"),
+        ] {
+            assert_eq!(read(values).unwrap_err().key, key);
+        }
+    }
+}

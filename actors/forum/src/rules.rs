@@ -1,0 +1,304 @@
+//! Who may do what in the forum, and what a valid field is. Pure.
+
+use panel_kernel::http::validate::Check;
+use panel_kernel::ids::Id;
+use panel_kernel::message::{Principal, User};
+use panel_kernel::role::Role;
+
+use crate::error::ForumError;
+
+/// The most categories there may be: the whole tree is one answer.
+pub(crate) const MAX_CATEGORIES: i64 = 500;
+/// The most tags on a thread.
+pub(crate) const MAX_TAGS: usize = 5;
+const MAX_TAG_CHARS: usize = 30;
+const MAX_TITLE_CHARS: usize = 200;
+const MAX_NAME_CHARS: usize = 80;
+const MAX_DESCRIPTION_CHARS: usize = 1_000;
+const MAX_SLUG_BYTES: usize = 80;
+
+/// A reader, as far as the rules care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Viewer {
+    /// The rank as a number, 0 for the anonymous.
+    pub(crate) level: i64,
+    /// Whether they moderate: see what is deleted, write where it is locked.
+    pub(crate) moderates: bool,
+}
+
+impl Viewer {
+    /// Who asks.
+    pub(crate) fn of(principal: &Principal) -> Self {
+        Self::of_level(principal.level())
+    }
+
+    fn of_level(level: i64) -> Self {
+        Self { level, moderates: level >= Role::Moderator.level() }
+    }
+}
+
+impl From<&User> for Viewer {
+    fn from(user: &User) -> Self {
+        Self::of_level(user.role.level())
+    }
+}
+
+/// Whether they may start threads in, and move threads to, a category of this level.
+pub(crate) fn may_post(viewer: Viewer, post_level: i64) -> Result<(), ForumError> {
+    if viewer.level >= post_level {
+        Ok(())
+    } else {
+        Err(ForumError::Forbidden("your role may not post in this category"))
+    }
+}
+
+/// Whether they may reply.
+pub(crate) fn may_reply(
+    viewer: Viewer,
+    post_level: i64,
+    locked: bool,
+    deleted: bool,
+) -> Result<(), ForumError> {
+    if deleted {
+        return Err(ForumError::Conflict("this thread is deleted"));
+    }
+    may_post(viewer, post_level)?;
+    if locked && !viewer.moderates {
+        return Err(ForumError::Forbidden("this thread is locked"));
+    }
+    Ok(())
+}
+
+/// Whether they may edit or delete what `author` wrote.
+pub(crate) fn may_change(user: &User, author: Id, locked: bool) -> Result<(), ForumError> {
+    if Viewer::from(user).moderates {
+        Ok(())
+    } else if user.id != author {
+        Err(ForumError::Forbidden("only its author and moderators may change this"))
+    } else if locked {
+        Err(ForumError::Forbidden("this thread is locked"))
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether a post may be deleted on its own.
+pub(crate) fn is_reply(number: i64) -> Result<(), ForumError> {
+    if number > 1 {
+        Ok(())
+    } else {
+        Err(ForumError::Conflict("this opens the thread; delete the thread instead"))
+    }
+}
+
+/// Whether `id` may stand below `parent`, which itself stands below `grandparent`.
+pub(crate) fn may_nest(
+    id: Id,
+    parent: Id,
+    grandparent: Option<Id>,
+    has_children: bool,
+) -> Result<(), ForumError> {
+    let mut check = Check::new();
+    if id == parent {
+        check.fail("parent_id", "cycle", "a category can't be its own parent");
+    } else if grandparent.is_some() || has_children {
+        check.fail("parent_id", "too_deep", "the tree has two levels");
+    }
+    Ok(check.done()?)
+}
+
+/// The level that holds for reading: never less than the parent's.
+pub(crate) fn effective_level(own: i64, parent: Option<i64>) -> i64 {
+    parent.map_or(own, |parent| own.max(parent))
+}
+
+/// A role as a level; nobody in particular is 0.
+pub(crate) fn level(role: Option<Role>) -> i64 {
+    role.map_or(0, Role::level)
+}
+
+/// Checks the title of a thread.
+pub(crate) fn title(check: &mut Check, text: &str) -> String {
+    check.line("title", text, 1, MAX_TITLE_CHARS)
+}
+
+/// Checks the name of a category.
+pub(crate) fn name(check: &mut Check, text: &str) -> String {
+    check.line("name", text, 1, MAX_NAME_CHARS)
+}
+
+/// Checks the description of a category; a blank one is none.
+pub(crate) fn description(check: &mut Check, text: &str) -> Option<String> {
+    let text = check.text("description", text.trim(), 0, MAX_DESCRIPTION_CHARS);
+    (!text.is_empty()).then_some(text)
+}
+
+/// Checks the text of a post.
+pub(crate) fn body(check: &mut Check, text: &str, most: usize) -> String {
+    check.text("body", text, 1, most)
+}
+
+/// Normalises tags; the same tag twice is the same tag.
+pub(crate) fn tags(check: &mut Check, given: &[String]) -> Vec<String> {
+    if given.len() > MAX_TAGS {
+        check.fail("tags", "too_many", format!("must be at most {MAX_TAGS}"));
+        return Vec::new();
+    }
+    let mut tags: Vec<String> = Vec::with_capacity(given.len());
+    for (at, text) in given.iter().enumerate() {
+        match tag(text) {
+            Some(tag) if tags.contains(&tag) => {}
+            Some(tag) => tags.push(tag),
+            None => check.fail(
+                &format!("tags[{at}]"),
+                "invalid",
+                format!("must be 1 to {MAX_TAG_CHARS} letters, digits, or any of - _ . + #"),
+            ),
+        }
+    }
+    tags
+}
+
+/// A tag in its one form: lower case, words joined by hyphens.
+pub(crate) fn tag(text: &str) -> Option<String> {
+    let mut tag = String::with_capacity(text.len());
+    for c in text.trim().chars().flat_map(char::to_lowercase) {
+        match c {
+            c if c.is_whitespace() || c == '-' => {
+                if !tag.ends_with('-') {
+                    tag.push('-');
+                }
+            }
+            c if c.is_alphanumeric() || matches!(c, '_' | '.' | '+' | '#') => tag.push(c),
+            _ => return None,
+        }
+    }
+    let tag = tag.trim_matches('-');
+    (1..=MAX_TAG_CHARS).contains(&tag.chars().count()).then(|| tag.to_owned())
+}
+
+/// The readable part of an address: ASCII, hyphens between words, `fallback` where nothing is
+/// left of the text.
+pub(crate) fn slug(text: &str, fallback: &str) -> String {
+    let mut slug = slug::slugify(text);
+    if slug.len() > MAX_SLUG_BYTES {
+        slug.truncate(MAX_SLUG_BYTES);
+        slug.truncate(slug.trim_end_matches('-').len());
+    }
+    if slug.is_empty() { fallback.to_owned() } else { slug }
+}
+
+/// `slug`, or the first of `slug-2`, `slug-3`, … that is not taken.
+pub(crate) fn free_slug(slug: String, taken: &[String]) -> String {
+    let is_free = |candidate: &String| !taken.contains(candidate);
+    if is_free(&slug) {
+        return slug;
+    }
+    // One more candidate than there are slugs to be taken: one of them is free.
+    (2..taken.len() + 3).map(|n| format!("{slug}-{n}")).find(is_free).unwrap_or(slug)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(id: i64, role: Role) -> User {
+        let id = Id::from_raw(id);
+        User { id, session: id, name: "Ann".to_owned(), role, scopes: None }
+    }
+
+    fn codes(check: Check) -> Vec<String> {
+        check.done().map_or_else(|p| p.errors.into_iter().map(|e| e.code).collect(), |()| vec![])
+    }
+
+    #[test]
+    fn only_authors_and_moderators_change_things() {
+        let author = Id::from_raw(1);
+        assert!(may_change(&user(1, Role::User), author, false).is_ok());
+        assert!(may_change(&user(1, Role::User), author, true).is_err());
+        assert!(may_change(&user(2, Role::Premium), author, false).is_err());
+        assert!(may_change(&user(2, Role::Moderator), author, true).is_ok());
+        assert!(may_change(&user(2, Role::SystemAdmin), author, false).is_ok());
+    }
+
+    #[test]
+    fn replies_obey_locks_and_categories() {
+        let (plain, moderator) =
+            (Viewer::of_level(Role::User.level()), Viewer::of_level(Role::Moderator.level()));
+        assert!(may_reply(plain, 0, false, false).is_ok());
+        assert!(matches!(may_reply(plain, 0, true, false), Err(ForumError::Forbidden(_))));
+        assert!(may_reply(moderator, 3, true, false).is_ok());
+        assert!(matches!(may_reply(plain, 2, false, false), Err(ForumError::Forbidden(_))));
+        assert!(matches!(may_reply(moderator, 0, false, true), Err(ForumError::Conflict(_))));
+        assert!(is_reply(1).is_err() && is_reply(2).is_ok());
+    }
+
+    #[test]
+    fn the_tree_has_two_levels() {
+        let [a, b, c] = [1, 2, 3].map(Id::from_raw);
+        assert!(may_nest(a, b, None, false).is_ok());
+        assert!(may_nest(a, a, None, false).is_err());
+        assert!(may_nest(a, b, Some(c), false).is_err());
+        assert!(may_nest(a, b, None, true).is_err());
+    }
+
+    #[test]
+    fn a_child_is_never_more_open_than_its_parent() {
+        assert_eq!(effective_level(0, None), 0);
+        assert_eq!(effective_level(0, Some(3)), 3);
+        assert_eq!(effective_level(4, Some(3)), 4);
+    }
+
+    #[test]
+    fn tags_have_one_form() {
+        for (text, form) in [
+            ("Rust", Some("rust")),
+            ("  Rust  Lang ", Some("rust-lang")),
+            ("c++", Some("c++")),
+            ("日本語", Some("日本語")),
+            ("--a--b--", Some("a-b")),
+            ("", None),
+            (" - ", None),
+            ("a/b", None),
+            ("a\"b", None),
+            ("a\u{202e}b", None),
+        ] {
+            assert_eq!(tag(text).as_deref(), form, "{text:?}");
+        }
+        assert!(tag(&"x".repeat(30)).is_some() && tag(&"x".repeat(31)).is_none());
+    }
+
+    #[test]
+    fn wrong_tags_are_named() {
+        let of = |list: &[&str]| {
+            let mut check = Check::new();
+            let given: Vec<String> = list.iter().map(|&tag| tag.to_owned()).collect();
+            (tags(&mut check, &given), codes(check))
+        };
+        assert_eq!(of(&["A", "a", "b"]), (vec!["a".to_owned(), "b".to_owned()], vec![]));
+        assert_eq!(of(&["a", "b", "c", "d", "e", "f"]).1, ["too_many"]);
+        assert_eq!(of(&["ok", "not/ok"]).1, ["invalid"]);
+    }
+
+    #[test]
+    fn slugs_are_short_ascii_and_never_empty() {
+        assert_eq!(slug("Hello, World!", "thread"), "hello-world");
+        assert_eq!(slug("  ", "thread"), "thread");
+        assert!(slug("日本語のスレッド", "thread").is_ascii());
+        let long = slug(&"ab ".repeat(100), "thread");
+        assert!(long.len() <= MAX_SLUG_BYTES && !long.ends_with('-'));
+        let taken = ["a".to_owned(), "a-2".to_owned()];
+        assert_eq!(free_slug("a".to_owned(), &taken), "a-3");
+        assert_eq!(free_slug("b".to_owned(), &taken), "b");
+    }
+
+    #[test]
+    fn fields_have_bounds() {
+        let mut check = Check::new();
+        title(&mut check, " ");
+        body(&mut check, "abcd", 3);
+        name(&mut check, &"x".repeat(81));
+        assert_eq!(description(&mut check, "  "), None);
+        assert_eq!(codes(check), ["required", "too_long", "too_long"]);
+    }
+}

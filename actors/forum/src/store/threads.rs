@@ -1,0 +1,328 @@
+//! Threads.
+
+use panel_kernel::data::{Conn, DbError, FromRow, Row, Statement, Tx, sql};
+use panel_kernel::ids::Id;
+use panel_kernel::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::authors::Author;
+use super::locked;
+use super::packed::Fields;
+use crate::rules::Viewer;
+
+/// A thread, as lists and its own page show it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Thread {
+    pub(crate) id: Id,
+    pub(crate) title: String,
+    /// The title for addresses.
+    pub(crate) slug: String,
+    pub(crate) category_id: Id,
+    pub(crate) author: Author,
+    pub(crate) created_at: Timestamp,
+    pub(crate) last_post_at: Timestamp,
+    pub(crate) reply_count: i64,
+    pub(crate) view_count: i64,
+    pub(crate) pinned: bool,
+    pub(crate) locked: bool,
+    #[schema(value_type = Vec<String>)]
+    pub(crate) tags: Box<RawValue>,
+    /// Only there, and true, on what moderators alone still see.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub(crate) deleted: bool,
+    #[serde(skip)]
+    pub(crate) version: i64,
+}
+
+macro_rules! packed_thread {
+    () => {
+        packed!(
+            "t.id",
+            "t.category_id",
+            "t.author_id",
+            "t.created_at",
+            "t.last_post_at",
+            "t.reply_count",
+            "t.view_count",
+            "t.pinned",
+            "t.locked",
+            "CASE WHEN t.deleted_at IS NULL THEN 0 ELSE 1 END",
+            "t.version",
+            "t.slug",
+            "t.tags",
+            "COALESCE(a.name, '')",
+            "t.title",
+        )
+    };
+}
+
+impl FromRow for Thread {
+    fn from_row(row: &Row) -> Result<Self, DbError> {
+        let cell: String = row.get(0)?;
+        let mut fields = Fields::of(&cell);
+        let (id, category_id, author_id) = (fields.id()?, fields.id()?, fields.id()?);
+        Ok(Self {
+            id,
+            category_id,
+            created_at: fields.time()?,
+            last_post_at: fields.time()?,
+            reply_count: fields.int()?,
+            view_count: fields.int()?,
+            pinned: fields.flag()?,
+            locked: fields.flag()?,
+            deleted: fields.flag()?,
+            version: fields.int()?,
+            slug: fields.text()?.to_owned(),
+            tags: raw(fields.text()?)?,
+            author: Author::named(author_id, fields.text()?),
+            title: fields.text()?.to_owned(),
+        })
+    }
+}
+
+/// JSON as stored, to be shown as it is.
+pub(super) fn raw(json: &str) -> Result<Box<RawValue>, DbError> {
+    RawValue::from_string(json.to_owned())
+        .map_err(|error| DbError::Fault(sqlx::Error::Decode(Box::new(error))))
+}
+
+/// The order of a list of threads, always descending.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Sort {
+    /// By the latest post.
+    #[default]
+    Activity,
+    /// By the opening post.
+    Created,
+    /// By the number of replies.
+    Top,
+}
+
+impl Sort {
+    const fn column(self) -> &'static str {
+        match self {
+            Self::Activity => "last_post_at",
+            Self::Created => "created_at",
+            Self::Top => "reply_count",
+        }
+    }
+
+    /// The place of `thread` in this order.
+    pub(crate) fn key(self, thread: &Thread) -> [i64; 2] {
+        let key = match self {
+            Self::Activity => thread.last_post_at.as_micros(),
+            Self::Created => thread.created_at.as_micros(),
+            Self::Top => thread.reply_count,
+        };
+        [key, thread.id.raw()]
+    }
+}
+
+/// Which threads are listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ThreadFilter {
+    pub(crate) category: Option<Id>,
+    pub(crate) tag: Option<String>,
+    pub(crate) sort: Sort,
+    /// Only those that come after this place.
+    pub(crate) after: Option<[i64; 2]>,
+}
+
+/// The threads of one page, in order. The order of the joins is fixed, so that SQLite, which
+/// keeps no statistics, walks the index of the order and stops at the limit.
+pub(crate) fn list_statement(filter: ThreadFilter, viewer: Viewer, fetch: i64) -> Statement {
+    let ThreadFilter { category, tag, sort, after } = filter;
+    let (from, key, id) = if tag.is_some() {
+        ("thread_tags k CROSS JOIN threads t", "k", "k.thread_id")
+    } else {
+        ("threads t", "t", "t.id")
+    };
+    let column = sort.column();
+    let mut text = format!(
+        concat!(
+            "SELECT ",
+            packed_thread!(),
+            " FROM {} CROSS JOIN categories c LEFT JOIN authors a ON a.id = t.author_id \
+             WHERE t.deleted_at IS NULL AND c.id = t.category_id AND c.read_level <= $1"
+        ),
+        from
+    );
+    let mut bound = 1;
+    let mut next = |condition: &str| {
+        bound += 1;
+        condition.replace('$', &format!("${bound}"))
+    };
+    if tag.is_some() {
+        text += &next(" AND t.id = k.thread_id AND k.tag = $");
+    }
+    if category.is_some() {
+        text += &next(" AND t.category_id = $");
+    }
+    if after.is_some() {
+        text += &next(&format!(" AND ({key}.{column}, {id}) < ($"));
+        text += &next(", $)");
+    }
+    text += &next(&format!(" ORDER BY {key}.{column} DESC, {id} DESC LIMIT $"));
+    let mut statement = Statement::composed(text).bind(viewer.level);
+    if let Some(tag) = tag {
+        statement = statement.bind(tag);
+    }
+    if let Some(category) = category {
+        statement = statement.bind(category);
+    }
+    if let Some([key, id]) = after {
+        statement = statement.bind(key).bind(id);
+    }
+    statement.bind(fetch)
+}
+
+/// The threads of one page, in order.
+pub(crate) async fn list(
+    conn: &mut Conn,
+    filter: ThreadFilter,
+    viewer: Viewer,
+    fetch: i64,
+) -> Result<Vec<Thread>, DbError> {
+    conn.all(list_statement(filter, viewer, fetch)).await
+}
+
+/// A thread with what decides about writing in it.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    pub(crate) thread: Thread,
+    pub(crate) post_level: i64,
+}
+
+impl FromRow for Standing {
+    fn from_row(row: &Row) -> Result<Self, DbError> {
+        Ok(Self { thread: Thread::from_row(row)?, post_level: row.get(1)? })
+    }
+}
+
+const FIND: &str = concat!(
+    "SELECT ",
+    packed_thread!(),
+    ", c.post_level FROM threads t JOIN categories c ON c.id = t.category_id \
+     LEFT JOIN authors a ON a.id = t.author_id \
+     WHERE t.id = $1 AND c.read_level <= $2 AND (t.deleted_at IS NULL OR $3 = 1)"
+);
+
+/// One thread, if the viewer may see it.
+pub(crate) async fn find(
+    conn: &mut Conn,
+    id: Id,
+    viewer: Viewer,
+) -> Result<Option<Standing>, DbError> {
+    conn.optional(sql(FIND).bind(id).bind(viewer.level).bind(viewer.moderates)).await
+}
+
+/// One thread, to change it: nobody else does until the transaction ends.
+pub(crate) async fn for_change(
+    tx: &mut Tx,
+    id: Id,
+    viewer: Viewer,
+) -> Result<Option<Standing>, DbError> {
+    let find = locked(tx, FIND, "t").bind(id).bind(viewer.level).bind(viewer.moderates);
+    tx.optional(find).await
+}
+
+/// Stores a new thread, which has its opening post only.
+pub(crate) async fn insert(tx: &mut Tx, thread: &Thread, tags: &[String]) -> Result<(), DbError> {
+    tx.execute(
+        sql("INSERT INTO threads (id, category_id, author_id, title, slug, tags, created_at, \
+             last_post_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
+        .bind(thread.id)
+        .bind(thread.category_id)
+        .bind(thread.author.id)
+        .bind(&thread.title)
+        .bind(&thread.slug)
+        .bind(thread.tags.get())
+        .bind(thread.created_at)
+        .bind(thread.last_post_at),
+    )
+    .await?;
+    insert_tags(tx, thread, tags).await
+}
+
+/// Stores a changed title, category, and, where given, tags.
+pub(crate) async fn update(
+    tx: &mut Tx,
+    thread: &Thread,
+    tags: Option<&[String]>,
+) -> Result<(), DbError> {
+    tx.execute(
+        sql("UPDATE threads SET category_id = $2, title = $3, slug = $4, tags = $5, version = $6 \
+             WHERE id = $1")
+        .bind(thread.id)
+        .bind(thread.category_id)
+        .bind(&thread.title)
+        .bind(&thread.slug)
+        .bind(thread.tags.get())
+        .bind(thread.version),
+    )
+    .await?;
+    if let Some(tags) = tags
+        && !thread.deleted
+    {
+        remove_tags(tx, thread.id).await?;
+        insert_tags(tx, thread, tags).await?;
+    }
+    Ok(())
+}
+
+/// Hides a thread.
+pub(crate) async fn delete(tx: &mut Tx, id: Id, by: Id, at: Timestamp) -> Result<(), DbError> {
+    tx.execute(
+        sql("UPDATE threads SET deleted_at = $2, deleted_by = $3, version = version + 1 \
+             WHERE id = $1")
+        .bind(id)
+        .bind(at)
+        .bind(by),
+    )
+    .await?;
+    remove_tags(tx, id).await
+}
+
+async fn insert_tags(tx: &mut Tx, thread: &Thread, tags: &[String]) -> Result<(), DbError> {
+    for tag in tags {
+        tx.execute(
+            sql("INSERT INTO thread_tags (thread_id, tag, created_at, last_post_at, reply_count) \
+                 VALUES ($1, $2, $3, $4, $5)")
+            .bind(thread.id)
+            .bind(tag)
+            .bind(thread.created_at)
+            .bind(thread.last_post_at)
+            .bind(thread.reply_count),
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+async fn remove_tags(tx: &mut Tx, thread: Id) -> Result<(), DbError> {
+    tx.execute(sql("DELETE FROM thread_tags WHERE thread_id = $1").bind(thread)).await?;
+    Ok(())
+}
+
+/// Adds views, in as few statements as bound values allow.
+pub(crate) async fn add_views(tx: &mut Tx, views: &[(Id, i64)]) -> Result<(), DbError> {
+    const ROWS: usize = 100;
+    for piece in views.chunks(ROWS) {
+        let rows: Vec<String> =
+            (0..piece.len()).map(|at| format!("(${}, ${})", 2 * at + 1, 2 * at + 2)).collect();
+        let text = format!(
+            "UPDATE threads SET view_count = view_count + v.column2 FROM (VALUES {}) AS v \
+             WHERE threads.id = v.column1",
+            rows.join(", ")
+        );
+        let add = piece
+            .iter()
+            .fold(Statement::composed(text), |add, (id, count)| add.bind(*id).bind(*count));
+        tx.execute(add).await?;
+    }
+    Ok(())
+}

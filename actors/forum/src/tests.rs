@@ -1,0 +1,289 @@
+//! The service as a whole, through its front door, on SQLite.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use panel_kernel::config::Section;
+use panel_kernel::data::{DatabaseConfig, DatabaseUrl};
+use panel_kernel::directory::{Member, SCOPE, group};
+use panel_kernel::ids::{Id, random_hex};
+use panel_kernel::keys::ClusterKey;
+use panel_kernel::message::{
+    Body, Envelope, Extensions, FrontDoorMessage, IdempotencyKey, KeyOrigin, Payload, Principal,
+    Reply, TraceContext, User,
+};
+use panel_kernel::role::Role;
+use panel_kernel::service::{self, NodeIdentity, Runtime};
+use panel_kernel::supervision::{Supervisor, SupervisorSpec};
+use panel_kernel::time::Clock;
+use ractor::{Actor, ActorRef, pg};
+use serde_json::{Value, json};
+
+use crate::SERVICE;
+
+/// The service, running in a directory of its own.
+struct Service {
+    member: Member,
+    clock: Clock,
+    root: ActorRef<panel_kernel::supervision::SupervisorMessage>,
+    _directory: tempfile::TempDir,
+}
+
+fn user(id: i64, name: &str, role: Role) -> Principal {
+    let id = Id::from_raw(id);
+    Principal::User(User { id, session: id, name: name.to_owned(), role, scopes: None })
+}
+
+impl Service {
+    async fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Clock::system();
+        let node = NodeIdentity { name: "test".into(), boot: random_hex().into() };
+        let key = ClusterKey::generate();
+        let home = directory.path().to_owned();
+        let runtime = Runtime::new(node, clock.clone(), key, home.clone(), "http://x").unwrap();
+        let section = Section { path: "forum".to_owned(), values: json!({}) };
+        let spec = (SERVICE.configure)(&section).unwrap();
+        let location = std::env::var("FORUM_PG")
+            .map_or(DatabaseUrl::Sqlite(home), |url| DatabaseUrl::Postgres(url.into()));
+        let (child, running) =
+            service::child(&spec, &runtime, location, DatabaseConfig::default(), Vec::new());
+        let root = SupervisorSpec::new("", &runtime.tree).child(child);
+        #[allow(clippy::disallowed_methods, reason = "there is no supervisor above the root")]
+        let (root, _) = Actor::spawn(None, Supervisor, root).await.unwrap();
+        let up = || {
+            let db = running.db.load_full()?;
+            (db.health() == panel_kernel::data::DatabaseHealth::Up && running.is_member())
+                .then_some(())
+        };
+        while up().is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let cell = pg::get_scoped_local_members(&SCOPE.to_owned(), &group("forum")).remove(0);
+        let door: ActorRef<FrontDoorMessage> = cell.into();
+        let member = Member::new("test".to_owned(), "0".to_owned(), door);
+        Self { member, clock, root, _directory: directory }
+    }
+
+    async fn send(
+        &self,
+        principal: &Principal,
+        method: Method,
+        path: &str,
+        if_match: Option<&str>,
+        body: Option<Value>,
+    ) -> Answer {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(tag) = if_match {
+            headers.insert(header::IF_MATCH, tag.parse().unwrap());
+        }
+        let envelope = Envelope {
+            method,
+            uri: format!("/api/v2/forum{path}").parse().unwrap(),
+            headers,
+            body: Payload::Inline(
+                body.map_or_else(Vec::new, |b| b.to_string().into_bytes()).into(),
+            ),
+            principal: principal.clone(),
+            deadline: self.clock.now().plus(Duration::from_secs(10)),
+            idempotency_key: Some(IdempotencyKey {
+                value: random_hex(),
+                origin: KeyOrigin::Client,
+            }),
+            trace: TraceContext::begin(),
+            request_id: random_hex(),
+            extensions: Extensions::default(),
+        };
+        let reply = self.member.call(envelope, &self.clock).await.unwrap();
+        Answer::of(reply)
+    }
+
+    async fn get(&self, principal: &Principal, path: &str) -> Answer {
+        self.send(principal, Method::GET, path, None, None).await
+    }
+
+    async fn post(&self, principal: &Principal, path: &str, body: Value) -> Answer {
+        self.send(principal, Method::POST, path, None, Some(body)).await
+    }
+}
+
+#[derive(Debug)]
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Value,
+}
+
+impl Answer {
+    fn of(reply: Reply) -> Self {
+        let Body::Inline(bytes) = reply.body else { panic!("not inline") };
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Self { status: reply.status, headers: reply.headers, body }
+    }
+
+    #[track_caller]
+    fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{}", self.body);
+        self
+    }
+
+    fn id(&self) -> &str {
+        self.body["id"].as_str().unwrap()
+    }
+
+    fn tag(&self) -> &str {
+        self.headers[header::ETAG].to_str().unwrap()
+    }
+
+    fn count(&self) -> usize {
+        self.body["items"].as_array().unwrap().len()
+    }
+}
+
+/// One service for all scenarios: process groups are the process's own.
+#[tokio::test(flavor = "multi_thread")]
+async fn through_the_front_door() {
+    let service = Service::start().await;
+    let (ann, bob) = (user(1, "Ann", Role::User), user(2, "Bob", Role::User));
+    let moderator = user(3, "Mod", Role::Moderator);
+    categories(&service, &moderator, &ann).await;
+    let public = json!({"name": "Public"});
+    let public = service.post(&moderator, "/categories", public).await.expect(201);
+    threads(&service, public.id(), [&ann, &bob, &moderator]).await;
+    lists(&service, public.id(), &ann).await;
+    posts(&service, public.id(), [&ann, &bob, &moderator]).await;
+    service.root.stop_and_wait(None, Some(Duration::from_secs(10))).await.unwrap();
+}
+
+const NOBODY: Principal = Principal::Anonymous;
+
+async fn categories(service: &Service, moderator: &Principal, ann: &Principal) {
+    service.post(&NOBODY, "/categories", json!({})).await.expect(401);
+    service.post(ann, "/categories", json!({"name": "x"})).await.expect(403);
+    service.post(moderator, "/categories", json!({"nme": "x"})).await.expect(422);
+    let staff = json!({"name": "Staff", "read_role": "moderator", "position": 2});
+    let staff = service.post(moderator, "/categories", staff).await.expect(201);
+    let child = json!({"name": "Staff", "parent_id": staff.id()});
+    let child = service.post(moderator, "/categories", child).await.expect(201);
+    assert_eq!(child.body["slug"], "staff-2");
+    let below = json!({"name": "x", "parent_id": child.id()});
+    service.post(moderator, "/categories", below).await.expect(422);
+    // The child is hidden with its parent, and found again with it.
+    assert_eq!(service.get(&NOBODY, "/categories").await.expect(200).count(), 0);
+    let path = format!("/categories/{}", staff.id());
+    service.get(ann, &path).await.expect(404);
+    let patch = |body| service.send(moderator, Method::PATCH, &path, Some(staff.tag()), Some(body));
+    patch(json!({"read_role": null, "description": "d"})).await.expect(200);
+    patch(json!({"name": "x"})).await.expect(412);
+    assert_eq!(service.get(&NOBODY, "/categories").await.expect(200).count(), 2);
+    let delete = |path| service.send(moderator, Method::DELETE, path, None, None);
+    delete(&path).await.expect(409);
+    delete(&format!("/categories/{}", child.id())).await.expect(204);
+    delete(&path).await.expect(204);
+    delete(&path).await.expect(404);
+}
+
+async fn threads(service: &Service, category: &str, [ann, bob, moderator]: [&Principal; 3]) {
+    let new = json!({"category_id": category, "title": " Hé ", "body": "*b*", "tags": ["A b"]});
+    service.post(&NOBODY, "/threads", new.clone()).await.expect(401);
+    let thread = service.post(ann, "/threads", new).await.expect(201);
+    let path = format!("/threads/{}", thread.id());
+    assert_eq!(thread.headers[header::LOCATION], format!("/api/v2/forum{path}"));
+    let shown = service.get(&NOBODY, &path).await.expect(200);
+    assert_eq!((&shown.body, shown.tag()), (&thread.body, thread.tag()));
+    assert_eq!(shown.body["title"], "Hé");
+    assert_eq!(shown.body["slug"], "he");
+    assert_eq!(shown.body["tags"], json!(["a-b"]));
+    assert_eq!(shown.body["author"], json!({"id": "0000000000001", "name": "Ann"}));
+    let patch = |who, tag, body| service.send(who, Method::PATCH, &path, tag, Some(body));
+    patch(bob, None, json!({"title": "x"})).await.expect(403);
+    patch(ann, None, json!({"title": null})).await.expect(422);
+    patch(ann, None, json!({"pinned": true})).await.expect(422);
+    let edited = patch(ann, Some(thread.tag()), json!({"tags": ["c"]})).await.expect(200);
+    assert_eq!(edited.body["tags"], json!(["c"]));
+    patch(ann, Some(thread.tag()), json!({"tags": []})).await.expect(412);
+    assert_eq!(service.get(&NOBODY, "/threads?tag=C").await.expect(200).count(), 1);
+    assert_eq!(service.get(&NOBODY, "/threads?tag=a-b").await.expect(200).count(), 0);
+    let delete = |who| service.send(who, Method::DELETE, &path, None, None);
+    delete(bob).await.expect(403);
+    delete(ann).await.expect(204);
+    service.get(ann, &path).await.expect(404);
+    service.get(ann, &format!("{path}/posts")).await.expect(404);
+    assert_eq!(service.get(moderator, &path).await.expect(200).body["deleted"], true);
+    assert_eq!(service.get(&NOBODY, "/threads?tag=c").await.expect(200).count(), 0);
+}
+
+async fn lists(service: &Service, category: &str, ann: &Principal) {
+    for n in 0..5 {
+        let new = json!({"category_id": category, "title": format!("t{n}"), "body": "b",
+            "tags": ["even", "odd"][n % 2..=n % 2]});
+        service.post(ann, "/threads", new).await.expect(201);
+    }
+    for filter in ["", "sort=created", "sort=top", "sort=activity"] {
+        for (also, count) in [("", 5), ("tag=even", 3)] {
+            let path = format!("/threads?{filter}&{also}&category={category}&limit=2");
+            let mut titles = Vec::new();
+            let mut page = service.get(&NOBODY, &path).await.expect(200).body;
+            loop {
+                let items = page["items"].as_array().unwrap();
+                titles.extend(items.iter().map(|t| t["title"].as_str().unwrap().to_owned()));
+                let Some(cursor) = page["next_cursor"].as_str() else { break };
+                page =
+                    service.get(&NOBODY, &format!("{path}&cursor={cursor}")).await.expect(200).body;
+            }
+            let mut ordered = titles.clone();
+            ordered.sort_unstable_by(|a, b| b.cmp(a));
+            assert_eq!((titles.len(), &titles), (count, &ordered), "{path}");
+        }
+    }
+    for (query, status) in
+        [("limit=0", 422), ("sort=x", 422), ("category=x", 422), ("cursor=x", 400)]
+    {
+        service.get(&NOBODY, &format!("/threads?{query}")).await.expect(status);
+    }
+}
+
+async fn posts(service: &Service, category: &str, [ann, bob, moderator]: [&Principal; 3]) {
+    let new = json!({"category_id": category, "title": "t", "body": "first", "tags": ["x"]});
+    let thread = service.post(ann, "/threads", new).await.expect(201);
+    let path = format!("/threads/{}/posts", thread.id());
+    let opening = service.get(&NOBODY, &path).await.expect(200).body["items"][0].clone();
+    assert_eq!((&opening["number"], &opening["body"]), (&json!(1), &json!("first")));
+    let answer = json!({"body": "<b>&", "reply_to": opening["id"], "quote": opening["id"]});
+    let reply = service.post(bob, &path, answer).await.expect(201);
+    assert_eq!(reply.body["number"], 2);
+    assert_eq!(reply.body["quote"], opening["id"]);
+    assert_eq!(reply.body["body_html"], "<p>&lt;b&gt;&amp;</p>\n");
+    let at = format!("/posts/{}", reply.id());
+    let shown = service.get(&NOBODY, &at).await.expect(200);
+    assert_eq!((&shown.body, shown.tag()), (&reply.body, reply.tag()));
+    let foreign = json!({"body": "x", "reply_to": thread.id()});
+    service.post(bob, &path, foreign).await.expect(422);
+    service.post(bob, "/threads/0000000000009/posts", json!({"body": "x"})).await.expect(404);
+    service.post(bob, &path, json!({"body": " \n"})).await.expect(422);
+    let patch = |who, tag| service.send(who, Method::PATCH, &at, tag, Some(json!({"body": "new"})));
+    patch(ann, None).await.expect(403);
+    let edited = patch(bob, Some(reply.tag())).await.expect(200);
+    assert!(edited.body["edited_at"].is_string());
+    patch(bob, Some(reply.tag())).await.expect(412);
+    let delete = |who, at| service.send(who, Method::DELETE, at, None, None);
+    let first = format!("/posts/{}", opening["id"].as_str().unwrap());
+    delete(ann, &first).await.expect(409);
+    delete(bob, &at).await.expect(204);
+    service.get(bob, &at).await.expect(404);
+    assert_eq!(service.get(moderator, &at).await.expect(200).body["body"], "new");
+    service.post(ann, &path, json!({"body": "third"})).await.expect(201);
+    let page = service.get(&NOBODY, &format!("{path}?limit=2")).await.expect(200).body;
+    assert_eq!(page["items"][1]["deleted"], true);
+    assert_eq!(page["items"][1]["body"], "");
+    let rest = format!("{path}?limit=2&cursor={}", page["next_cursor"].as_str().unwrap());
+    let rest = service.get(&NOBODY, &rest).await.expect(200).body;
+    assert_eq!(rest["items"][0]["number"], 3);
+    assert_eq!(rest["next_cursor"], Value::Null);
+    let top = service.get(&NOBODY, "/threads?sort=top&tag=x").await.expect(200).body;
+    assert_eq!(
+        (&top["items"][0]["reply_count"], &top["items"][0]["id"]),
+        (&json!(1), &thread.body["id"])
+    );
+}

@@ -1,0 +1,81 @@
+//! `panel-node admin create`: works beside a running node, and without one.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+
+use panel_auth::{AuthConfig, NewAccount};
+use panel_kernel::config::Section;
+use panel_kernel::data::{Database, DatabaseUrl};
+use panel_kernel::ids::Ids;
+use panel_kernel::metrics::Metrics;
+use panel_kernel::time::Clock;
+
+use super::{brief_runtime, say};
+use crate::Failure;
+use crate::cli::CreateArgs;
+use crate::config::Config;
+
+pub(super) fn create(args: &CreateArgs) -> Result<(), Failure> {
+    let config = Config::load_common(&args.common)?;
+    let password = read_password(args.password_stdin)?;
+    let auth = config.section(panel_auth::SERVICE.name);
+    let account = NewAccount {
+        username: args.username.clone(),
+        email: args.email.clone(),
+        password,
+        role: args.role,
+    };
+    brief_runtime()?.block_on(make(&config, &auth, account))?;
+    say(format_args!("{} is now {} of this installation.", args.username, args.role));
+    Ok(())
+}
+
+async fn make(config: &Config, auth: &Section, account: NewAccount) -> Result<(), Failure> {
+    let auth = AuthConfig::parse(auth).map_err(|error| Failure::Usage(error.to_string()))?;
+    let clock = Clock::system();
+    let location = config.location(panel_auth::SERVICE.name).map_err(Failure::Usage)?;
+    let db = open(config, &location, clock.clone()).await?;
+    let ids = Ids::new(
+        clock,
+        std::process::id()
+            .to_le_bytes()
+            .iter()
+            .fold(0, |sum: u16, byte| sum.wrapping_mul(31).wrapping_add(u16::from(*byte))),
+    );
+    panel_auth::create_account(&db, &ids, &auth, account).await.map(|_| ()).map_err(|problem| {
+        let fields: Vec<String> = problem
+            .errors
+            .iter()
+            .map(|error| format!("--{} {}", error.field.replace('_', "-"), error.message))
+            .collect();
+        if fields.is_empty() {
+            Failure::Other(problem.detail)
+        } else {
+            Failure::Other(fields.join("; "))
+        }
+    })
+}
+
+async fn open(config: &Config, location: &DatabaseUrl, clock: Clock) -> Result<Database, Failure> {
+    let metrics = Metrics::new().map_err(Failure::other)?;
+    let name = panel_auth::SERVICE.name;
+    let db =
+        Database::new(name, location, &config.database, clock, metrics).map_err(Failure::Usage)?;
+    let migrations = panel_auth::migrations();
+    db.open_once(&migrations)
+        .await
+        .map_err(|error| Failure::Other(format!("the database can't be opened: {error}")))?;
+    Ok(db)
+}
+
+fn read_password(from_stdin: bool) -> Result<String, Failure> {
+    let mut line = String::new();
+    if !from_stdin {
+        if !std::io::stdin().is_terminal() {
+            let hint = "give the password on standard input with --password-stdin";
+            return Err(Failure::Usage(hint.to_owned()));
+        }
+        drop(write!(std::io::stderr(), "Password (it will be visible): "));
+    }
+    std::io::stdin().lock().read_line(&mut line).map_err(Failure::other)?;
+    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
+}

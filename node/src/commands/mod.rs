@@ -1,0 +1,34 @@
+//! The commands.
+
+mod admin;
+mod config;
+mod migrate;
+mod openapi;
+mod run;
+
+use crate::Failure;
+use crate::cli::{AdminCommand, Cli, Command, ConfigCommand};
+
+/// Does what the command line says.
+pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        None => run::run(&cli.run),
+        Some(Command::Run(args)) => run::run(&args),
+        Some(Command::Admin(AdminCommand::Create(args))) => admin::create(&args),
+        Some(Command::Migrate(args)) => migrate::migrate(&args),
+        Some(Command::Config(ConfigCommand::Check(args))) => config::check(&args),
+        Some(Command::Config(ConfigCommand::Show(args))) => config::show(&args),
+        Some(Command::Openapi) => openapi::print(),
+    }
+}
+
+/// A line for whoever called; a closed pipe is their decision.
+fn say(line: impl std::fmt::Display) {
+    use std::io::Write as _;
+    drop(writeln!(std::io::stdout(), "{line}"));
+}
+
+/// A runtime for a command that does one thing.
+fn brief_runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::other)
+}

@@ -1,0 +1,342 @@
+//! The configuration: flags over environment over file over defaults.
+//!
+//! The only place that reads environment variables. Every component declares and checks its
+//! own section; what nobody declares is refused.
+
+mod environment;
+mod layers;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use panel_gateway::GatewayConfig;
+use panel_kernel::config::{BadValue, Section};
+use panel_kernel::data::{DatabaseConfig, DatabaseUrl};
+use panel_kernel::secret::SecretUrl;
+use panel_kernel::service::ServiceSpec;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::cli::{CommonArgs, LogFormatArg, RunArgs};
+use crate::services::{GATEWAY, SERVICES};
+
+pub(crate) use layers::ConfigError;
+use layers::Layers;
+
+/// The file that is read if it is there and no other is named.
+const DEFAULT_FILE: &str = "cluster.toml";
+
+/// The `[node]` section.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct NodeSection {
+    /// The node's name, unique in the cluster.
+    pub(crate) name: String,
+    /// Where the node keeps its files.
+    pub(crate) data_dir: PathBuf,
+    /// What it does; empty: everything.
+    pub(crate) roles: Vec<String>,
+    /// Where the site is served.
+    pub(crate) listen: SocketAddr,
+    /// Where health and metrics are served.
+    pub(crate) ops_listen: SocketAddr,
+    /// The address people use; from `listen` if empty.
+    pub(crate) public_url: String,
+    /// Other ports for services' `/health` than their usual ones, by name.
+    pub(crate) service_ports: BTreeMap<String, u16>,
+    /// Whether services have ports at all.
+    pub(crate) service_ports_enabled: bool,
+}
+
+impl Default for NodeSection {
+    fn default() -> Self {
+        Self {
+            name: "n1".to_owned(),
+            data_dir: PathBuf::from("data"),
+            roles: Vec::new(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 5_000)),
+            ops_listen: SocketAddr::from(([127, 0, 0, 1], 5_900)),
+            public_url: String::new(),
+            service_ports: BTreeMap::new(),
+            service_ports_enabled: true,
+        }
+    }
+}
+
+/// The `[log]` section.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LogSection {
+    /// `json`, `pretty`, or `auto`: pretty on a terminal.
+    pub(crate) format: LogFormat,
+    /// A level or a filter.
+    pub(crate) level: String,
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self { format: LogFormat::Auto, level: "info".to_owned() }
+    }
+}
+
+/// How logs look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogFormat {
+    /// Pretty on a terminal, else JSON.
+    Auto,
+    /// One JSON object per line.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+/// The `[redis]` section.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RedisSection {
+    /// Empty: none.
+    pub(crate) url: SecretUrl,
+}
+
+impl Default for RedisSection {
+    fn default() -> Self {
+        Self { url: SecretUrl::new("") }
+    }
+}
+
+/// The `[limits]` section.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LimitsSection {
+    /// Rate limits at the edge and limits for new accounts. Login throttling and the capacity
+    /// of services do not depend on it.
+    pub(crate) enabled: bool,
+}
+
+impl Default for LimitsSection {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+/// The configuration in force.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) node: NodeSection,
+    pub(crate) log: LogSection,
+    pub(crate) database: DatabaseConfig,
+    pub(crate) redis: RedisSection,
+    pub(crate) limits: LimitsSection,
+    pub(crate) gateway: GatewayConfig,
+    /// Every service of this release, configured, whether it runs here or not.
+    pub(crate) services: Vec<ServiceSpec>,
+    effective: Map<String, Value>,
+}
+
+impl Config {
+    /// Reads all layers for a node that is to run.
+    pub(crate) fn load(args: &RunArgs) -> Result<Self, ConfigError> {
+        let mut layers = Layers::new();
+        read_file(&mut layers, &args.common)?;
+        environment::read(&mut layers)?;
+        flags(&mut layers, args)?;
+        Self::from_layers(&layers)
+    }
+
+    /// Reads all layers for a command beside it.
+    pub(crate) fn load_common(args: &CommonArgs) -> Result<Self, ConfigError> {
+        Self::load(&RunArgs { common: args.clone(), ..RunArgs::default() })
+    }
+
+    fn from_layers(layers: &Layers) -> Result<Self, ConfigError> {
+        let mut known = vec!["node", "log", "database", "redis", "limits", "gateway"];
+        known.extend(SERVICES.iter().map(|service| service.name));
+        layers.refuse_unknown(&known)?;
+        let node: NodeSection = layers.section("node")?;
+        let gateway: GatewayConfig = layers.section("gateway")?;
+        let gateway = layers.checked(gateway.checked())?;
+        let mut services = Vec::new();
+        let mut shown = Vec::new();
+        for registration in SERVICES {
+            let section = layers.raw(registration.name);
+            services.push(layers.checked((registration.configure)(&section))?);
+            shown.push((registration.name, layers.checked((registration.effective)(&section))?));
+        }
+        let mut config = Self {
+            node,
+            log: layers.section("log")?,
+            database: layers.section("database")?,
+            redis: layers.section("redis")?,
+            limits: layers.section("limits")?,
+            gateway,
+            services,
+            effective: Map::new(),
+        };
+        layers.checked(config.check())?;
+        config.effective = config.describe(shown);
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), BadValue> {
+        let bad = |key: &str, reason: String| Err(BadValue { key: key.to_owned(), reason });
+        let name = &self.node.name;
+        let well_formed = (1..=64).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+            && !name.starts_with('.');
+        if !well_formed {
+            let reason = format!("{name:?} must be 1 to 64 letters, digits, dots, - or _");
+            return bad("node.name", reason);
+        }
+        let is_service = |name: &str| SERVICES.iter().any(|service| service.name == name);
+        for role in &self.node.roles {
+            if role != GATEWAY && !is_service(role) {
+                let names: Vec<_> = SERVICES.iter().map(|service| service.name).collect();
+                let reason = format!("{role:?} is not a role ({GATEWAY}, {})", names.join(", "));
+                return bad("node.roles", reason);
+            }
+        }
+        for name in self.node.service_ports.keys() {
+            if !is_service(name) {
+                return bad("node.service_ports", format!("{name:?} is not a service"));
+            }
+        }
+        for name in self.database.per_service.keys() {
+            if !is_service(name) {
+                return bad("database.per_service", format!("{name:?} is not a service"));
+            }
+        }
+        let url = &self.node.public_url;
+        if !url.is_empty() && !url.starts_with("http://") && !url.starts_with("https://") {
+            return bad("node.public_url", format!("{url:?} must begin with http:// or https://"));
+        }
+        let redis = self.redis.url.expose();
+        if !redis.is_empty() && !redis.starts_with("redis://") && !redis.starts_with("rediss://") {
+            return bad("redis.url", format!("{} must begin with redis://", self.redis.url));
+        }
+        for service in SERVICES {
+            if let Err(reason) = self.location(service.name) {
+                return bad("database.url", reason);
+            }
+        }
+        crate::telemetry::check(&self.log.level).or_else(|reason| bad("log.level", reason))
+    }
+
+    /// A service's section, as it is in force.
+    pub(crate) fn section(&self, name: &str) -> Section {
+        section_of(name, self.effective.get(name).cloned().unwrap_or_default())
+    }
+
+    /// Where a service has its data.
+    pub(crate) fn location(&self, service: &str) -> Result<DatabaseUrl, String> {
+        self.database.location(service, &self.node.data_dir)
+    }
+
+    /// Whether this node has that role.
+    pub(crate) fn has_role(&self, role: &str) -> bool {
+        self.node.roles.is_empty() || self.node.roles.iter().any(|own| own == role)
+    }
+
+    /// The services that run here.
+    pub(crate) fn own_services(&self) -> impl Iterator<Item = &ServiceSpec> {
+        self.services.iter().filter(|spec| self.has_role(spec.name))
+    }
+
+    /// The port for a service's `/health`; `None` if it has none.
+    pub(crate) fn service_port(&self, spec: &ServiceSpec) -> Option<u16> {
+        let port = self.node.service_ports.get(spec.name).copied();
+        self.node.service_ports_enabled.then(|| port.unwrap_or(spec.port))
+    }
+
+    /// Everything in force, as TOML, secrets redacted.
+    pub(crate) fn show(&self) -> Result<String, ConfigError> {
+        toml::to_string_pretty(&self.effective)
+            .map_err(|error| ConfigError::plain(format!("can't be shown: {error}")))
+    }
+
+    fn describe(&self, services: Vec<(&'static str, Value)>) -> Map<String, Value> {
+        let value = |section: Result<Value, serde_json::Error>| section.unwrap_or(Value::Null);
+        let mut all = Map::new();
+        for (name, section) in [
+            ("node", serde_json::to_value(&self.node)),
+            ("log", serde_json::to_value(&self.log)),
+            ("database", serde_json::to_value(&self.database)),
+            ("redis", serde_json::to_value(&self.redis)),
+            ("limits", serde_json::to_value(&self.limits)),
+            ("gateway", serde_json::to_value(&self.gateway)),
+        ] {
+            all.insert(name.to_owned(), value(section));
+        }
+        for (name, section) in services {
+            all.insert(name.to_owned(), section);
+        }
+        all
+    }
+}
+
+fn read_file(layers: &mut Layers, args: &CommonArgs) -> Result<(), ConfigError> {
+    match &args.config {
+        Some(path) => layers.file(path),
+        None if Path::new(DEFAULT_FILE).exists() => layers.file(Path::new(DEFAULT_FILE)),
+        None => Ok(()),
+    }
+}
+
+fn flags(layers: &mut Layers, args: &RunArgs) -> Result<(), ConfigError> {
+    let text = |value: &Option<String>| value.clone().map(Value::String);
+    if let Some(dir) = &args.common.data_dir {
+        let dir =
+            dir.to_str().ok_or_else(|| ConfigError::plain("--data-dir is not UTF-8".into()))?;
+        layers.set("--data-dir", "node.data_dir", dir.into());
+    }
+    for (flag, key, value) in [
+        ("--database-url", "database.url", text(&args.common.database_url)),
+        ("--name", "node.name", text(&args.name)),
+        ("--listen", "node.listen", text(&args.listen)),
+        ("--ops-listen", "node.ops_listen", text(&args.ops_listen)),
+        ("--redis-url", "redis.url", text(&args.redis_url)),
+        ("--log-level", "log.level", text(&args.log_level)),
+    ] {
+        if let Some(value) = value {
+            layers.set(flag, key, value);
+        }
+    }
+    if let Some(roles) = &args.roles {
+        layers.set("--roles", "node.roles", roles.clone().into());
+    }
+    if let Some(format) = args.log_format {
+        let format = match format {
+            LogFormatArg::Json => "json",
+            LogFormatArg::Pretty => "pretty",
+        };
+        layers.set("--log-format", "log.format", format.into());
+    }
+    match args.service_ports.as_deref() {
+        None => {}
+        Some("off") => layers.set("--service-ports", "node.service_ports_enabled", false.into()),
+        Some(list) => {
+            for pair in list.split(',') {
+                let (name, port) = pair
+                    .split_once('=')
+                    .and_then(|(name, port)| Some((name.trim(), port.trim().parse::<u16>().ok()?)))
+                    .ok_or_else(|| {
+                        ConfigError::plain(format!(
+                            "--service-ports: {pair:?} is not NAME=PORT (or off for none)"
+                        ))
+                    })?;
+                let key = format!("node.service_ports.{name}");
+                layers.set("--service-ports", &key, port.into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A section as its component wants it.
+fn section_of(path: &str, values: Value) -> Section {
+    Section { path: path.to_owned(), values }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! A running node: from configuration to a supervised tree, and back down again.
+//!
+//! ```text
+//! root                  one for one; never gives up
+//! ├── ops               health and metrics
+//! ├── cluster           who serves what
+//! ├── redis             (if configured) how it is
+//! ├── auth, forum, …    the services this node runs
+//! └── gateway           (if it is an edge)
+//! ```
+
+mod sockets;
+mod start;
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use panel_gateway::Gateway;
+use panel_kernel::service::Running;
+use panel_kernel::supervision::SupervisorMessage;
+use ractor::ActorRef;
+use tokio::task::JoinHandle;
+
+use crate::lock::Locks;
+use crate::ops::Ops;
+
+pub(crate) use start::start;
+
+/// How long shutdown waits for requests inside services.
+const PATIENCE: Duration = Duration::from_secs(15);
+const GLANCE: Duration = Duration::from_millis(5);
+
+/// A node that runs.
+pub(crate) struct Node {
+    root: ActorRef<SupervisorMessage>,
+    ended: JoinHandle<()>,
+    services: Vec<Running>,
+    gateway: Option<Gateway>,
+    ops: Ops,
+    ops_shutdown: tokio_util::sync::CancellationToken,
+    /// Given back last.
+    locks: Locks,
+}
+
+impl Node {
+    /// Shutdown, in order: say so; take no new connections and finish those there are; leave
+    /// the groups and finish what is inside the services; stop the tree, last child first.
+    /// Nothing that was accepted is lost.
+    pub(crate) async fn shut_down(self) {
+        tracing::info!("draining");
+        self.ops.0.draining.store(true, Ordering::Relaxed);
+        if let Some(gateway) = &self.gateway {
+            gateway.drain().await;
+        }
+        for service in &self.services {
+            service.leave();
+        }
+        let emptied = async {
+            while self.services.iter().any(|service| service.load.inside() > 0) {
+                tokio::time::sleep(GLANCE).await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, emptied).await.is_err() {
+            tracing::warn!("requests inside services did not end in time");
+        }
+        self.ops_shutdown.cancel();
+        self.root.stop(None);
+        // The root stops its children one after the other, each within its own limit.
+        if self.ended.await.is_err() {
+            tracing::warn!("the root supervisor did not end cleanly");
+        }
+        tracing::info!("stopped");
+        drop(self.locks);
+    }
+}

@@ -1,0 +1,133 @@
+//! The ops port: what orchestrators and Prometheus ask, on every node.
+//!
+//! `live`: the root supervisor answers. `ready`: not draining, and every own service is in its
+//! process group; a database that is down, or another node's absence, does not make a node
+//! unready, because taking it out of service would help nobody.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use http::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+use panel_gateway::server::{Handler, HttpResponse};
+use panel_gateway::small_answer;
+use panel_kernel::data::DatabaseHealth;
+use panel_kernel::problem::{Kind, Problem};
+use panel_kernel::service::{Running, Runtime};
+use panel_kernel::supervision::SupervisorMessage;
+use parking_lot::Mutex;
+use ractor::ActorRef;
+use ractor::rpc::CallResult;
+use serde::Serialize;
+
+const JSON: &str = "application/json";
+/// The version of Prometheus's text format.
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Answers on the ops port. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Ops(pub(crate) Arc<OpsParts>);
+
+pub(crate) struct OpsParts {
+    pub(crate) runtime: Runtime,
+    pub(crate) services: Vec<Running>,
+    pub(crate) draining: AtomicBool,
+    /// Set once the tree has started.
+    pub(crate) root: Mutex<Option<ActorRef<SupervisorMessage>>>,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    status: &'static str,
+    node: &'a str,
+    version: &'static str,
+    draining: bool,
+    services: Vec<ServiceReport>,
+}
+
+#[derive(Serialize)]
+struct ServiceReport {
+    name: &'static str,
+    up: bool,
+    in_flight: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database: Option<DatabaseHealth>,
+}
+
+impl Handler for Ops {
+    async fn handle(&self, request: Request<Incoming>, _: SocketAddr) -> HttpResponse {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return problem(Kind::MethodNotAllowed, "only GET works here");
+        }
+        match request.uri().path() {
+            "/health/live" => self.status(self.is_live().await),
+            "/health/ready" => self.status(self.is_ready()),
+            "/health" => self.health(),
+            "/metrics" => self.metrics(),
+            _ => problem(
+                Kind::NotFound,
+                "this port answers /health, /health/live, /health/ready and /metrics",
+            ),
+        }
+    }
+}
+
+impl Ops {
+    async fn is_live(&self) -> bool {
+        let root = self.0.root.lock().clone();
+        let Some(root) = root else { return false };
+        let answer = root.call(SupervisorMessage::Ping, Some(Duration::from_secs(2))).await;
+        matches!(answer, Ok(CallResult::Success(())))
+    }
+
+    fn is_ready(&self) -> bool {
+        !self.0.draining.load(Ordering::Relaxed) && self.0.services.iter().all(Running::is_member)
+    }
+
+    fn status(&self, good: bool) -> HttpResponse {
+        let (code, text) = if good {
+            (StatusCode::OK, &br#"{"status":"ok"}"#[..])
+        } else {
+            (StatusCode::SERVICE_UNAVAILABLE, &br#"{"status":"unavailable"}"#[..])
+        };
+        small_answer(code, JSON, text.to_vec())
+    }
+
+    fn health(&self) -> HttpResponse {
+        let services: Vec<ServiceReport> = self
+            .0
+            .services
+            .iter()
+            .map(|service| ServiceReport {
+                name: service.name,
+                up: service.is_member(),
+                in_flight: service.load.inside(),
+                database: service.db.load().as_ref().map(|db| db.health()),
+            })
+            .collect();
+        let up = services.iter().all(|service| service.up);
+        let report = Report {
+            status: if up { "healthy" } else { "unavailable" },
+            node: &self.0.runtime.node.name,
+            version: env!("CARGO_PKG_VERSION"),
+            draining: self.0.draining.load(Ordering::Relaxed),
+            services,
+        };
+        let code = if up { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        small_answer(code, JSON, serde_json::to_vec(&report).unwrap_or_default())
+    }
+
+    fn metrics(&self) -> HttpResponse {
+        for service in &self.0.services {
+            service.publish_load();
+        }
+        small_answer(StatusCode::OK, METRICS, self.0.runtime.metrics.render())
+    }
+}
+
+fn problem(kind: Kind, detail: &str) -> HttpResponse {
+    let body = serde_json::to_vec(&Problem::new(kind, detail).body("")).unwrap_or_default();
+    small_answer(kind.status(), panel_kernel::problem::MEDIA_TYPE, body)
+}

@@ -1,0 +1,299 @@
+//! The real `panel-node` as a child process.
+
+mod binary;
+mod builder;
+mod log;
+
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
+
+use crate::http::Client;
+use crate::session::{PASSWORD, Session, email};
+pub use builder::NodeBuilder;
+use builder::Plan;
+use log::Log;
+
+/// For a node to listen and be ready.
+const START: Duration = Duration::from_secs(20);
+/// For a node to drain and end.
+const STOP: Duration = Duration::from_secs(40);
+/// For a command of the command line.
+const COMMAND: Duration = Duration::from_secs(60);
+
+/// What a listening node writes into its run file.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct RunFile {
+    /// The process.
+    pub pid: u32,
+    /// The public address, on a node with the gateway's role.
+    pub http: Option<String>,
+    /// The ops address.
+    pub ops: String,
+    /// The cluster's address, on a node that opens it.
+    pub cluster: Option<String>,
+    /// One address per service, on a node with the gateway's role.
+    #[serde(default)]
+    pub service_ports: std::collections::BTreeMap<String, String>,
+}
+
+/// A running node. Dropping it kills it, and fails the test if it had died by itself.
+#[derive(Debug)]
+pub struct Node {
+    plan: Plan,
+    directory: Arc<TempDir>,
+    log: Log,
+    life: Option<(Child, RunFile)>,
+}
+
+impl Node {
+    /// A node by itself, with all roles, on SQLite in its own directory.
+    pub async fn start() -> Self {
+        NodeBuilder::new().start().await
+    }
+
+    /// Starts putting one together.
+    #[must_use]
+    pub fn builder() -> NodeBuilder {
+        NodeBuilder::new()
+    }
+
+    async fn launch(plan: Plan, directory: Arc<TempDir>) -> Self {
+        let mut node = Self { log: Log::new(&plan.name), plan, directory, life: None };
+        node.start_again().await;
+        node
+    }
+
+    /// Starts the process and waits until it listens and is ready.
+    async fn start_again(&mut self) {
+        assert!(self.life.is_none(), "{} is running", self.plan.name);
+        let mut command = self.plan.run_command(self.directory.path());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        self.log.follow(child.stderr.take().unwrap());
+        let path = self.plan.run_file(self.directory.path());
+        let deadline = Instant::now() + START;
+        let run = loop {
+            self.must_be_alive(&mut child, deadline, "listen");
+            // One with another pid is left over from a life that was killed.
+            match read_run_file(&path) {
+                Some(run) if run.pid == child.id() => break run,
+                _ => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        };
+        let ops = Client::new(&run.ops);
+        while !is_ready(&ops).await {
+            self.must_be_alive(&mut child, deadline, "be ready");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.life = Some((child, run));
+    }
+
+    fn must_be_alive(&self, child: &mut Child, deadline: Instant, wish: &str) {
+        let name = &self.plan.name;
+        if let Some(status) = child.try_wait().unwrap() {
+            panic!("{name} ended ({status}) before it could {wish}:\n{}", self.log.tail());
+        }
+        if Instant::now() > deadline {
+            drop(child.kill());
+            drop(child.wait());
+            panic!("{name} did not {wish} within {START:?}:\n{}", self.log.tail());
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.plan.name
+    }
+
+    /// Its data directory.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.run_file().pid
+    }
+
+    /// What it wrote when it began to listen.
+    #[must_use]
+    pub fn run_file(&self) -> &RunFile {
+        let name = &self.plan.name;
+        &self.life.as_ref().unwrap_or_else(|| panic!("{name} is not running")).1
+    }
+
+    /// The public address, `host:port`.
+    #[must_use]
+    pub fn http(&self) -> &str {
+        self.run_file().http.as_deref().expect("a node with the gateway's role")
+    }
+
+    /// The ops address, `host:port`.
+    #[must_use]
+    pub fn ops(&self) -> &str {
+        &self.run_file().ops
+    }
+
+    /// The address that answers for one service; only if the plan asked for service ports.
+    #[must_use]
+    pub fn service_port(&self, service: &str) -> &str {
+        let ports = &self.run_file().service_ports;
+        ports.get(service).unwrap_or_else(|| panic!("no port for {service} in {ports:?}"))
+    }
+
+    /// A whole URL on the public address.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.http())
+    }
+
+    /// Talks to the public address.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::new(self.http())
+    }
+
+    /// Talks to the ops address.
+    #[must_use]
+    pub fn ops_client(&self) -> Client {
+        Client::new(self.ops())
+    }
+
+    /// What it counts now.
+    pub async fn metrics(&self) -> crate::Metrics {
+        crate::Metrics::fetch(&self.ops_client()).await
+    }
+
+    /// What it has logged, all lives together, oldest first.
+    #[must_use]
+    pub fn log_lines(&self) -> Vec<String> {
+        self.log.lines()
+    }
+
+    /// The lines that are JSON.
+    #[must_use]
+    pub fn log_json(&self) -> Vec<Value> {
+        self.log.lines().iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Whether a line of the log contains this.
+    #[must_use]
+    pub fn log_contains(&self, text: &str) -> bool {
+        self.log.contains(text)
+    }
+
+    /// Asks the process to end (`SIGTERM`) and waits until it has.
+    pub async fn sigterm_and_wait(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        let (mut child, _) = self.life.take().expect("it is running");
+        let deadline = Instant::now() + STOP;
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                return status;
+            }
+            if Instant::now() > deadline {
+                drop(child.kill());
+                drop(child.wait());
+                panic!("{} did not end in {STOP:?}:\n{}", self.plan.name, self.log.tail());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Ends the process without a word (`SIGKILL`).
+    pub fn kill9(&mut self) {
+        let (mut child, _) = self.life.take().expect("it is running");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Sends the process a signal by name: `TERM`, `INT`, `STOP`, `CONT`.
+    pub fn signal(&self, name: &str) {
+        // The shell's own `kill`: the one way that needs neither unsafe code nor a package.
+        let script = format!("kill -{name} {}", self.pid());
+        let status = Command::new("sh").args(["-c", &script]).status().unwrap();
+        assert!(status.success(), "{script}");
+    }
+
+    /// Ends it, if it runs, and starts it again in the same data directory. Its ports are new.
+    pub async fn restart(&mut self) {
+        if self.life.is_some() {
+            let status = self.sigterm_and_wait().await;
+            assert!(status.success(), "{} ended with {status}", self.plan.name);
+        }
+        self.start_again().await;
+    }
+
+    /// Runs another command of the program beside it, against the same data.
+    pub async fn cli(&self, arguments: &[&str]) -> Output {
+        self.cli_with_input(arguments, "").await
+    }
+
+    /// The same, with something on its standard input.
+    pub async fn cli_with_input(&self, arguments: &[&str], input: &str) -> Output {
+        let command = self.plan.command(self.directory.path(), arguments);
+        run_to_end(command, input).await
+    }
+
+    /// Makes an account from the command line, and signs it in.
+    pub async fn account(&self, username: &str, role: &str) -> Session {
+        let email = email(username);
+        let arguments = ["admin", "create", "--username", username, "--email", &email];
+        let role = ["--role", role, "--password-stdin"];
+        let made = self.cli_with_input(&[&arguments[..], &role].concat(), PASSWORD).await;
+        assert!(made.status.success(), "{made:?}");
+        Session::login(&self.client(), username, PASSWORD).await
+    }
+
+    /// A new system administrator, signed in.
+    pub async fn admin(&self, username: &str) -> Session {
+        self.account(username, "system_admin").await
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let died = self.life.take().and_then(|(mut child, _)| {
+            let status = child.try_wait().unwrap_or(None);
+            drop(child.kill());
+            drop(child.wait());
+            status
+        });
+        if std::thread::panicking() {
+            eprintln!("---- log of {} ----\n{}", self.plan.name, self.log.tail());
+        } else if let Some(status) = died {
+            panic!("{} died by itself ({status}):\n{}", self.plan.name, self.log.tail());
+        }
+    }
+}
+
+async fn is_ready(ops: &Client) -> bool {
+    let asked = ops.get("/health/ready").patience(Duration::from_secs(2)).send().await;
+    asked.is_ok_and(|answer| answer.status == 200)
+}
+
+fn read_run_file(path: &Path) -> Option<RunFile> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+async fn run_to_end(command: Command, input: &str) -> Output {
+    let mut command = tokio::process::Command::from(command);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.kill_on_drop(true).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // A command that does not read its input may have ended already.
+    drop(stdin.write_all(input.as_bytes()).await);
+    drop(stdin);
+    let ended = tokio::time::timeout(COMMAND, child.wait_with_output()).await;
+    ended.expect("the command ends in time").unwrap()
+}

@@ -1,0 +1,204 @@
+//! A PostgreSQL server for tests: the one `PANEL_TEST_POSTGRES` names, else a private one.
+//!
+//! The private server is the child of a shell that waits for its standard input to end, which
+//! it does when the test process ends, however it ends. Then the shell stops the server and
+//! removes its files: nothing is left behind, also after a `kill -9`.
+
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use panel_kernel::ids::random_hex;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+/// The base URL of a server to use, such as `postgres://panel@127.0.0.1:5432`.
+const GIVEN: &str = "PANEL_TEST_POSTGRES";
+/// For initdb and the first start together.
+const START: Duration = Duration::from_secs(60);
+
+/// Starts the server, waits for the test process to end, cleans up. `$1` is the directory, `$2`
+/// the port, `$3` the directory of the programs.
+const GUARD: &str = r#"
+"$3/postgres" -D "$1/data" -p "$2" -k "$1" -c listen_addresses=127.0.0.1 \
+    -c fsync=off -c full_page_writes=off -c max_connections=300 \
+    >"$1/log" 2>&1 </dev/null &
+server=$!
+cat >/dev/null
+kill -QUIT "$server" 2>/dev/null
+wait "$server"
+rm -rf "$1"
+"#;
+
+/// A running server.
+#[derive(Debug)]
+pub struct Postgres {
+    url: String,
+    private: Option<Child>,
+}
+
+impl Postgres {
+    /// The server of this process, started when it is first asked for.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Postgres> = OnceLock::new();
+        SHARED.get_or_init(|| match std::env::var(GIVEN) {
+            Ok(url) if !url.is_empty() => {
+                Self { url: url.trim_end_matches('/').to_owned(), private: None }
+            }
+            _ => Self::start(),
+        })
+    }
+
+    /// The base URL: add a slash and a database's name.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// An empty database of its own, removed when it is dropped.
+    pub async fn fresh_database(&self) -> FreshDatabase {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("panel_{}_{count}_{}", std::process::id(), &random_hex()[..8]);
+        run(&self.url, format!("CREATE DATABASE {name} TEMPLATE template0"))
+            .await
+            .unwrap_or_else(|error| panic!("can't make a database on {}: {error}", self.url));
+        FreshDatabase {
+            url: format!("{}/{name}", self.url),
+            // A private server goes with all its databases.
+            server: self.private.is_none().then(|| self.url.clone()),
+            name,
+        }
+    }
+
+    fn start() -> Self {
+        let programs = programs();
+        let directory = tempfile::Builder::new().prefix("panel-pg-").tempdir().unwrap().keep();
+        let owner = owner();
+        if let Some((uid, gid)) = owner {
+            std::os::unix::fs::chown(&directory, Some(uid), Some(gid)).unwrap();
+        }
+        let data = directory.join("data");
+        let made = as_owner(Command::new(programs.join("initdb")), owner)
+            .arg("-D")
+            .arg(&data)
+            .args(["-U", "panel", "--auth=trust", "--no-sync", "--no-locale", "-E", "UTF8"])
+            .current_dir("/")
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        let port = free_port();
+        let mut guard = as_owner(Command::new("sh"), owner);
+        guard.args(["-c", GUARD, "guard"]).arg(&directory).arg(port.to_string()).arg(programs);
+        // Its own group: a signal to the test's group must not end it before it has cleaned up.
+        guard.process_group(0).current_dir("/");
+        guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut guard = guard.spawn().unwrap();
+        await_ready(&mut guard, &directory);
+        Self { url: format!("postgres://panel@127.0.0.1:{port}"), private: Some(guard) }
+    }
+}
+
+/// Waits until the server says in its own pid file that it takes connections.
+fn await_ready(guard: &mut Child, directory: &Path) {
+    let deadline = Instant::now() + START;
+    loop {
+        let state = std::fs::read_to_string(directory.join("data/postmaster.pid"));
+        if state.is_ok_and(|text| text.lines().nth(7).is_some_and(|line| line.trim() == "ready")) {
+            return;
+        }
+        let ended = guard.try_wait().unwrap().is_some();
+        if ended || Instant::now() > deadline {
+            let log = std::fs::read_to_string(directory.join("log")).unwrap_or_default();
+            panic!("PostgreSQL did not start:\n{log}");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The directory of `initdb` and `postgres`: the newest under Debian's, else the one in `PATH`.
+fn programs() -> PathBuf {
+    let newest = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path().join("bin"))
+        .filter(|bin| bin.join("initdb").exists() && bin.join("postgres").exists())
+        .max_by_key(|bin| {
+            let version = bin.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+            version.and_then(|version| version.parse::<u32>().ok()).unwrap_or(0)
+        });
+    let in_path = || {
+        let path = std::env::var_os("PATH")?;
+        std::env::split_paths(&path).find(|bin| bin.join("initdb").exists())
+    };
+    newest.or_else(in_path).unwrap_or_else(|| {
+        panic!("there is no PostgreSQL: install it, or name a server in {GIVEN}")
+    })
+}
+
+/// Whom the server runs as: PostgreSQL refuses to be root.
+fn owner() -> Option<(u32, u32)> {
+    use std::os::unix::fs::MetadataExt as _;
+    if std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() != 0) {
+        return None;
+    }
+    let accounts = std::fs::read_to_string("/etc/passwd").unwrap();
+    let fields: Vec<&str> = accounts
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields[0] == "postgres")
+        .expect("PostgreSQL can't run as root, and there is no account `postgres`");
+    Some((fields[2].parse().unwrap(), fields[3].parse().unwrap()))
+}
+
+fn as_owner(mut command: Command, owner: Option<(u32, u32)>) -> Command {
+    if let Some((uid, gid)) = owner {
+        command.uid(uid).gid(gid);
+    }
+    command
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A database on a server.
+#[derive(Debug)]
+pub struct FreshDatabase {
+    name: String,
+    url: String,
+    server: Option<String>,
+}
+
+impl FreshDatabase {
+    /// Its whole URL.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Drop for FreshDatabase {
+    fn drop(&mut self) {
+        let Some(server) = self.server.take() else { return };
+        let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        // A drop can't wait on the test's runtime, so it has one of its own.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(run(&server, statement))
+        });
+        if let Ok(Err(error)) = dropping.join() {
+            eprintln!("{} is left behind: {error}", self.name);
+        }
+    }
+}
+
+async fn run(server: &str, statement: String) -> Result<(), sqlx::Error> {
+    let mut conn = PgConnection::connect(&format!("{server}/postgres")).await?;
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut conn).await?;
+    conn.close().await
+}

@@ -1,0 +1,250 @@
+//! A service whose routes do what tests of the machinery need.
+//!
+//! | route under `/api/v2/probe` | |
+//! |---|---|
+//! | GET `ok` | 200 `{"ok": true}` |
+//! | GET, POST `echo` | what the handler saw: method, query, headers, body, principal, key, times |
+//! | GET, POST `panic` | the handler panics |
+//! | GET, POST `stall` | the handler never answers |
+//! | GET `slow?ms=` | 200 after that time |
+//! | POST `write` `{"value", "fault"?}` | one row in `effects`, exactly once; 201 `{"id", "value"}` |
+//! | GET `effects` | `{"count", "values"}` |
+//! | GET `counts` | how often each handler was entered: `{"ok": 3, …}` |
+//!
+//! It is also the identity service of its rig: it reports the rig's own signing key.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::{HeaderMap, Method, StatusCode, Uri};
+use panel_kernel::config::PoolConfig;
+use panel_kernel::data::{Answer, Database, Migrations, sql};
+use panel_kernel::http::{Caller, Params, Payload, Write};
+use panel_kernel::identity::{IdentityReport, PATH as IDENTITY};
+use panel_kernel::ids::{Id, Ids};
+use panel_kernel::message::Principal;
+use panel_kernel::problem::{Kind, Problem};
+use panel_kernel::service::{Assembly, ServiceContext, ServiceSpec};
+use parking_lot::Mutex;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::issuer::Issuer;
+
+/// Its name.
+pub const NAME: &str = "probe";
+
+/// A probe, and what its handlers have counted. Clones count together, over all restarts.
+#[derive(Clone, Debug, Default)]
+pub struct Probe {
+    counts: Arc<Mutex<BTreeMap<&'static str, u64>>>,
+    /// Signs the tokens its rig's gateway takes.
+    pub issuer: Issuer,
+}
+
+/// How a `write` goes wrong, if it is to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// Panics in the transaction, after the insert.
+    PanicInside,
+    /// Panics after the commit: the client never hears of it.
+    PanicAfter,
+    /// Answers 409 after the insert, which must therefore not last.
+    Refuse,
+}
+
+#[derive(Clone)]
+struct Handlers {
+    probe: Probe,
+    db: Database,
+    ids: Ids,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Effect {
+    value: String,
+    fault: Option<Fault>,
+}
+
+#[derive(Deserialize)]
+struct Slow {
+    ms: u64,
+}
+
+impl Probe {
+    /// One that has counted nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How often the handler of this route was entered.
+    #[must_use]
+    pub fn count(&self, route: &str) -> u64 {
+        self.counts.lock().get(route).copied().unwrap_or(0)
+    }
+
+    /// The service, with as many workers and waiting places as a service has by default.
+    #[must_use]
+    pub fn spec(&self) -> ServiceSpec {
+        self.spec_with(PoolConfig::default())
+    }
+
+    /// The service with a pool of this size.
+    #[must_use]
+    pub fn spec_with(&self, pool: PoolConfig) -> ServiceSpec {
+        let probe = self.clone();
+        ServiceSpec {
+            name: NAME,
+            port: 5999,
+            pages: &[],
+            pool,
+            migrations: migrations(),
+            subscriptions: &[],
+            openapi: utoipa::openapi::OpenApi::default,
+            assemble: Arc::new(move |context| Assembly::new(probe.router(context))),
+        }
+    }
+
+    fn router(&self, context: &ServiceContext) -> Router {
+        let handlers = Handlers {
+            probe: self.clone(),
+            db: context.db.clone(),
+            ids: context.runtime.ids.clone(),
+        };
+        let routes = Router::new()
+            .route("/ok", get(ok))
+            .route("/echo", get(echo).post(echo))
+            .route("/panic", get(panics).post(panics))
+            .route("/stall", get(stall).post(stall))
+            .route("/slow", get(slow))
+            .route("/write", post(write))
+            .route("/effects", get(effects))
+            .route("/counts", get(counts));
+        Router::new()
+            .nest("/api/v2/probe", routes)
+            .route(IDENTITY, get(identity))
+            .with_state(handlers)
+    }
+
+    fn enter(&self, route: &'static str) {
+        *self.counts.lock().entry(route).or_default() += 1;
+    }
+}
+
+/// The probe's schema.
+#[must_use]
+pub fn migrations() -> Migrations {
+    static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("harness/migrations/sqlite");
+    static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("harness/migrations/postgres");
+    Migrations { sqlite: &SQLITE, postgres: &POSTGRES }
+}
+
+async fn ok(State(handlers): State<Handlers>) -> Json<Value> {
+    handlers.probe.enter("ok");
+    Json(json!({"ok": true}))
+}
+
+async fn echo(
+    State(handlers): State<Handlers>,
+    caller: Caller,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: String,
+) -> Json<Value> {
+    handlers.probe.enter("echo");
+    let headers: BTreeMap<&str, String> = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes()).into()))
+        .collect();
+    Json(json!({
+        "method": method.as_str(),
+        "path": uri.path(),
+        "query": uri.query(),
+        "headers": headers,
+        "body": body,
+        "principal": caller.principal.label(),
+        "client_ip": caller.client_ip,
+        "request_id": caller.request_id,
+        "idempotency_key": caller.idempotency_key.as_ref().map(|key| key.value.clone()),
+        "now": caller.now,
+        "deadline": caller.deadline,
+    }))
+}
+
+async fn panics(State(handlers): State<Handlers>) -> StatusCode {
+    handlers.probe.enter("panic");
+    panic!("the probe was asked to panic")
+}
+
+async fn stall(State(handlers): State<Handlers>) {
+    handlers.probe.enter("stall");
+    std::future::pending::<()>().await;
+}
+
+async fn slow(State(handlers): State<Handlers>, Params(slow): Params<Slow>) -> Json<Value> {
+    handlers.probe.enter("slow");
+    tokio::time::sleep(Duration::from_millis(slow.ms)).await;
+    Json(json!({"ms": slow.ms}))
+}
+
+async fn write(
+    State(handlers): State<Handlers>,
+    Write(context): Write,
+    Payload(effect): Payload<Effect>,
+) -> Result<Answer, Problem> {
+    handlers.probe.enter("write");
+    let (id, fault, now) = (handlers.ids.next(), effect.fault, context.now);
+    let written = handlers
+        .db
+        .write(&context, move |tx| {
+            Box::pin(async move {
+                tx.execute(
+                    sql("INSERT INTO effects (id, value, created_at) VALUES ($1, $2, $3)")
+                        .bind(id)
+                        .bind(&effect.value)
+                        .bind(now),
+                )
+                .await?;
+                match fault {
+                    Some(Fault::PanicInside) => panic!("the probe was asked to panic inside"),
+                    Some(Fault::Refuse) => Err(Problem::new(Kind::Conflict, "as asked for")),
+                    _ => {
+                        let body = json!({"id": id, "value": effect.value});
+                        Ok::<_, Problem>(Answer::json(StatusCode::CREATED, &body))
+                    }
+                }
+            })
+        })
+        .await;
+    assert!(fault != Some(Fault::PanicAfter), "the probe was asked to panic after the commit");
+    written
+}
+
+async fn effects(State(handlers): State<Handlers>) -> Result<Json<Value>, Problem> {
+    let rows: Vec<(Id, String)> =
+        handlers.db.reader().await?.all(sql("SELECT id, value FROM effects ORDER BY id")).await?;
+    let values: Vec<String> = rows.into_iter().map(|(_, value)| value).collect();
+    Ok(Json(json!({"count": values.len(), "values": values})))
+}
+
+async fn counts(State(handlers): State<Handlers>) -> Json<Value> {
+    Json(json!(*handlers.probe.counts.lock()))
+}
+
+async fn identity(
+    State(handlers): State<Handlers>,
+    caller: Caller,
+) -> Result<Json<IdentityReport>, Problem> {
+    match caller.principal {
+        Principal::Service(_) => Ok(Json(handlers.probe.issuer.report())),
+        _ => Err(Problem::new(Kind::NotFound, "there is no such route")),
+    }
+}

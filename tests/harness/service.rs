@@ -1,0 +1,310 @@
+//! Services, membership and a gateway inside the test's own process, driven over real HTTP.
+//!
+//! Process groups and actor ids are process-wide: one rig at a time per process, which is what
+//! a test runner with a process per test gives.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use panel_gateway::{Gateway, GatewayConfig, GatewayParts, Sockets};
+use panel_kernel::config::Span;
+use panel_kernel::data::{Database, DatabaseConfig};
+use panel_kernel::directory::{SCOPE, group};
+use panel_kernel::events::Outlet;
+use panel_kernel::keys::ClusterKey;
+use panel_kernel::role::Role;
+use panel_kernel::secret::SecretUrl;
+use panel_kernel::service::{NodeIdentity, Running, Runtime, ServiceSpec};
+use panel_kernel::supervision::{Intensity, Supervisor, SupervisorMessage, SupervisorSpec};
+use panel_kernel::time::Clock;
+use ractor::{Actor, ActorCell, ActorId, ActorRef, pg};
+use tempfile::TempDir;
+
+use crate::backend::{Backend, TestDatabase};
+use crate::eventually::eventually;
+use crate::http::Client;
+use crate::metrics::Metrics;
+use crate::probe::Probe;
+
+/// For everything to be up.
+const START: Duration = Duration::from_secs(20);
+/// For everything to be gone.
+const STOP: Duration = Duration::from_secs(20);
+
+/// What a rig will be made of.
+#[derive(Debug)]
+pub struct RigBuilder {
+    database: TestDatabase,
+    probe: Probe,
+    specs: Vec<ServiceSpec>,
+    clock: Clock,
+    gateway: GatewayConfig,
+    settings: DatabaseConfig,
+}
+
+impl RigBuilder {
+    /// Services on this database. Without [`RigBuilder::service`], a probe alone.
+    #[must_use]
+    pub fn new(database: TestDatabase) -> Self {
+        Self {
+            database,
+            probe: Probe::new(),
+            specs: Vec::new(),
+            clock: Clock::system(),
+            gateway: GatewayConfig::default(),
+            settings: DatabaseConfig::default(),
+        }
+    }
+
+    /// With a service more. A probe named here replaces the one that is there anyway.
+    #[must_use]
+    pub fn service(mut self, spec: ServiceSpec) -> Self {
+        self.specs.push(spec);
+        self
+    }
+
+    /// With this probe: the one whose counts the test looks at.
+    #[must_use]
+    pub fn probe(mut self, probe: &Probe) -> Self {
+        self.probe = probe.clone();
+        self
+    }
+
+    /// With another clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// With another time for requests than the gateway's ten seconds.
+    #[must_use]
+    pub const fn request_timeout(mut self, within: Duration) -> Self {
+        self.gateway.request_timeout = Span(within);
+        self
+    }
+
+    /// With other settings of the gateway.
+    #[must_use]
+    pub fn gateway(mut self, change: impl FnOnce(&mut GatewayConfig)) -> Self {
+        change(&mut self.gateway);
+        self
+    }
+
+    /// With other settings of the database.
+    #[must_use]
+    pub fn database_settings(mut self, change: impl FnOnce(&mut DatabaseConfig)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
+    /// Starts it and waits until every service is a member, its database is up, and the gateway
+    /// takes tokens.
+    pub async fn start(mut self) -> Rig {
+        if !self.specs.iter().any(|spec| spec.name == crate::probe::NAME) {
+            self.specs.push(self.probe.spec());
+        }
+        let data = TempDir::with_prefix("panel-rig-").unwrap();
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let address = socket.local_addr().unwrap();
+        let node = NodeIdentity { name: "rig".into(), boot: "1".into() };
+        let url = format!("http://{address}");
+        let (clock, key) = (self.clock, ClusterKey::generate());
+        let runtime = Runtime::new(node, clock, key, data.path().to_owned(), &url, &url).unwrap();
+        self.settings.url = SecretUrl::new(self.database.url());
+
+        let before = actors().iter().map(ActorCell::get_id).collect();
+        let mut root = SupervisorSpec::new("", &runtime.tree)
+            .intensity(Intensity::never_give_up(Duration::from_secs(1)))
+            .child(panel_cluster::child(&runtime));
+        let mut running = Vec::new();
+        for spec in &self.specs {
+            let wishes = self.specs.iter().map(|spec| (spec.name, spec.subscriptions));
+            let outlets = Outlet::of(spec.name, wishes);
+            let settings = self.settings.clone();
+            let location = settings.location(spec.name, data.path()).unwrap();
+            let (child, handle) =
+                panel_kernel::service::child(spec, &runtime, location, settings, outlets);
+            root = root.child(child);
+            running.push(handle);
+        }
+        let gateway = Gateway::new(GatewayParts {
+            runtime: runtime.clone(),
+            config: self.gateway,
+            services: self.specs,
+            identity_service: crate::probe::NAME,
+            dependencies: Arc::new(BTreeMap::new),
+            sockets: Sockets { http: socket, services: Vec::new() },
+        })
+        .unwrap();
+        let root = root.child(gateway.child());
+        let (root, _) = Actor::spawn(None, Supervisor, root).await.unwrap();
+        let rig = Rig {
+            runtime,
+            running,
+            gateway,
+            probe: self.probe,
+            address,
+            root,
+            before,
+            _data: data,
+            database: self.database,
+        };
+        rig.await_up().await;
+        rig
+    }
+}
+
+/// A running rig.
+#[derive(Debug)]
+pub struct Rig {
+    /// The node's parts: clock, metrics, tree, directory.
+    pub runtime: Runtime,
+    /// The services' handles.
+    pub running: Vec<Running>,
+    /// The gateway's handle.
+    pub gateway: Gateway,
+    /// The probe.
+    pub probe: Probe,
+    /// Where the gateway listens.
+    pub address: SocketAddr,
+    root: ActorRef<SupervisorMessage>,
+    before: Vec<ActorId>,
+    _data: TempDir,
+    /// Goes last, when nobody uses it any more.
+    database: TestDatabase,
+}
+
+impl Rig {
+    /// A probe alone, on an empty database of this kind.
+    pub async fn start(backend: Backend) -> Self {
+        Box::pin(RigBuilder::new(backend.database().await).start()).await
+    }
+
+    /// Talks to the gateway as nobody in particular.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::new(self.address)
+    }
+
+    /// Talks to the gateway as a new account of this rank.
+    #[must_use]
+    pub fn signed_in(&self, role: Role) -> Client {
+        let user = self.runtime.ids.next();
+        let token = self.probe.issuer.token(&self.runtime, user, role);
+        self.client().with_header("authorization", &format!("Bearer {token}"))
+    }
+
+    /// What is counted now.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        for running in &self.running {
+            running.publish_load();
+        }
+        Metrics::parse(&String::from_utf8(self.runtime.metrics.render()).unwrap())
+    }
+
+    /// Which database it runs on.
+    #[must_use]
+    pub fn backend(&self) -> Backend {
+        self.database.backend()
+    }
+
+    /// The database of a service, as its tree has it now.
+    #[must_use]
+    pub fn database(&self, service: &str) -> Arc<Database> {
+        self.handle(service).db.load_full().expect("the service has started once")
+    }
+
+    /// A service's handle.
+    #[must_use]
+    pub fn handle(&self, service: &str) -> &Running {
+        let found = self.running.iter().find(|running| running.name == service);
+        found.unwrap_or_else(|| panic!("there is no service {service}"))
+    }
+
+    /// How often the actor at `path` was restarted.
+    #[must_use]
+    pub fn restarts(&self, path: &str) -> u64 {
+        self.runtime.tree.get(path).map_or(0, |status| status.restarts)
+    }
+
+    /// The running front door of a service; kill it, or ask it something.
+    #[must_use]
+    pub fn front_door(&self, service: &str) -> ActorCell {
+        let doors = pg::get_scoped_local_members(&SCOPE.to_owned(), &group(service));
+        doors.into_iter().next().unwrap_or_else(|| panic!("{service} has no front door"))
+    }
+
+    /// The running pool of a service.
+    #[must_use]
+    pub fn pool(&self, service: &str) -> ActorCell {
+        let door = self.front_door(service);
+        let serving = door.try_get_supervisor().expect("a front door is supervised");
+        let mut children = serving.get_children().into_iter();
+        children.find(|child| child.get_id() != door.get_id()).expect("a service has a pool")
+    }
+
+    /// The running workers of a service.
+    #[must_use]
+    pub fn workers(&self, service: &str) -> Vec<ActorCell> {
+        self.pool(service).get_children()
+    }
+
+    /// Waits until every service is a member, its database answers, and tokens are taken.
+    pub async fn await_up(&self) {
+        eventually("every service is a member", START, async || {
+            let down = |running: &&Running| {
+                let member = self.runtime.directory.any(running.name).is_some();
+                let health = running.db.load().as_ref().map(|db| db.health());
+                !(running.is_member()
+                    && member
+                    && matches!(health, Some(panel_kernel::data::DatabaseHealth::Up)))
+            };
+            self.running.iter().find(down).map_or(Ok(()), |running| {
+                Err((running.name, running.db.load().as_ref().map(|db| db.health())))
+            })
+        })
+        .await;
+        let client = self.signed_in(Role::User);
+        eventually("the gateway takes tokens", START, async || {
+            let answer = client.get("/api/v2/probe/counts").await;
+            if answer.status == 200 { Ok(()) } else { Err(answer) }
+        })
+        .await;
+    }
+
+    /// Stops everything in order.
+    ///
+    /// # Panics
+    /// If an actor is left over.
+    pub async fn shutdown(self) {
+        for running in &self.running {
+            running.leave();
+        }
+        self.gateway.drain().await;
+        self.root.stop_and_wait(None, Some(STOP)).await.unwrap();
+        // Only where nobody else's actors are in this process can they be counted.
+        if std::env::var_os("NEXTEST").is_some() {
+            eventually("every actor is gone", STOP, async || {
+                let mut left = actors();
+                left.retain(|actor| !self.before.contains(&actor.get_id()));
+                if left.is_empty() { Ok(()) } else { Err(left) }
+            })
+            .await;
+        }
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.root.stop(None);
+    }
+}
+
+fn actors() -> Vec<ActorCell> {
+    ractor::registry::get_all_pids()
+}
