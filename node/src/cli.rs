@@ -32,7 +32,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Print the OpenAPI document of this release.
-    Openapi,
+    Openapi(CommonArgs),
 }
 
 /// Accounts.

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::{Method, Request, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode, header};
 use hyper::body::Incoming;
 use panel_gateway::server::{Handler, HttpResponse};
-use panel_gateway::small_answer;
+use panel_gateway::{small_answer, small_problem};
 use panel_kernel::data::DatabaseHealth;
 use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::service::{Running, Runtime};
@@ -128,6 +128,9 @@ impl Ops {
 }
 
 fn problem(kind: Kind, detail: &str) -> HttpResponse {
-    let body = serde_json::to_vec(&Problem::new(kind, detail).body("")).unwrap_or_default();
-    small_answer(kind.status(), panel_kernel::problem::MEDIA_TYPE, body)
+    let mut answer = small_problem(&Problem::new(kind, detail));
+    if kind == Kind::MethodNotAllowed {
+        answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET,HEAD"));
+    }
+    answer
 }

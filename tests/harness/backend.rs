@@ -69,7 +69,7 @@ impl TestDatabase {
 /// ```ignore
 /// on_both_databases!(a_write_is_done_once);
 ///
-/// async fn a_write_is_done_once(backend: Backend) { … }
+/// async fn a_write_is_done_once(backend: Backend) {}
 /// ```
 #[macro_export]
 macro_rules! on_both_databases {

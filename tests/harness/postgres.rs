@@ -1,8 +1,8 @@
 //! A PostgreSQL server for tests: the one `PANEL_TEST_POSTGRES` names, else a private one.
 //!
-//! The private server is the child of a shell that waits for its standard input to end, which
-//! it does when the test process ends, however it ends. Then the shell stops the server and
-//! removes its files: nothing is left behind, also after a `kill -9`.
+//! Beside the private server waits a guard for the end of its standard input, which comes when
+//! the test process ends, however it ends. Then the guard stops the server and removes its
+//! files: nothing is left behind, also after a `kill -9`.
 
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
@@ -20,17 +20,25 @@ const GIVEN: &str = "PANEL_TEST_POSTGRES";
 /// For initdb and the first start together.
 const START: Duration = Duration::from_secs(60);
 
-/// Starts the server, waits for the test process to end, cleans up. `$1` is the directory, `$2`
-/// the port, `$3` the directory of the programs.
+/// Free ports tried: another process may take one before the server does.
+const ATTEMPTS: u32 = 3;
+
+/// Makes and runs the server. Beside it waits a guard for the test process to end, which ends
+/// the server and removes its files. `$1` is the directory, `$2` the port, `$3` the directory of
+/// the programs.
 const GUARD: &str = r#"
+exec 3<&0 </dev/null >"$1/log" 2>&1
+"$3/initdb" -D "$1/data" -U panel --auth=trust --no-sync --no-locale -E UTF8
 "$3/postgres" -D "$1/data" -p "$2" -k "$1" -c listen_addresses=127.0.0.1 \
-    -c fsync=off -c full_page_writes=off -c max_connections=300 \
-    >"$1/log" 2>&1 </dev/null &
+    -c fsync=off -c full_page_writes=off -c max_connections=300 3<&- &
 server=$!
-cat >/dev/null
-kill -QUIT "$server" 2>/dev/null
+{
+    cat <&3 >/dev/null
+    kill -QUIT "$server"
+    while kill -0 "$server"; do sleep 0.1; done
+    rm -rf "$1"
+} &
 wait "$server"
-rm -rf "$1"
 "#;
 
 /// A running server.
@@ -75,45 +83,48 @@ impl Postgres {
     }
 
     fn start() -> Self {
-        let programs = programs();
+        let mut log = String::new();
+        for _ in 0..ATTEMPTS {
+            match Self::start_on(free_port()) {
+                Ok(server) => return server,
+                Err(why) => log = why,
+            }
+        }
+        panic!("PostgreSQL does not start:\n{log}")
+    }
+
+    fn start_on(port: u16) -> Result<Self, String> {
         let directory = tempfile::Builder::new().prefix("panel-pg-").tempdir().unwrap().keep();
+        // PostgreSQL refuses to be root.
         let owner = owner();
         if let Some((uid, gid)) = owner {
             std::os::unix::fs::chown(&directory, Some(uid), Some(gid)).unwrap();
         }
-        let data = directory.join("data");
-        let made = as_owner(Command::new(programs.join("initdb")), owner)
-            .arg("-D")
-            .arg(&data)
-            .args(["-U", "panel", "--auth=trust", "--no-sync", "--no-locale", "-E", "UTF8"])
-            .current_dir("/")
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        let port = free_port();
-        let mut guard = as_owner(Command::new("sh"), owner);
-        guard.args(["-c", GUARD, "guard"]).arg(&directory).arg(port.to_string()).arg(programs);
+        let mut guard = Command::new("sh");
+        if let Some((uid, gid)) = owner {
+            guard.uid(uid).gid(gid);
+        }
+        guard.args(["-c", GUARD, "guard"]).arg(&directory).arg(port.to_string()).arg(programs());
         // Its own group: a signal to the test's group must not end it before it has cleaned up.
         guard.process_group(0).current_dir("/");
         guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut guard = guard.spawn().unwrap();
-        await_ready(&mut guard, &directory);
-        Self { url: format!("postgres://panel@127.0.0.1:{port}"), private: Some(guard) }
+        await_ready(&mut guard, &directory)?;
+        Ok(Self { url: format!("postgres://panel@127.0.0.1:{port}"), private: Some(guard) })
     }
 }
 
-/// Waits until the server says in its own pid file that it takes connections.
-fn await_ready(guard: &mut Child, directory: &Path) {
+/// Waits until the server says in its own pid file that it takes connections; gives its log if
+/// it ends instead.
+fn await_ready(guard: &mut Child, directory: &Path) -> Result<(), String> {
     let deadline = Instant::now() + START;
     loop {
         let state = std::fs::read_to_string(directory.join("data/postmaster.pid"));
         if state.is_ok_and(|text| text.lines().nth(7).is_some_and(|line| line.trim() == "ready")) {
-            return;
+            return Ok(());
         }
-        let ended = guard.try_wait().unwrap().is_some();
-        if ended || Instant::now() > deadline {
-            let log = std::fs::read_to_string(directory.join("log")).unwrap_or_default();
-            panic!("PostgreSQL did not start:\n{log}");
+        if guard.try_wait().unwrap().is_some() || Instant::now() > deadline {
+            return Err(std::fs::read_to_string(directory.join("log")).unwrap_or_default());
         }
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -140,7 +151,7 @@ fn programs() -> PathBuf {
     })
 }
 
-/// Whom the server runs as: PostgreSQL refuses to be root.
+/// Whom the server runs as, if not as ourselves.
 fn owner() -> Option<(u32, u32)> {
     use std::os::unix::fs::MetadataExt as _;
     if std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() != 0) {
@@ -153,13 +164,6 @@ fn owner() -> Option<(u32, u32)> {
         .find(|fields| fields[0] == "postgres")
         .expect("PostgreSQL can't run as root, and there is no account `postgres`");
     Some((fields[2].parse().unwrap(), fields[3].parse().unwrap()))
-}
-
-fn as_owner(mut command: Command, owner: Option<(u32, u32)>) -> Command {
-    if let Some((uid, gid)) = owner {
-        command.uid(uid).gid(gid);
-    }
-    command
 }
 
 fn free_port() -> u16 {

@@ -2,5 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on panics")]
 
+mod architecture;
+mod auth;
+mod configuration;
+mod contract;
+mod exactly_once;
 mod harness_self;
-mod tmp_node;
+mod health;
+mod node_life;
+mod supervision;

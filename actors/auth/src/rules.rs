@@ -32,8 +32,8 @@ pub(crate) fn registrant(
     if !username.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.')) {
         check.fail("username", "characters", "may have letters, digits, dots, - and _ only");
     }
-    let email = check.line("email", email, 3, EMAIL_MAX);
-    if !is_address(&email) {
+    let email = check.line("email", email, 1, EMAIL_MAX);
+    if !email.is_empty() && !is_address(&email) {
         check.fail("email", "invalid", "is not a mail address");
     }
     let display_name = check.line(

@@ -30,8 +30,11 @@ impl ForumError {
         match self {
             Self::NotFound(_) => Kind::NotFound,
             Self::Forbidden(_) => Kind::Forbidden,
-            Self::Conflict(_) => Kind::Conflict,
+            Self::Conflict(_) | Self::Database(DbError::Unique | DbError::LeaseLost) => {
+                Kind::Conflict
+            }
             Self::Refused(problem) => problem.kind,
+            Self::Database(DbError::Fault(_)) => Kind::Internal,
             Self::Database(_) => Kind::Unavailable,
         }
     }

@@ -68,11 +68,12 @@ impl Own {
         &self,
         route: &'static str,
         parts: &request::Parts,
+        request_id: &str,
     ) -> Result<Outgoing, Problem> {
         match parts.method {
             Method::GET | Method::HEAD => {}
             Method::OPTIONS => return Ok(allowed(StatusCode::NO_CONTENT, Bytes::new())),
-            _ => return Ok(not_allowed()),
+            _ => return Ok(not_allowed(request_id)),
         }
         match route {
             HEALTH => json(&self.health.report()),
@@ -219,11 +220,12 @@ fn allowed(status: StatusCode, body: Bytes) -> Outgoing {
     Outgoing { status, headers, body }
 }
 
-fn not_allowed() -> Outgoing {
+fn not_allowed(request_id: &str) -> Outgoing {
     let problem = Problem::new(Kind::MethodNotAllowed, "see Allow for the methods this route has");
-    let body = serde_json::to_vec(&problem.body("")).unwrap_or_default();
+    let body = serde_json::to_vec(&problem.body(request_id)).unwrap_or_default();
     let mut outgoing = allowed(problem.kind.status(), body.into());
     let media_type = HeaderValue::from_static(panel_kernel::problem::MEDIA_TYPE);
     outgoing.headers.insert(header::CONTENT_TYPE, media_type);
+    outgoing.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     outgoing
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use panel_kernel::ids::random_hex;
 use panel_kernel::problem::{Kind, Problem};
 use serde::Serialize;
 
@@ -34,10 +35,11 @@ impl Handler for ServicePort {
                 "this port answers /health of {} only; the API is on the gateway's port",
                 self.service
             );
-            return problem(&Problem::new(Kind::NotFound, detail));
+            return small_problem(&Problem::new(Kind::NotFound, detail));
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let mut answer = problem(&Problem::new(Kind::MethodNotAllowed, "only GET works here"));
+            let mut answer =
+                small_problem(&Problem::new(Kind::MethodNotAllowed, "only GET works here"));
             answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET,HEAD"));
             return answer;
         }
@@ -69,7 +71,14 @@ pub fn small_answer(status: StatusCode, media_type: &'static str, body: Vec<u8>)
     response
 }
 
-fn problem(problem: &Problem) -> HttpResponse {
-    let body = serde_json::to_vec(&problem.body("")).unwrap_or_default();
-    small_answer(problem.kind.status(), panel_kernel::problem::MEDIA_TYPE, body)
+/// A refusal, as on every other port.
+#[must_use]
+pub fn small_problem(problem: &Problem) -> HttpResponse {
+    let request_id = random_hex();
+    let body = serde_json::to_vec(&problem.body(&request_id)).unwrap_or_default();
+    let mut answer = small_answer(problem.kind.status(), panel_kernel::problem::MEDIA_TYPE, body);
+    if let Ok(id) = HeaderValue::from_str(&request_id) {
+        answer.headers_mut().insert("x-request-id", id);
+    }
+    answer
 }

@@ -58,13 +58,21 @@ impl Timestamp {
     }
 }
 
+/// Always six digits, so that times order as texts do.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nanos = i128::from(self.0) * 1_000;
-        let text = OffsetDateTime::from_unix_timestamp_nanos(nanos)
-            .ok()
-            .and_then(|at| at.format(&Rfc3339).ok());
-        f.write_str(text.as_deref().unwrap_or("out-of-range"))
+        let Ok(at) = OffsetDateTime::from_unix_timestamp(self.as_seconds()) else {
+            return f.write_str("out-of-range");
+        };
+        let (hour, minute, second) = at.to_hms();
+        write!(
+            f,
+            "{:04}-{:02}-{:02}T{hour:02}:{minute:02}:{second:02}.{:06}Z",
+            at.year(),
+            u8::from(at.month()),
+            at.day(),
+            self.0.rem_euclid(1_000_000)
+        )
     }
 }
 
@@ -149,6 +157,10 @@ mod tests {
         let text = serde_json::to_string(&at).unwrap();
         assert_eq!(text, "\"2026-09-21T14:13:20.123456Z\"");
         assert_eq!(serde_json::from_str::<Timestamp>(&text).unwrap(), at);
+        let whole = Timestamp::from_micros(1_790_000_000_000_000);
+        assert_eq!(whole.to_string(), "2026-09-21T14:13:20.000000Z");
+        assert!(whole.to_string() < at.to_string());
+        assert_eq!(Timestamp::from_micros(-1).to_string(), "1969-12-31T23:59:59.999999Z");
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Migrate(args)) => migrate::migrate(&args),
         Some(Command::Config(ConfigCommand::Check(args))) => config::check(&args),
         Some(Command::Config(ConfigCommand::Show(args))) => config::show(&args),
-        Some(Command::Openapi) => openapi::print(),
+        Some(Command::Openapi(args)) => openapi::print(&args),
     }
 }
 

@@ -1,17 +1,14 @@
 //! `panel-node openapi`: the document of this release, without running anything.
 
-use panel_kernel::config::Section;
-use serde_json::{Map, Value};
-
 use super::say;
 use crate::Failure;
-use crate::services::SERVICES;
+use crate::cli::CommonArgs;
+use crate::config::Config;
 
-pub(super) fn print() -> Result<(), Failure> {
+pub(super) fn print(args: &CommonArgs) -> Result<(), Failure> {
+    let config = Config::load_common(args)?;
     let mut document = panel_gateway::own_document();
-    for service in SERVICES {
-        let section = Section { path: service.name.to_owned(), values: Value::Object(Map::new()) };
-        let spec = (service.configure)(&section).map_err(Failure::other)?;
+    for spec in &config.services {
         document.merge((spec.openapi)());
     }
     say(document.to_pretty_json().map_err(Failure::other)?);

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use super::{Node, binary, run_to_end};
+use super::command::run_to_end;
+use super::{Node, binary};
 use crate::backend::TestDatabase;
 
 /// Password hashing as cheap as it can be: tests sign in a lot.
@@ -24,9 +25,14 @@ pub(super) struct Plan {
     config: Option<String>,
     environment: Vec<(String, String)>,
     arguments: Vec<String>,
+    pub(super) may_be_degraded: bool,
 }
 
 impl Plan {
+    pub(super) fn has_role(&self, role: &str) -> bool {
+        self.roles.split(',').any(|own| own == role)
+    }
+
     pub(super) fn run_file(&self, directory: &Path) -> PathBuf {
         directory.join("run").join(format!("{}.json", self.name))
     }
@@ -92,6 +98,7 @@ impl NodeBuilder {
             config: None,
             environment: Vec::new(),
             arguments: Vec::new(),
+            may_be_degraded: false,
         };
         Self { plan, directory: None }
     }
@@ -165,7 +172,15 @@ impl NodeBuilder {
         self
     }
 
-    /// Starts it and waits until it is ready.
+    /// Is started as soon as it takes requests, also while its databases are down.
+    #[must_use]
+    pub const fn may_be_degraded(mut self) -> Self {
+        self.plan.may_be_degraded = true;
+        self
+    }
+
+    /// Starts it and waits until it is ready and, unless it may be degraded, has reached its
+    /// databases and knows the keys of its tokens.
     pub async fn start(self) -> Node {
         let directory = directory(self.directory);
         Box::pin(Node::launch(self.plan, directory)).await

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader};
 use std::process::ChildStderr;
 use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -17,11 +19,12 @@ const SHOWN: usize = 200;
 pub(super) struct Log {
     name: String,
     lines: Arc<Mutex<VecDeque<String>>>,
+    reader: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 impl Log {
     pub(super) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), lines: Arc::default() }
+        Self { name: name.to_owned(), lines: Arc::default(), reader: Arc::default() }
     }
 
     /// Reads until the process ends.
@@ -40,7 +43,19 @@ impl Log {
                 lines.push_back(text);
             }
         };
-        std::thread::Builder::new().name(format!("log of {}", self.name)).spawn(reading).unwrap();
+        let thread = std::thread::Builder::new().name(format!("log of {}", self.name));
+        *self.reader.lock() = Some(thread.spawn(reading).unwrap());
+    }
+
+    /// After the process has ended: waits until its last words are here. A grandchild may hold
+    /// the pipe open, so not for ever.
+    pub(super) fn settle(&self) {
+        let deadline = Instant::now() + Duration::from_secs(1);
+        while self.reader.lock().as_ref().is_some_and(|reader| !reader.is_finished())
+            && Instant::now() < deadline
+        {
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     pub(super) fn lines(&self) -> Vec<String> {

@@ -2,46 +2,29 @@
 
 mod binary;
 mod builder;
+mod command;
 mod log;
+mod ready;
+mod run_file;
 
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::AsyncWriteExt as _;
 
 use crate::http::Client;
-use crate::session::{PASSWORD, Session, email};
 pub use builder::NodeBuilder;
 use builder::Plan;
 use log::Log;
+pub use run_file::RunFile;
 
 /// For a node to listen and be ready.
 const START: Duration = Duration::from_secs(20);
 /// For a node to drain and end.
 const STOP: Duration = Duration::from_secs(40);
-/// For a command of the command line.
-const COMMAND: Duration = Duration::from_secs(60);
-
-/// What a listening node writes into its run file.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct RunFile {
-    /// The process.
-    pub pid: u32,
-    /// The public address, on a node with the gateway's role.
-    pub http: Option<String>,
-    /// The ops address.
-    pub ops: String,
-    /// The cluster's address, on a node that opens it.
-    pub cluster: Option<String>,
-    /// One address per service, on a node with the gateway's role.
-    #[serde(default)]
-    pub service_ports: std::collections::BTreeMap<String, String>,
-}
 
 /// A running node. Dropping it kills it, and fails the test if it had died by itself.
 #[derive(Debug)]
@@ -70,7 +53,7 @@ impl Node {
         node
     }
 
-    /// Starts the process and waits until it listens and is ready.
+    /// Starts the process and waits until it listens, is ready and, if so planned, whole.
     async fn start_again(&mut self) {
         assert!(self.life.is_none(), "{} is running", self.plan.name);
         let mut command = self.plan.run_command(self.directory.path());
@@ -82,14 +65,17 @@ impl Node {
         let run = loop {
             self.must_be_alive(&mut child, deadline, "listen");
             // One with another pid is left over from a life that was killed.
-            match read_run_file(&path) {
+            match RunFile::read(&path) {
                 Some(run) if run.pid == child.id() => break run,
                 _ => tokio::time::sleep(Duration::from_millis(10)).await,
             }
         };
-        let ops = Client::new(&run.ops);
-        while !is_ready(&ops).await {
+        while !ready::is_ready(&run).await {
             self.must_be_alive(&mut child, deadline, "be ready");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        while !self.plan.may_be_degraded && !ready::is_whole(&run, &self.plan).await {
+            self.must_be_alive(&mut child, deadline, "reach its databases and know its keys");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         self.life = Some((child, run));
@@ -98,6 +84,7 @@ impl Node {
     fn must_be_alive(&self, child: &mut Child, deadline: Instant, wish: &str) {
         let name = &self.plan.name;
         if let Some(status) = child.try_wait().unwrap() {
+            self.log.settle();
             panic!("{name} ended ({status}) before it could {wish}:\n{}", self.log.tail());
         }
         if Instant::now() > deadline {
@@ -199,6 +186,7 @@ impl Node {
         let deadline = Instant::now() + STOP;
         loop {
             if let Some(status) = child.try_wait().unwrap() {
+                self.log.settle();
                 return status;
             }
             if Instant::now() > deadline {
@@ -215,6 +203,7 @@ impl Node {
         let (mut child, _) = self.life.take().expect("it is running");
         child.kill().unwrap();
         child.wait().unwrap();
+        self.log.settle();
     }
 
     /// Sends the process a signal by name: `TERM`, `INT`, `STOP`, `CONT`.
@@ -233,32 +222,6 @@ impl Node {
         }
         self.start_again().await;
     }
-
-    /// Runs another command of the program beside it, against the same data.
-    pub async fn cli(&self, arguments: &[&str]) -> Output {
-        self.cli_with_input(arguments, "").await
-    }
-
-    /// The same, with something on its standard input.
-    pub async fn cli_with_input(&self, arguments: &[&str], input: &str) -> Output {
-        let command = self.plan.command(self.directory.path(), arguments);
-        run_to_end(command, input).await
-    }
-
-    /// Makes an account from the command line, and signs it in.
-    pub async fn account(&self, username: &str, role: &str) -> Session {
-        let email = email(username);
-        let arguments = ["admin", "create", "--username", username, "--email", &email];
-        let role = ["--role", role, "--password-stdin"];
-        let made = self.cli_with_input(&[&arguments[..], &role].concat(), PASSWORD).await;
-        assert!(made.status.success(), "{made:?}");
-        Session::login(&self.client(), username, PASSWORD).await
-    }
-
-    /// A new system administrator, signed in.
-    pub async fn admin(&self, username: &str) -> Session {
-        self.account(username, "system_admin").await
-    }
 }
 
 impl Drop for Node {
@@ -267,6 +230,7 @@ impl Drop for Node {
             let status = child.try_wait().unwrap_or(None);
             drop(child.kill());
             drop(child.wait());
+            self.log.settle();
             status
         });
         if std::thread::panicking() {
@@ -275,25 +239,4 @@ impl Drop for Node {
             panic!("{} died by itself ({status}):\n{}", self.plan.name, self.log.tail());
         }
     }
-}
-
-async fn is_ready(ops: &Client) -> bool {
-    let asked = ops.get("/health/ready").patience(Duration::from_secs(2)).send().await;
-    asked.is_ok_and(|answer| answer.status == 200)
-}
-
-fn read_run_file(path: &Path) -> Option<RunFile> {
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
-}
-
-async fn run_to_end(command: Command, input: &str) -> Output {
-    let mut command = tokio::process::Command::from(command);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.kill_on_drop(true).spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    // A command that does not read its input may have ended already.
-    drop(stdin.write_all(input.as_bytes()).await);
-    drop(stdin);
-    let ended = tokio::time::timeout(COMMAND, child.wait_with_output()).await;
-    ended.expect("the command ends in time").unwrap()
 }

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use http::{StatusCode, header};
+use http::StatusCode;
 use panel_kernel::data::{Answer, Audit};
 use panel_kernel::http::{Caller, IfMatch, Payload, Write, etag};
 use panel_kernel::message::Principal;
@@ -127,10 +127,7 @@ pub(super) async fn change_profile(
                     tx.publish(&UserRenamed { id, display_name: name });
                 }
                 let row = users::by_id(tx, id).await?.ok_or(AuthError::NoSuchAccount)?;
-                let view = UserView::from(&row);
-                let body = serde_json::to_vec(&view).unwrap_or_default();
-                Ok(Answer::json(StatusCode::OK, &view)
-                    .header(header::ETAG, &etag::of_version(row.version, &body)))
+                Ok(Answer::versioned(StatusCode::OK, row.version, &UserView::from(&row)))
             })
         })
         .await;

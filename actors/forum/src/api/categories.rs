@@ -41,12 +41,14 @@ pub(super) struct NewCategory {
 #[allow(clippy::option_option, reason = "absent stays, null empties")]
 pub(super) struct CategoryPatch {
     #[serde(deserialize_with = "present")]
+    #[schema(nullable = false)]
     name: Option<String>,
     #[serde(deserialize_with = "present")]
     parent_id: Option<Option<Id>>,
     #[serde(deserialize_with = "present")]
     description: Option<Option<String>>,
     #[serde(deserialize_with = "present")]
+    #[schema(nullable = false)]
     position: Option<i64>,
     #[serde(deserialize_with = "present")]
     read_role: Option<Option<Role>>,
@@ -58,7 +60,7 @@ pub(super) struct CategoryPatch {
 ///
 /// All of them on one page, each followed by those below it.
 #[utoipa::path(get, path = "/api/v2/forum/categories", tag = "forum",
-    responses((status = 200, body = Listing<Category>)))]
+    responses((status = 200, description = "One page", body = Listing<Category>)))]
 pub(super) async fn list_categories(
     State(forum): State<Shared>,
     caller: Caller,
@@ -71,7 +73,7 @@ pub(super) async fn list_categories(
 /// Make a category
 #[utoipa::path(post, path = "/api/v2/forum/categories", tag = "forum",
     request_body = NewCategory,
-    responses((status = 201, body = Category), Refusal))]
+    responses((status = 201, description = "Made", body = Category), Refusal))]
 pub(super) async fn create_category(
     State(forum): State<Shared>,
     SignedIn { user, context }: SignedIn,
@@ -124,7 +126,7 @@ pub(super) async fn create_category(
 /// One category
 #[utoipa::path(get, path = "/api/v2/forum/categories/{id}", tag = "forum",
     params(("id" = Id, Path)),
-    responses((status = 200, body = Category), Refusal))]
+    responses((status = 200, description = "As it is now", body = Category), Refusal))]
 pub(super) async fn read_category(
     State(forum): State<Shared>,
     caller: Caller,
@@ -141,7 +143,7 @@ pub(super) async fn read_category(
 #[utoipa::path(patch, path = "/api/v2/forum/categories/{id}", tag = "forum",
     params(("id" = Id, Path), ("If-Match" = Option<String>, Header)),
     request_body = CategoryPatch,
-    responses((status = 200, body = Category), Refusal))]
+    responses((status = 200, description = "As it is now", body = Category), Refusal))]
 pub(super) async fn edit_category(
     State(forum): State<Shared>,
     SignedIn { user, context }: SignedIn,
@@ -183,7 +185,7 @@ pub(super) async fn edit_category(
 /// Remove a category that has neither threads nor categories below it
 #[utoipa::path(delete, path = "/api/v2/forum/categories/{id}", tag = "forum",
     params(("id" = Id, Path)),
-    responses((status = 204), Refusal))]
+    responses((status = 204, description = "Gone"), Refusal))]
 pub(super) async fn delete_category(
     State(forum): State<Shared>,
     SignedIn { user, context }: SignedIn,

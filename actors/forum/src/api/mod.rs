@@ -2,6 +2,7 @@
 
 mod categories;
 mod posts;
+mod thread_list;
 mod threads;
 
 use std::sync::Arc;
@@ -12,17 +13,18 @@ use http::request::Parts;
 use http::{StatusCode, header};
 use panel_kernel::cursor::Cursors;
 use panel_kernel::data::{Answer, Database, WriteContext};
-use panel_kernel::http::{Write, etag};
+use panel_kernel::http::Write;
 use panel_kernel::ids::Ids;
 use panel_kernel::message::User;
-use panel_kernel::problem::{Kind, Problem, ProblemBody};
+use panel_kernel::problem::{FieldError, Kind, Problem, ProblemBody};
 use serde::{Deserialize, Deserializer, Serialize};
-use utoipa::IntoResponses;
 use utoipa::openapi::OpenApi;
+use utoipa::{IntoResponses, OpenApi as _};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::ForumError;
+use crate::store::thread_list::Sort;
 use crate::view_counter::Views;
 
 /// What routes work with.
@@ -49,18 +51,23 @@ pub(crate) fn openapi() -> OpenApi {
 }
 
 fn documented() -> OpenApiRouter<Shared> {
-    OpenApiRouter::default()
+    OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(categories::list_categories, categories::create_category))
         .routes(routes!(
             categories::read_category,
             categories::edit_category,
             categories::delete_category
         ))
-        .routes(routes!(threads::list_threads, threads::create_thread))
+        .routes(routes!(thread_list::list_threads, threads::create_thread))
         .routes(routes!(threads::read_thread, threads::edit_thread, threads::delete_thread))
         .routes(routes!(posts::list_posts, posts::create_post))
         .routes(routes!(posts::read_post, posts::edit_post, posts::delete_post))
 }
+
+/// Schemas that routes only refer to.
+#[derive(utoipa::OpenApi)]
+#[openapi(components(schemas(ProblemBody, FieldError, Sort)))]
+struct Document;
 
 /// A refusal, as every route may answer.
 #[derive(IntoResponses)]
@@ -84,8 +91,7 @@ impl<S: Sync> FromRequestParts<S> for SignedIn {
 
 /// The answer to a write: the thing as it is now, with its tag.
 fn shown<T: Serialize>(status: StatusCode, version: i64, thing: &T) -> Answer {
-    let body = serde_json::to_vec(thing).unwrap_or_default();
-    Answer::json(status, thing).header(header::ETAG, &etag::of_version(version, &body))
+    Answer::versioned(status, version, thing)
 }
 
 /// The answer to a write that made something, with its address.

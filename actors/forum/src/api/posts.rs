@@ -58,7 +58,7 @@ pub(super) struct PostPatch {
 /// The posts of a thread, ascending
 #[utoipa::path(get, path = "/api/v2/forum/threads/{id}/posts", tag = "forum",
     params(("id" = Id, Path), PostQuery),
-    responses((status = 200, body = Listing<Post>), Refusal))]
+    responses((status = 200, description = "One page", body = Listing<Post>), Refusal))]
 pub(super) async fn list_posts(
     State(forum): State<Shared>,
     caller: Caller,
@@ -89,7 +89,7 @@ pub(super) async fn list_posts(
 #[utoipa::path(post, path = "/api/v2/forum/threads/{id}/posts", tag = "forum",
     params(("id" = Id, Path)),
     request_body = NewPost,
-    responses((status = 201, body = Post), Refusal))]
+    responses((status = 201, description = "Made", body = Post), Refusal))]
 pub(super) async fn create_post(
     State(forum): State<Shared>,
     SignedIn { user, context }: SignedIn,
@@ -139,7 +139,7 @@ pub(super) async fn create_post(
 /// One post
 #[utoipa::path(get, path = "/api/v2/forum/posts/{id}", tag = "forum",
     params(("id" = Id, Path)),
-    responses((status = 200, body = Post), Refusal))]
+    responses((status = 200, description = "As it is now", body = Post), Refusal))]
 pub(super) async fn read_post(
     State(forum): State<Shared>,
     caller: Caller,
@@ -158,7 +158,7 @@ pub(super) async fn read_post(
 #[utoipa::path(patch, path = "/api/v2/forum/posts/{id}", tag = "forum",
     params(("id" = Id, Path), ("If-Match" = Option<String>, Header)),
     request_body = PostPatch,
-    responses((status = 200, body = Post), Refusal))]
+    responses((status = 200, description = "As it is now", body = Post), Refusal))]
 pub(super) async fn edit_post(
     State(forum): State<Shared>,
     SignedIn { user, context }: SignedIn,
@@ -205,7 +205,7 @@ pub(super) async fn edit_post(
 /// tombstone stays in its place. The opening post goes with its thread only.
 #[utoipa::path(delete, path = "/api/v2/forum/posts/{id}", tag = "forum",
     params(("id" = Id, Path)),
-    responses((status = 204), Refusal))]
+    responses((status = 204, description = "Gone"), Refusal))]
 pub(super) async fn delete_post(
     State(forum): State<Shared>,
     SignedIn { user, context }: SignedIn,

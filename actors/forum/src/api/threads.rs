@@ -1,47 +1,27 @@
 //! `/api/v2/forum/threads`
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use panel_kernel::data::{Answer, Audit, Tx};
 use panel_kernel::http::validate::Check;
-use panel_kernel::http::{Caller, IdPath, IfMatch, Listing, PageRequest, Params, Payload, etag};
+use panel_kernel::http::{Caller, IdPath, IfMatch, Payload, etag};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::posts::written;
-use super::{Refusal, Shared, SignedIn, created, place, present, shown};
+use super::{Refusal, Shared, SignedIn, created, present, shown};
 use crate::error::ForumError;
 use crate::events::{ThreadCreated, ThreadDeleted, ThreadEdited};
 use crate::rules::{self, Viewer};
 use crate::store::authors::{self, Author};
 use crate::store::categories;
 use crate::store::posts;
-use crate::store::threads::{self, Sort, Thread, ThreadFilter};
-
-/// Which threads, in which order.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct ThreadQuery {
-    /// Only those of this category.
-    #[param(value_type = Option<Id>)]
-    category: Option<String>,
-    /// Only those with this tag.
-    tag: Option<String>,
-    /// Descending by latest post, opening post, or number of replies; `activity` by default.
-    #[param(value_type = Option<Sort>)]
-    sort: Option<String>,
-    /// Items on a page, 1 to 100; 20 by default.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
-    limit: Option<String>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-}
+use crate::store::threads::{self, Thread};
 
 /// A new thread with its opening post.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -61,73 +41,20 @@ pub(super) struct NewThread {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ThreadPatch {
     #[serde(deserialize_with = "present")]
+    #[schema(nullable = false)]
     title: Option<String>,
     #[serde(deserialize_with = "present")]
+    #[schema(nullable = false)]
     tags: Option<Vec<String>>,
     #[serde(deserialize_with = "present")]
+    #[schema(nullable = false)]
     category_id: Option<Id>,
-}
-
-/// Threads
-#[utoipa::path(get, path = "/api/v2/forum/threads", tag = "forum", params(ThreadQuery),
-    responses((status = 200, body = Listing<Thread>), Refusal))]
-pub(super) async fn list_threads(
-    State(forum): State<Shared>,
-    caller: Caller,
-    Params(query): Params<ThreadQuery>,
-) -> Result<Json<Listing<Thread>>, ForumError> {
-    let (mut filter, page) = parse(query)?;
-    let scope = scope(&filter);
-    filter.after = place(&forum, &scope, page.cursor.as_deref())?;
-    let (viewer, sort, fetch) = (Viewer::of(&caller.principal), filter.sort, page.fetch());
-    let found: Result<Vec<Thread>, ForumError> =
-        forum.db.read(|conn| Box::pin(threads::list(conn, filter, viewer, fetch))).await;
-    let next = |last: &Thread| forum.cursors.encode(&scope, &sort.key(last));
-    Ok(Json(Listing::from_excess(found?, page.limit, next)))
-}
-
-/// The list a query asks for; where to begin in it is in the cursor.
-fn parse(query: ThreadQuery) -> Result<(ThreadFilter, PageRequest), Problem> {
-    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-    let page = PageRequest::parse(query.limit.as_deref(), query.cursor)?;
-    let mut check = Check::new();
-    let category = given(query.category).and_then(|text| {
-        let id = text.parse().ok();
-        if id.is_none() {
-            check.fail("category", "invalid", "is not the id of a category");
-        }
-        id
-    });
-    let tag = given(query.tag).and_then(|text| {
-        let tag = rules::tag(&text);
-        if tag.is_none() {
-            check.fail("tag", "invalid", "is not a tag");
-        }
-        tag
-    });
-    let sort = match query.sort.as_deref() {
-        None | Some("" | "activity") => Sort::Activity,
-        Some("created") => Sort::Created,
-        Some("top") => Sort::Top,
-        Some(_) => {
-            check.fail("sort", "invalid", "must be activity, created or top");
-            Sort::Activity
-        }
-    };
-    check.done()?;
-    Ok((ThreadFilter { category, tag, sort, after: None }, page))
-}
-
-/// What makes two lists the same list, for cursors.
-fn scope(ThreadFilter { category, tag, sort, .. }: &ThreadFilter) -> String {
-    let category = category.map(|id| id.to_string()).unwrap_or_default();
-    format!("threads {sort:?} {category} {}", tag.as_deref().unwrap_or_default())
 }
 
 /// Start a thread
 #[utoipa::path(post, path = "/api/v2/forum/threads", tag = "forum",
     request_body = NewThread,
-    responses((status = 201, body = Thread), Refusal))]
+    responses((status = 201, description = "Made", body = Thread), Refusal))]
 pub(super) async fn create_thread(
     State(forum): State<Shared>,
     SignedIn { user, context }: SignedIn,
@@ -193,7 +120,7 @@ pub(super) async fn create_thread(
 /// Reading it counts as a view.
 #[utoipa::path(get, path = "/api/v2/forum/threads/{id}", tag = "forum",
     params(("id" = Id, Path)),
-    responses((status = 200, body = Thread), Refusal))]
+    responses((status = 200, description = "As it is now", body = Thread), Refusal))]
 pub(super) async fn read_thread(
     State(forum): State<Shared>,
     caller: Caller,
@@ -213,7 +140,7 @@ pub(super) async fn read_thread(
 #[utoipa::path(patch, path = "/api/v2/forum/threads/{id}", tag = "forum",
     params(("id" = Id, Path), ("If-Match" = Option<String>, Header)),
     request_body = ThreadPatch,
-    responses((status = 200, body = Thread), Refusal))]
+    responses((status = 200, description = "As it is now", body = Thread), Refusal))]
 pub(super) async fn edit_thread(
     State(forum): State<Shared>,
     SignedIn { user, context }: SignedIn,
@@ -265,7 +192,7 @@ pub(super) async fn edit_thread(
 /// For its author, while it is not locked, and for moderators, who can still see it.
 #[utoipa::path(delete, path = "/api/v2/forum/threads/{id}", tag = "forum",
     params(("id" = Id, Path)),
-    responses((status = 204), Refusal))]
+    responses((status = 204, description = "Gone"), Refusal))]
 pub(super) async fn delete_thread(
     State(forum): State<Shared>,
     SignedIn { user, context }: SignedIn,

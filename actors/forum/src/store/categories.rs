@@ -7,7 +7,7 @@ use panel_kernel::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::locked;
+use super::holding;
 use crate::rules::{self, Viewer};
 
 /// A category.
@@ -96,7 +96,7 @@ pub(crate) async fn for_change(
 ) -> Result<Option<Category>, DbError> {
     let find =
         concat!("SELECT ", columns!(), " FROM categories c WHERE c.id = $1 AND c.read_level <= $2");
-    let find = locked(tx, find, "c").bind(id).bind(viewer.level);
+    let find = holding(tx, find, "c").bind(id).bind(viewer.level);
     tx.optional(find).await
 }
 

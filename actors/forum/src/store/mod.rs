@@ -7,14 +7,16 @@ mod packed;
 pub(crate) mod authors;
 pub(crate) mod categories;
 pub(crate) mod posts;
+#[macro_use]
 pub(crate) mod threads;
+pub(crate) mod thread_list;
 
 use panel_kernel::data::{Conn, Statement};
 
 /// A reading statement that keeps others from changing the rows of `table` until the
-/// transaction ends. SQLite has one writer and needs no lock. Replies to a locked row still go
-/// ahead: they only need its key.
-fn locked(conn: &Conn, text: &'static str, table: &str) -> Statement {
+/// transaction ends; rows that refer to them can still be added. SQLite has one writer and
+/// needs no lock.
+fn holding(conn: &Conn, text: &'static str, table: &str) -> Statement {
     if conn.is_postgres() {
         Statement::composed(format!("{text} FOR NO KEY UPDATE OF {table}"))
     } else {

@@ -1,9 +1,9 @@
 //! Rows that travel in one cell.
 //!
 //! On SQLite every cell is copied on its own on its way between threads, and lists are what the
-//! forum answers most: ten cells a row halve the lists per second of one cell. So the columns
-//! of a row are put together by the database, one per line, and taken apart here. None of them
-//! may contain a line break, but the last.
+//! forum answers most: rows of ten cells give half the lists per second of rows of three
+//! (`docs/adr/0003-database-access.md`). So the columns of a row are put together by the
+//! database, one per line, and taken apart here. None of them may contain a line break.
 
 use std::str::Split;
 

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::authors::Author;
-use super::locked;
+use super::holding;
 use super::packed::Fields;
 use super::threads::raw;
 use crate::rules::Viewer;
@@ -85,7 +85,7 @@ impl FromRow for Post {
     }
 }
 
-/// The posts of a thread after number `after`, ascending, deleted ones as tombstones. Empty
+/// At most `fetch` posts of a thread after number `after`, ascending, deleted ones as tombstones. Empty
 /// also if the viewer may not see the thread: every thread has at least one post.
 pub(crate) async fn list(
     conn: &mut Conn,
@@ -100,16 +100,18 @@ pub(crate) async fn list(
     .await
 }
 
-pub(crate) const LIST: &str = concat!(
+/// Numbers have no gaps, so the page is a range of them: however PostgreSQL goes about it, it
+/// touches no other row.
+const LIST: &str = concat!(
     "SELECT ",
     packed_post!(),
     ", CASE WHEN p.deleted_at IS NULL THEN p.body ELSE '' END\
      , CASE WHEN p.deleted_at IS NULL THEN p.body_html ELSE '' END \
      FROM threads t CROSS JOIN categories c CROSS JOIN posts p \
      LEFT JOIN authors a ON a.id = p.author_id \
-     WHERE t.id = $1 AND p.thread_id = $1 AND p.number > $2 AND c.id = t.category_id \
-     AND c.read_level <= $3 AND (t.deleted_at IS NULL OR $4 = 1) \
-     ORDER BY p.number LIMIT $5"
+     WHERE t.id = $1 AND p.thread_id = $1 AND p.number > $2 AND p.number <= $2 + $5 \
+     AND c.id = t.category_id AND c.read_level <= $3 AND (t.deleted_at IS NULL OR $4 = 1) \
+     ORDER BY p.number"
 );
 
 /// A post with what decides about changing it.
@@ -150,7 +152,7 @@ pub(crate) async fn for_change(
     id: Id,
     viewer: Viewer,
 ) -> Result<Option<Standing>, DbError> {
-    let find = locked(tx, FIND, "p").bind(id).bind(viewer.level).bind(viewer.moderates);
+    let find = holding(tx, FIND, "p").bind(id).bind(viewer.level).bind(viewer.moderates);
     tx.optional(find).await
 }
 

@@ -102,7 +102,7 @@ impl Edge {
         let service = match edge.targets.resolve(parts.uri.path())? {
             Target::Own(route) => {
                 exchange.route = Some(route.to_owned());
-                let mut outgoing = edge.own.answer(route, parts).await?;
+                let mut outgoing = edge.own.answer(route, parts, &exchange.request_id).await?;
                 conditional::apply(parts, &mut outgoing);
                 return Ok(outgoing);
             }

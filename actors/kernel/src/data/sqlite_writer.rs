@@ -51,11 +51,15 @@ pub(crate) trait Job: Send {
 /// transaction.
 pub(super) type Done<T, E> = Result<(Result<T, E>, bool), DbError>;
 
+/// What a panic carries.
+type Panic = Box<dyn std::any::Any + Send>;
+
 struct Work<T, E, F> {
     todo: Option<F>,
     result: Option<Result<T, E>>,
     published: bool,
-    reply: oneshot::Sender<Done<T, E>>,
+    panic: Option<Panic>,
+    reply: oneshot::Sender<Result<Done<T, E>, Panic>>,
 }
 
 impl<T, E, F> Job for Work<T, E, F>
@@ -70,7 +74,15 @@ where
             let Some(work) = self.todo.take().filter(|_| !self.reply.is_closed()) else {
                 return false;
             };
-            let mut result = work(tx).await;
+            // A panic is the fault of this work and of nobody else's in the batch. It goes on
+            // where the work came from, as if the work had been done there.
+            let mut result = match AssertUnwindSafe(work(tx)).catch_unwind().await {
+                Ok(result) => result,
+                Err(panic) => {
+                    self.panic = Some(panic);
+                    return false;
+                }
+            };
             if result.is_ok()
                 && let Err(error) = tx.flush_facts(clock.now()).await
             {
@@ -84,7 +96,11 @@ where
     }
 
     fn finish(self: Box<Self>, outcome: Result<(), DbError>) {
-        let Self { result, reply, published, .. } = *self;
+        let Self { result, reply, published, panic, .. } = *self;
+        if let Some(panic) = panic {
+            drop(reply.send(Err(panic)));
+            return;
+        }
         let answer = match (outcome, result) {
             (Ok(()), Some(result)) => Ok((result, published)),
             // Work that failed by itself keeps its own reason, whatever became of the batch.
@@ -92,7 +108,7 @@ where
             (Err(error), _) => Err(error),
             (Ok(()), None) => Err(DbError::Unavailable("the write was abandoned".into())),
         };
-        drop(reply.send(answer));
+        drop(reply.send(Ok(answer)));
     }
 }
 
@@ -104,14 +120,16 @@ where
     F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
 {
     let (reply, answer) = oneshot::channel();
-    let job = Work { todo: Some(work), result: None, published: false, reply };
+    let job = Work { todo: Some(work), result: None, published: false, panic: None, reply };
     writer
         .send(WriterMessage::Write(Box::new(job)))
         .map_err(|_| DbError::Unavailable("the writer is restarting".into()))?;
-    answer.await.unwrap_or_else(|_| {
+    match answer.await {
+        Ok(Ok(done)) => done,
+        Ok(Err(panic)) => std::panic::resume_unwind(panic),
         // The writer died with the job in its hands.
-        Err(DbError::OutcomeUnknown("the writer died".into()))
-    })
+        Err(_) => Err(DbError::OutcomeUnknown("the writer died".into())),
+    }
 }
 
 /// The writer of one file.
@@ -223,10 +241,9 @@ impl SqliteWriter {
     /// Runs one job in its savepoint; `Ok(false)` if it was undone.
     async fn run_one(&self, tx: &mut Tx, job: &mut dyn Job) -> Result<bool, DbError> {
         tx.execute(sql("SAVEPOINT job")).await?;
-        let work = AssertUnwindSafe(job.run(tx, &self.db.0.clock)).catch_unwind();
+        let work = job.run(tx, &self.db.0.clock);
         let keep = match tokio::time::timeout(self.job_timeout, work).await {
-            Ok(Ok(keep)) => keep,
-            Ok(Err(_)) => false,
+            Ok(keep) => keep,
             Err(_) => return Err(DbError::Unavailable("a write took too long".into())),
         };
         tx.forget_facts();

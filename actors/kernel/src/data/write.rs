@@ -22,6 +22,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::Serialize;
 
 use super::{Conn, Database, DbError, Tx, sql};
+use crate::http::etag;
 use crate::keys::{SealingKey, sha256};
 use crate::message::{IdempotencyKey, KeyOrigin, Principal};
 use crate::problem::{Kind, Problem};
@@ -138,6 +139,14 @@ impl Answer {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let body = serde_json::to_vec(value).unwrap_or_default().into();
         Self { status, headers, body, sealed: false }
+    }
+
+    /// A JSON answer with the entity tag of its version.
+    #[must_use]
+    pub fn versioned<T: Serialize>(status: StatusCode, version: i64, value: &T) -> Self {
+        let answer = Self::json(status, value);
+        let tag = etag::of_version(version, &answer.body);
+        answer.header(header::ETAG, &tag)
     }
 
     /// 204.

@@ -42,6 +42,29 @@ pub struct Request {
 }
 
 impl Request {
+    /// What a handler knows of a request that came by another way than a front door: the
+    /// comparison program of the benchmarks serves routers without any.
+    #[must_use]
+    pub fn direct(
+        principal: Principal,
+        idempotency_key: Option<IdempotencyKey>,
+        (method, path, body): (Method, String, Bytes),
+        (now, deadline): (Timestamp, Timestamp),
+    ) -> Self {
+        Self {
+            principal,
+            now,
+            deadline,
+            request_id: String::new(),
+            trace: TraceContext::begin(),
+            client_ip: None,
+            idempotency_key,
+            method,
+            path,
+            body,
+        }
+    }
+
     /// What an exactly-once write needs.
     ///
     /// # Errors

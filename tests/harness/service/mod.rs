@@ -3,23 +3,19 @@
 //! Process groups and actor ids are process-wide: one rig at a time per process, which is what
 //! a test runner with a process per test gives.
 
-use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+mod builder;
+
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use panel_gateway::{Gateway, GatewayConfig, GatewayParts, Sockets};
-use panel_kernel::config::Span;
-use panel_kernel::data::{Database, DatabaseConfig};
+use panel_gateway::Gateway;
+use panel_kernel::data::{Database, DatabaseHealth};
 use panel_kernel::directory::{SCOPE, group};
-use panel_kernel::events::Outlet;
-use panel_kernel::keys::ClusterKey;
 use panel_kernel::role::Role;
-use panel_kernel::secret::SecretUrl;
-use panel_kernel::service::{NodeIdentity, Running, Runtime, ServiceSpec};
-use panel_kernel::supervision::{Intensity, Supervisor, SupervisorMessage, SupervisorSpec};
-use panel_kernel::time::Clock;
-use ractor::{Actor, ActorCell, ActorId, ActorRef, pg};
+use panel_kernel::service::{Running, Runtime};
+use panel_kernel::supervision::SupervisorMessage;
+use ractor::{ActorCell, ActorId, ActorRef, pg};
 use tempfile::TempDir;
 
 use crate::backend::{Backend, TestDatabase};
@@ -27,136 +23,12 @@ use crate::eventually::eventually;
 use crate::http::Client;
 use crate::metrics::Metrics;
 use crate::probe::Probe;
+pub use builder::RigBuilder;
 
 /// For everything to be up.
 const START: Duration = Duration::from_secs(20);
 /// For everything to be gone.
 const STOP: Duration = Duration::from_secs(20);
-
-/// What a rig will be made of.
-#[derive(Debug)]
-pub struct RigBuilder {
-    database: TestDatabase,
-    probe: Probe,
-    specs: Vec<ServiceSpec>,
-    clock: Clock,
-    gateway: GatewayConfig,
-    settings: DatabaseConfig,
-}
-
-impl RigBuilder {
-    /// Services on this database. Without [`RigBuilder::service`], a probe alone.
-    #[must_use]
-    pub fn new(database: TestDatabase) -> Self {
-        Self {
-            database,
-            probe: Probe::new(),
-            specs: Vec::new(),
-            clock: Clock::system(),
-            gateway: GatewayConfig::default(),
-            settings: DatabaseConfig::default(),
-        }
-    }
-
-    /// With a service more. A probe named here replaces the one that is there anyway.
-    #[must_use]
-    pub fn service(mut self, spec: ServiceSpec) -> Self {
-        self.specs.push(spec);
-        self
-    }
-
-    /// With this probe: the one whose counts the test looks at.
-    #[must_use]
-    pub fn probe(mut self, probe: &Probe) -> Self {
-        self.probe = probe.clone();
-        self
-    }
-
-    /// With another clock.
-    #[must_use]
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// With another time for requests than the gateway's ten seconds.
-    #[must_use]
-    pub const fn request_timeout(mut self, within: Duration) -> Self {
-        self.gateway.request_timeout = Span(within);
-        self
-    }
-
-    /// With other settings of the gateway.
-    #[must_use]
-    pub fn gateway(mut self, change: impl FnOnce(&mut GatewayConfig)) -> Self {
-        change(&mut self.gateway);
-        self
-    }
-
-    /// With other settings of the database.
-    #[must_use]
-    pub fn database_settings(mut self, change: impl FnOnce(&mut DatabaseConfig)) -> Self {
-        change(&mut self.settings);
-        self
-    }
-
-    /// Starts it and waits until every service is a member, its database is up, and the gateway
-    /// takes tokens.
-    pub async fn start(mut self) -> Rig {
-        if !self.specs.iter().any(|spec| spec.name == crate::probe::NAME) {
-            self.specs.push(self.probe.spec());
-        }
-        let data = TempDir::with_prefix("panel-rig-").unwrap();
-        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-        socket.set_nonblocking(true).unwrap();
-        let address = socket.local_addr().unwrap();
-        let node = NodeIdentity { name: "rig".into(), boot: "1".into() };
-        let url = format!("http://{address}");
-        let (clock, key) = (self.clock, ClusterKey::generate());
-        let runtime = Runtime::new(node, clock, key, data.path().to_owned(), &url, &url).unwrap();
-        self.settings.url = SecretUrl::new(self.database.url());
-
-        let before = actors().iter().map(ActorCell::get_id).collect();
-        let mut root = SupervisorSpec::new("", &runtime.tree)
-            .intensity(Intensity::never_give_up(Duration::from_secs(1)))
-            .child(panel_cluster::child(&runtime));
-        let mut running = Vec::new();
-        for spec in &self.specs {
-            let wishes = self.specs.iter().map(|spec| (spec.name, spec.subscriptions));
-            let outlets = Outlet::of(spec.name, wishes);
-            let settings = self.settings.clone();
-            let location = settings.location(spec.name, data.path()).unwrap();
-            let (child, handle) =
-                panel_kernel::service::child(spec, &runtime, location, settings, outlets);
-            root = root.child(child);
-            running.push(handle);
-        }
-        let gateway = Gateway::new(GatewayParts {
-            runtime: runtime.clone(),
-            config: self.gateway,
-            services: self.specs,
-            identity_service: crate::probe::NAME,
-            dependencies: Arc::new(BTreeMap::new),
-            sockets: Sockets { http: socket, services: Vec::new() },
-        })
-        .unwrap();
-        let root = root.child(gateway.child());
-        let (root, _) = Actor::spawn(None, Supervisor, root).await.unwrap();
-        let rig = Rig {
-            runtime,
-            running,
-            gateway,
-            probe: self.probe,
-            address,
-            root,
-            before,
-            _data: data,
-            database: self.database,
-        };
-        rig.await_up().await;
-        rig
-    }
-}
 
 /// A running rig.
 #[derive(Debug)]
@@ -260,9 +132,7 @@ impl Rig {
             let down = |running: &&Running| {
                 let member = self.runtime.directory.any(running.name).is_some();
                 let health = running.db.load().as_ref().map(|db| db.health());
-                !(running.is_member()
-                    && member
-                    && matches!(health, Some(panel_kernel::data::DatabaseHealth::Up)))
+                !(running.is_member() && member && matches!(health, Some(DatabaseHealth::Up)))
             };
             self.running.iter().find(down).map_or(Ok(()), |running| {
                 Err((running.name, running.db.load().as_ref().map(|db| db.health())))

@@ -1,0 +1,156 @@
+use std::time::{Duration, Instant};
+
+use super::*;
+
+#[test]
+fn what_people_write_comes_out() {
+    for (text, html) in [
+        (
+            "*a* **b** ~~c~~ `d`",
+            "<p><em>a</em> <strong>b</strong> <del>c</del> <code>d</code></p>\n",
+        ),
+        ("a\n\nb  \nc", "<p>a</p>\n<p>b<br>\nc</p>\n"),
+        ("3. x", "<ol start=\"3\">\n<li>x</li>\n</ol>\n"),
+        ("> q", "<blockquote>\n<p>q</p>\n</blockquote>\n"),
+        (
+            "```rust\nlet a = 1 < 2;\n```",
+            "<pre><code class=\"language-rust\">let a = 1 &lt; 2;\n</code></pre>\n",
+        ),
+        ("# h", "<h1>h</h1>\n"),
+    ] {
+        assert_eq!(render(text), html);
+    }
+}
+
+#[test]
+fn links_are_kept_and_marked() {
+    for text in ["https://example.org/a", "[x](https://example.org/a)"] {
+        let html = render(text);
+        assert!(html.contains("href=\"https://example.org/a\""), "{html}");
+        assert!(html.contains("rel=\"nofollow ugc noopener\""), "{html}");
+    }
+    assert!(render("[x](/forum/1)").contains("href=\"/forum/1\""));
+    assert!(render("mail a@example.org").contains("href=\"mailto:a@example.org\""));
+}
+
+#[test]
+fn tables_and_task_lists() {
+    let html = render("| a | b |\n|:-:|---|\n| 1 | 2 |");
+    assert!(html.contains("<th align=\"center\">a</th>") && html.contains("<td>2</td>"), "{html}");
+    let html = render("- [x] done\n- [ ] open");
+    assert_eq!(html.matches("type=\"checkbox\"").count(), 2, "{html}");
+    assert_eq!(html.matches("disabled=\"\"").count(), 2, "{html}");
+    assert_eq!(html.matches("checked=\"\"").count(), 1, "{html}");
+}
+
+const ATTACKS: &[&str] = &[
+    "<script>alert(1)</script>",
+    "<scr<script>ipt>alert(1)</scr</script>ipt>",
+    "<img src=x onerror=alert(1)>",
+    "<svg onload=alert(1)><animate onbegin=alert(1)></svg>",
+    "<svg><script>alert(1)</script></svg>",
+    "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
+    "<noscript><p title=\"</noscript><img src=x onerror=alert(1)>\">",
+    "<iframe srcdoc='<script>alert(1)</script>'></iframe>",
+    "<a href=\"javascript:alert(1)\">x</a>",
+    "[x](javascript:alert(1))",
+    "[x](JaVaScRiPt:alert(1))",
+    "[x](java&#115;cript:alert(1))",
+    "[x](&#x6A;avascript:alert(1))",
+    "[x](<java\tscript:alert(1)>)",
+    "[x](vbscript:msgbox(1))",
+    "[x](data:text/html;base64,PHNjcmlwdD4=)",
+    "![x](data:image/svg+xml;base64,PHN2Zz4=)",
+    "![x](javascript:alert(1))",
+    "![x\" onerror=\"alert(1)](https://e.org/a.png)",
+    "[x](https://e.org \"t\\\" onclick=\\\"alert(1)\")",
+    "[x](https://e.org/\"onmouseover=\"alert(1))",
+    "<javascript:alert(1)>",
+    "[x][r]\n\n[r]: javascript:alert(1)",
+    "```\"><script>alert(1)</script>\nx\n```",
+    "```x onload=alert(1)\nx\n```",
+    "`<script>alert(1)</script>`",
+    "| <script>alert(1)</script> |\n|---|\n| <img src=x onerror=alert(1)> |",
+    "<style>@import 'https://e.org/x.css'</style>",
+    "<form action=javascript:alert(1)><button>x</button></form>",
+    "<input autofocus onfocus=alert(1)>",
+    "<base href=https://e.org/>",
+    "<meta http-equiv=refresh content=0;url=javascript:alert(1)>",
+    "<!--><script>alert(1)</script>-->",
+    "<![CDATA[<script>alert(1)</script>]]>",
+    "<p style=\"background:url(javascript:alert(1))\" id=x name=body>y</p>",
+    "https://e.org/<script>alert(1)</script>",
+    "www.e.org/\"onmouseover=alert(1)",
+];
+
+/// Every tag of the HTML: its name and its attributes, read the way a browser would.
+fn tags(html: &str) -> Vec<&str> {
+    html.split('<').skip(1).map(|rest| rest.split('>').next().unwrap_or(rest)).collect()
+}
+
+#[test]
+fn nothing_executable_survives() {
+    for attack in ATTACKS {
+        for text in [(*attack).to_owned(), format!("> - {attack}"), format!("**{attack}**")] {
+            let html = render(&text);
+            for tag in tags(&html) {
+                let name = tag.trim_start_matches('/').split([' ', '/']).next().unwrap();
+                assert!(
+                    !["script", "svg", "math", "iframe", "style", "form", "base", "meta"]
+                        .contains(&name),
+                    "{html}"
+                );
+                // Outside quoted values there is no handler, and no value is a script.
+                let bare: String = tag.split('"').step_by(2).collect();
+                assert!(
+                    !bare.contains(" on") && !bare.contains("style=") && !bare.contains("id="),
+                    "{html}"
+                );
+                for value in tag.split('"').skip(1).step_by(2) {
+                    let value = value.to_ascii_lowercase();
+                    assert!(
+                        !["javascript:", "vbscript:", "data:"]
+                            .iter()
+                            .any(|s| value.trim_start().starts_with(s)),
+                        "{html}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn hostile_shapes_are_quick() {
+    let shapes = [
+        "> ".repeat(1_000) + "x",
+        ">".repeat(32_000),
+        "- ".repeat(1_000) + "x",
+        "x".repeat(10_000),
+        "[".repeat(16_000),
+        "![".repeat(10_000),
+        "*a **a ".repeat(4_000),
+        "_".repeat(32_000),
+        "`".repeat(16_000) + "a",
+        "<".repeat(16_000),
+        "|a".repeat(2_000) + "\n" + &"|-".repeat(2_000) + "\n" + &"|\n".repeat(8_000),
+        "[a](".repeat(8_000),
+        "&".repeat(16_000),
+        "a@".repeat(16_000),
+        "http://".repeat(4_000),
+    ];
+    for text in shapes {
+        let begun = Instant::now();
+        let html = render(&text);
+        let took = begun.elapsed();
+        let shape: String = text.chars().take(12).collect();
+        assert!(took < Duration::from_secs(3), "{shape}… took {took:?}");
+        assert!(html.len() < 4_000_000, "{shape}… became {} bytes", html.len());
+    }
+}
+
+#[test]
+fn what_nests_too_deep_is_shown_as_text() {
+    let html = render(&(">".repeat(200) + " <b>"));
+    assert!(html.starts_with("<pre>&gt;&gt;") && html.ends_with(" &lt;b&gt;</pre>"), "{html}");
+}

@@ -1,0 +1,93 @@
+//! The comparison: the forum's own handlers and transactions behind a bare axum server. No
+//! edge, no messages, no front door, no pool, no log line; whoever sends any `Authorization`
+//! is the benchmark's user.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use http::{Method, header};
+use http_body_util::BodyExt as _;
+use panel_kernel::config::Section;
+use panel_kernel::data::{Database, DatabaseConfig};
+use panel_kernel::ids::{Id, random_hex};
+use panel_kernel::keys::ClusterKey;
+use panel_kernel::message::{IdempotencyKey, KeyOrigin, Principal, User};
+use panel_kernel::role::Role;
+use panel_kernel::secret::SecretUrl;
+use panel_kernel::service::{NodeIdentity, RequestMeta, Runtime, ServiceContext};
+use panel_kernel::supervision::{Supervisor, SupervisorSpec};
+use panel_kernel::time::Clock;
+use ractor::Actor;
+use tower::Service as _;
+
+use crate::seed::USER;
+
+/// Serves on a free port, which it prints, until it is killed.
+pub(crate) async fn serve(database: &str, data_dir: &str) {
+    let context = context(database, Path::new(data_dir));
+    let section = Section { path: "forum".to_owned(), values: serde_json::json!({}) };
+    let spec = (panel_forum::SERVICE.configure)(&section).unwrap();
+    context.db.open_once(&spec.migrations).await.unwrap();
+    let assembly = (spec.assemble)(&context);
+    let root = SupervisorSpec::new("", &context.runtime.tree);
+    let root = assembly.children.into_iter().fold(root, SupervisorSpec::child);
+    let _root = Actor::spawn(None, Supervisor, root).await.unwrap();
+    let (clock, router) = (context.runtime.clock.clone(), assembly.router);
+    let app = axum::Router::new().fallback(move |request: Request| {
+        let (clock, mut router) = (clock.clone(), router.clone());
+        async move {
+            let request = with_meta(request, &clock).await;
+            router.call(request).await.unwrap()
+        }
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    println!("{}", listener.local_addr().unwrap());
+    axum::serve(listener, app).await.unwrap();
+}
+
+/// A context on the node's database.
+pub(crate) fn context(database: &str, data_dir: &Path) -> ServiceContext {
+    let node = NodeIdentity { name: Arc::from("bare"), boot: Arc::from(random_hex()) };
+    let key = ClusterKey::load_or_create(&data_dir.join("keys/cluster.key")).unwrap();
+    let clock = Clock::system();
+    let runtime =
+        Runtime::new(node, clock.clone(), key, data_dir.to_owned(), "http://bare", "panel").unwrap();
+    let config =
+        DatabaseConfig { url: SecretUrl::new(database), ..DatabaseConfig::default() };
+    let location = config.location("forum", data_dir).unwrap();
+    let metrics = runtime.metrics.clone();
+    let db = Database::new("forum", &location, &config, clock, metrics).unwrap();
+    ServiceContext { runtime, db, path: "forum" }
+}
+
+/// What a front door's worker would put there.
+async fn with_meta(request: Request, clock: &Clock) -> Request {
+    let (mut parts, body) = request.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let principal = if parts.headers.contains_key(header::AUTHORIZATION) {
+        Principal::User(User {
+            id: Id::from_raw(USER),
+            session: Id::from_raw(1),
+            name: "bench".to_owned(),
+            role: Role::User,
+            scopes: None,
+        })
+    } else {
+        Principal::Anonymous
+    };
+    let key = (parts.method != Method::GET)
+        .then(|| IdempotencyKey { value: random_hex(), origin: KeyOrigin::Gateway });
+    let path = parts.uri.path_and_query().unwrap().to_string();
+    let now = clock.now();
+    let meta = RequestMeta::direct(
+        principal,
+        key,
+        (parts.method.clone(), path, body.clone()),
+        (now, now.plus(Duration::from_secs(10))),
+    );
+    parts.extensions.insert(Arc::new(meta));
+    Request::from_parts(parts, Body::from(body))
+}

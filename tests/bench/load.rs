@@ -1,0 +1,128 @@
+//! A load generator: keep-alive connections, one request at a time on each, every latency kept.
+
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// What came out of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    /// Answers per second.
+    pub(crate) rate: f64,
+    /// Median latency, in microseconds.
+    pub(crate) p50: u64,
+    /// 99th percentile, in microseconds.
+    pub(crate) p99: u64,
+    /// Answers that were not 2xx.
+    pub(crate) failed: usize,
+}
+
+/// Sends `requests` over and over on `connections` connections for `time`.
+pub(crate) async fn run(
+    address: &str,
+    requests: &[Vec<u8>],
+    connections: usize,
+    time: Duration,
+) -> Outcome {
+    let end = Instant::now() + time;
+    let started = Instant::now();
+    let tasks: Vec<_> = (0..connections)
+        .map(|number| {
+            let (address, requests) = (address.to_owned(), requests.to_vec());
+            tokio::spawn(async move { connection(&address, &requests, number, end).await })
+        })
+        .collect();
+    let mut latencies = Vec::new();
+    let mut failed = 0;
+    for task in tasks {
+        let (taken, bad) = task.await.unwrap();
+        latencies.extend(taken);
+        failed += bad;
+    }
+    let took = started.elapsed().as_secs_f64();
+    latencies.sort_unstable();
+    let at = |share: f64| {
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "an index into a list of latencies"
+        )]
+        let place = ((latencies.len() as f64) * share) as usize;
+        latencies.get(place.min(latencies.len().saturating_sub(1))).copied().unwrap_or(0)
+    };
+    #[allow(clippy::cast_precision_loss, reason = "a count of requests")]
+    let rate = latencies.len() as f64 / took;
+    Outcome { rate, p50: at(0.5), p99: at(0.99), failed }
+}
+
+async fn connection(
+    address: &str,
+    requests: &[Vec<u8>],
+    number: usize,
+    end: Instant,
+) -> (Vec<u64>, usize) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let mut latencies = Vec::with_capacity(16_384);
+    let (mut failed, mut buffer) = (0, Vec::with_capacity(64 * 1024));
+    // Connections begin at different requests, so that they do not march in step.
+    let mut next = number * 7;
+    while Instant::now() < end {
+        let began = Instant::now();
+        stream.write_all(&requests[next % requests.len()]).await.unwrap();
+        next += 1;
+        let good = answer(&mut stream, &mut buffer).await;
+        latencies.push(u64::try_from(began.elapsed().as_micros()).unwrap());
+        failed += usize::from(!good);
+    }
+    (latencies, failed)
+}
+
+/// Reads one answer; whether it was a 2xx.
+async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> bool {
+    buffer.clear();
+    let (mut head_end, mut length) = (None, 0);
+    loop {
+        if let Some(end) = head_end
+            && buffer.len() >= end + length
+        {
+            return buffer.get(9) == Some(&b'2');
+        }
+        let read = stream.read_buf(buffer).await.unwrap();
+        assert!(read > 0, "the server closed the connection");
+        if head_end.is_none()
+            && let Some(end) = find(buffer, b"\r\n\r\n")
+        {
+            head_end = Some(end + 4);
+            length = content_length(&buffer[..end]);
+        }
+    }
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|window| window == needle)
+}
+
+fn content_length(head: &[u8]) -> usize {
+    std::str::from_utf8(head)
+        .unwrap()
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .map_or(0, |(_, value)| value.trim().parse().unwrap())
+}
+
+/// A request as bytes.
+pub(crate) fn request(method: &str, path: &str, token: Option<&str>, body: &str) -> Vec<u8> {
+    let authorization =
+        token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
+    let content = if body.is_empty() {
+        String::new()
+    } else {
+        format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())
+    };
+    format!("{method} {path} HTTP/1.1\r\nHost: bench\r\n{authorization}{content}\r\n{body}")
+        .into_bytes()
+}

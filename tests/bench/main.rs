@@ -1,0 +1,37 @@
+//! Measures the built `panel-node` over loopback and, in the same run and against the same
+//! data, the same handlers behind a bare axum server without actors. Prints a table of
+//! ratios.
+//!
+//! `panel-bench run NODE_BINARY [sqlite] [postgres]` measures; `panel-bench bare …` is the
+//! comparison program, started by the former.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that fails says so and ends")]
+#![allow(clippy::print_stdout, reason = "its output is the report")]
+#![allow(clippy::disallowed_methods, reason = "a program of its own, outside the actor tree")]
+
+mod bare;
+mod load;
+mod report;
+mod scenario;
+mod seed;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["run", node, backends @ ..] => {
+            runtime.block_on(scenario::run(node, backends));
+            ExitCode::SUCCESS
+        }
+        ["bare", database, data_dir] => {
+            runtime.block_on(bare::serve(database, data_dir));
+            ExitCode::SUCCESS
+        }
+        _ => {
+            println!("usage: panel-bench run NODE_BINARY [sqlite] [postgres]");
+            ExitCode::from(2)
+        }
+    }
+}

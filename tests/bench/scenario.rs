@@ -1,0 +1,179 @@
+//! What is measured, and how: rounds of a few seconds, node and bare by turns on the same
+//! database, the median of the rounds' ratios.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use panel_harness::{Backend, Client, Session, TestDatabase};
+use tempfile::TempDir;
+
+use crate::load::{self, request};
+use crate::report::{HEAD, Rounds};
+use crate::seed::{self, Seeded};
+use crate::bare;
+
+const ROUNDS: usize = 5;
+const ROUND: Duration = Duration::from_secs(3);
+const WARM_UP: Duration = Duration::from_millis(700);
+const READERS: usize = 64;
+const WRITERS: usize = 16;
+const READ_GOAL: f64 = 0.9;
+const WRITE_GOAL: f64 = 0.8;
+
+/// A child that is killed at the end.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Measures on each backend named, or on both.
+pub(crate) async fn run(node: &str, backends: &[&str]) {
+    let all = [("sqlite", Backend::Sqlite), ("postgres", Backend::Postgres)];
+    for (name, backend) in all {
+        if backends.is_empty() || backends.contains(&name) {
+            measure(node, name, backend).await;
+        }
+    }
+}
+
+async fn measure(node: &str, name: &str, backend: Backend) {
+    let dir = TempDir::with_prefix("panel-bench-").unwrap();
+    let database = backend.database().await;
+    let first = start_node(node, &dir, &database);
+    let client = Client::new(&first.address);
+    let session = Session::register(&client, "bench").await;
+    let context = bare::context(database.url(), dir.path());
+    let section =
+        panel_kernel::config::Section { path: "forum".to_owned(), values: serde_json::json!({}) };
+    let spec = (panel_forum::SERVICE.configure)(&section).unwrap();
+    context.db.open_once(&spec.migrations).await.unwrap();
+    let seeded = seed::fill(&context.db, &context.runtime.ids).await;
+    drop(context);
+    drop(first);
+    println!("\n### {name}\n");
+    let mut starts: Vec<u128> = Vec::new();
+    for _ in 0..5 {
+        starts.push(start_node(node, &dir, &database).started_in.as_millis());
+    }
+    starts.sort_unstable();
+    let subject = start_node(node, &dir, &database);
+    let client = Client::new(&subject.address);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let idle = resident_mib(&subject.process);
+    let session = session.at(&client);
+    let token = Session::login(&client, &session.username, panel_harness::session::PASSWORD).await;
+    let (bare_process, bare_address) = start_bare(&database, &dir);
+    println!("{HEAD}");
+    for (scenario, goal, connections, requests) in scenarios(&seeded, &token.access_token) {
+        let mut rounds = Rounds { name: scenario, goal, node: Vec::new(), bare: Vec::new() };
+        for address in [&subject.address, &bare_address] {
+            load::run(address, &requests, connections, WARM_UP).await;
+        }
+        for _ in 0..ROUNDS {
+            rounds.node.push(load::run(&subject.address, &requests, connections, ROUND).await);
+            rounds.bare.push(load::run(&bare_address, &requests, connections, ROUND).await);
+        }
+        println!("{}", rounds.line());
+    }
+    let loaded = resident_mib(&subject.process);
+    drop(bare_process);
+    println!("\n| | measured | goal |\n|---|---|---|");
+    println!("| resident memory, idle, all roles | {idle:.0} MiB | ≤ 48 MiB |");
+    println!("| resident memory after the load | {loaded:.0} MiB | ≤ 150 MiB |");
+    println!("| start to first 200, existing database (median of 5) | {} ms | ≤ 150 ms |", starts[2]);
+}
+
+fn scenarios(seeded: &Seeded, token: &str) -> Vec<(String, f64, usize, Vec<Vec<u8>>)> {
+    let lists = |sort: &str| -> Vec<Vec<u8>> {
+        let path = |category| format!("/api/v2/forum/threads?category={category}&sort={sort}");
+        seeded.categories.iter().map(|id| request("GET", &path(id), None, "")).collect()
+    };
+    let views = seeded.threads.iter().step_by(7).map(|id| {
+        request("GET", &format!("/api/v2/forum/threads/{id}/posts"), None, "")
+    });
+    let signed_in = seeded.threads.iter().step_by(7).map(|id| {
+        request("GET", &format!("/api/v2/forum/threads/{id}/posts"), Some(token), "")
+    });
+    let body = r#"{"body":"A reply with **some** Markdown in it, of ordinary length."}"#;
+    let replies = seeded.threads.iter().step_by(3).map(|id| {
+        request("POST", &format!("/api/v2/forum/threads/{id}/posts"), Some(token), body)
+    });
+    vec![
+        ("thread list (20), 64 connections".to_owned(), READ_GOAL, READERS, lists("activity")),
+        ("thread view (20 posts), 64 connections".to_owned(), READ_GOAL, READERS, views.collect()),
+        ("thread view, signed in".to_owned(), READ_GOAL, READERS, signed_in.collect()),
+        ("reply, 16 connections".to_owned(), WRITE_GOAL, WRITERS, replies.collect()),
+    ]
+}
+
+struct Subject {
+    process: Process,
+    address: String,
+    started_in: Duration,
+}
+
+/// Starts the node and waits for its first 200.
+fn start_node(binary: &str, dir: &TempDir, database: &TestDatabase) -> Subject {
+    let run_file = dir.path().join("run/n1.json");
+    drop(std::fs::remove_file(&run_file));
+    let log = std::fs::File::create(dir.path().join("node.log")).unwrap();
+    let began = Instant::now();
+    let child = Command::new(binary)
+        .args(["run", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"])
+        .args(["--service-ports", "off", "--log-format", "json", "--data-dir"])
+        .arg(dir.path())
+        .args(["--database-url", database.url()])
+        .env("PANEL_LIMITS__ENABLED", "false")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let process = Process(child);
+    loop {
+        assert!(began.elapsed() < Duration::from_secs(30), "the node does not start");
+        let address = std::fs::read(&run_file)
+            .ok()
+            .and_then(|text| serde_json::from_slice::<serde_json::Value>(&text).ok())
+            .and_then(|run| run["http"].as_str().map(str::to_owned));
+        if let Some(address) = address
+            && first_ok(&address)
+        {
+            return Subject { process, address, started_in: began.elapsed() };
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Whether a real read is answered with 200.
+fn first_ok(address: &str) -> bool {
+    use std::io::{Read as _, Write as _};
+    let Ok(mut stream) = std::net::TcpStream::connect(address) else { return false };
+    let asked = request("GET", "/api/v2/forum/categories", None, "");
+    let mut status = [0_u8; 12];
+    stream.write_all(&asked).is_ok() && stream.read_exact(&mut status).is_ok() && &status[9..] == b"200"
+}
+
+fn start_bare(database: &TestDatabase, dir: &TempDir) -> (Process, String) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["bare", database.url()])
+        .arg(dir.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    (Process(child), line.trim().to_owned())
+}
+
+fn resident_mib(process: &Process) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.0.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let kib: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kib / 1_024.0
+}

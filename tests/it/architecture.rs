@@ -1,0 +1,146 @@
+//! Who may import whom. The rules of `docs/architecture.md`, checked against the manifests and
+//! the sources.
+
+use std::path::{Path, PathBuf};
+
+const SERVICES: [&str; 4] = ["auth", "forum", "cms", "admin"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// The project's own crates that a crate depends on (not for tests).
+fn own_dependencies(folder: &str) -> Vec<String> {
+    let manifest = std::fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
+    let dependencies = manifest.split("[dependencies]").nth(1).unwrap();
+    let dependencies = dependencies.split("\n[").next().unwrap();
+    dependencies
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("panel-"))
+        .map(|line| line.split(['.', ' ', '=']).next().unwrap().to_owned())
+        .collect()
+}
+
+/// Every source file below a folder, with its path from the root, without its tests.
+fn sources(folder: &str) -> Vec<(String, String)> {
+    fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root().join(folder), &mut found);
+    found
+        .into_iter()
+        .filter(|path| path.file_name().is_some_and(|name| name != "tests.rs"))
+        .map(|path| {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let text = text.split("#[cfg(test)]\nmod tests").next().unwrap().to_owned();
+            (path.strip_prefix(root()).unwrap().display().to_string(), text)
+        })
+        .collect()
+}
+
+/// The code of a file without comments.
+fn code(text: &str) -> String {
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+fn files_with(folder: &str, words: &[&str]) -> Vec<String> {
+    let hit = |text: &str| words.iter().any(|word| code(text).contains(word));
+    sources(folder).into_iter().filter(|(_, text)| hit(text)).map(|(path, _)| path).collect()
+}
+
+#[test]
+fn crates_depend_downwards_only() {
+    assert!(own_dependencies("actors/kernel").is_empty());
+    for folder in ["cluster", "gateway"].iter().chain(&SERVICES) {
+        let dependencies = own_dependencies(&format!("actors/{folder}"));
+        assert_eq!(dependencies, ["kernel"], "actors/{folder}");
+    }
+}
+
+#[test]
+fn sql_is_in_stores_and_in_the_kernels_database_room() {
+    for folder in ["node", "actors"] {
+        for path in files_with(folder, &["SELECT ", "INSERT INTO", "UPDATE ", "DELETE FROM"]) {
+            let allowed = path.contains("/store")
+                || path.starts_with("actors/kernel/src/data/")
+                || path.starts_with("actors/kernel/src/events/");
+            assert!(allowed, "{path} has SQL in it");
+        }
+    }
+}
+
+#[test]
+fn ractor_cluster_is_for_the_cluster_and_message_derives() {
+    for folder in ["node/src", "actors"] {
+        for (path, text) in sources(folder) {
+            for line in code(&text).lines().filter(|line| line.contains("ractor_cluster::")) {
+                let derive = line.trim() == "use ractor_cluster::RactorMessage;"
+                    || line.trim() == "use ractor_cluster::RactorClusterMessage;";
+                assert!(path.starts_with("actors/cluster/") || derive, "{path}: {line}");
+            }
+        }
+    }
+    // Whatever has a serialisable message is visible to every peer: only the front door has.
+    let remotable = files_with("actors", &["RactorClusterMessage"]);
+    assert_eq!(remotable, ["actors/kernel/src/message/mod.rs"]);
+}
+
+#[test]
+fn bincode_stays_in_one_file() {
+    assert_eq!(files_with("actors", &["bincode"]), ["actors/kernel/src/message/wire.rs"]);
+    assert!(files_with("node", &["bincode"]).is_empty());
+}
+
+#[test]
+fn rules_decide_and_do_nothing_else() {
+    for service in SERVICES {
+        let path = format!("actors/{service}/src/rules.rs");
+        let text = code(&std::fs::read_to_string(root().join(&path)).unwrap());
+        for forbidden in
+            ["async ", "tokio", "sqlx", "ractor", "std::fs", "std::net", "Clock", "::data"]
+        {
+            assert!(!text.contains(forbidden), "{path} has {forbidden}");
+        }
+    }
+}
+
+#[test]
+fn the_environment_is_read_in_config_only() {
+    for folder in ["node/src", "actors"] {
+        for path in files_with(folder, &["env::var", "env::vars"]) {
+            assert_eq!(path, "node/src/config/environment.rs");
+        }
+    }
+}
+
+#[test]
+fn nobody_names_another_services_tables() {
+    for service in SERVICES {
+        for (path, text) in sources(&format!("actors/{service}/src")) {
+            for other in SERVICES.iter().filter(|other| **other != service) {
+                let named = code(&text).contains(&format!("FROM {other}."))
+                    || code(&text).contains(&format!("panel_{other}"));
+                assert!(!named, "{path} names {other}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_and_fits() {
+    for folder in ["node/src", "actors", "tests"] {
+        for (path, text) in sources(folder) {
+            assert!(text.starts_with("//!"), "{path} does not say what it is");
+            let lines = text.lines().count();
+            assert!(lines <= 500, "{path} has {lines} lines");
+        }
+    }
+}

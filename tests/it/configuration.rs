@@ -1,0 +1,72 @@
+//! The configuration, from outside: the sample as it stands, and refusals that help.
+
+use std::process::Output;
+
+use panel_harness::Node;
+
+const SAMPLE: &str = include_str!("../../cluster.toml");
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_sample_works_as_it_stands_and_shows_the_defaults() {
+    let with_sample = Node::builder().config(SAMPLE);
+    let checked = with_sample.cli(&["config", "check"]).await;
+    assert!(checked.status.success(), "{}", stderr(&checked));
+    let shown = |output: Output| {
+        assert!(output.status.success(), "{}", stderr(&output));
+        let text = String::from_utf8(output.stdout).unwrap();
+        // The one value that is the harness's own.
+        text.lines().filter(|line| !line.starts_with("data_dir")).collect::<Vec<_>>().join("\n")
+    };
+    let with = shown(Node::builder().config(SAMPLE).cli(&["config", "show"]).await);
+    let without = shown(Node::builder().config("").cli(&["config", "show"]).await);
+    assert_eq!(with, without, "every value in the sample is the default");
+    // And every key there is stands in the sample.
+    for line in without.lines().filter(|line| line.contains(" = ")) {
+        let key = line.split(" = ").next().unwrap();
+        assert!(SAMPLE.contains(&format!("{key} = ")), "{key} is not in the sample");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refusals_name_the_place_and_the_reason() {
+    for (config, parts) in [
+        ("[gateway]\nmax_conections = 3\n", &["gateway.max_conections", "unknown field"][..]),
+        ("[gateway]\nhead_timeout = 'soon'\n", &["gateway.head_timeout", "length of time"]),
+        ("[forum]\nmax_body_chars = 0\n", &["forum.max_body_chars"]),
+        ("[somewhere]\n", &["somewhere", "no such section"]),
+        ("[node]\nname = 'a/b'\n", &["node.name"]),
+    ] {
+        for command in [&["config", "check"][..], &["config", "show"], &["migrate"]] {
+            let refused = Node::builder().config(config).cli(command).await;
+            assert_eq!(refused.status.code(), Some(2), "{config}: {}", stderr(&refused));
+            for part in parts {
+                assert!(stderr(&refused).contains(part), "{part}: {}", stderr(&refused));
+            }
+            assert!(stderr(&refused).contains(".toml"), "{}", stderr(&refused));
+        }
+    }
+    let refused =
+        Node::builder().env("PANEL_GATEWAY__MAX_BODY_BYTES", "a lot").cli(&["config", "check"]);
+    let refused = refused.await;
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("PANEL_GATEWAY__MAX_BODY_BYTES"), "{}", stderr(&refused));
+    let usage = Node::builder().cli(&["frobnicate"]).await;
+    assert_eq!(usage.status.code(), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn secrets_are_redacted() {
+    let shown = Node::builder()
+        .env("DATABASE_URL", "postgres://panel:hunter2@db.example/panel")
+        .env("REDIS_URL", "redis://:pw9@cache.example")
+        .cli(&["config", "show"])
+        .await;
+    assert!(shown.status.success(), "{}", stderr(&shown));
+    let text = String::from_utf8(shown.stdout).unwrap();
+    assert!(text.contains("db.example") && text.contains("cache.example"), "{text}");
+    assert!(!text.contains("hunter2") && !text.contains("pw9"), "{text}");
+}
