@@ -62,8 +62,8 @@ impl Handler for Ops {
             return problem(Kind::MethodNotAllowed, "only GET works here");
         }
         match request.uri().path() {
-            "/health/live" => self.status(self.is_live().await),
-            "/health/ready" => self.status(self.is_ready()),
+            "/health/live" => status(self.is_live().await),
+            "/health/ready" => status(self.is_ready()),
             "/health" => self.health(),
             "/metrics" => self.metrics(),
             _ => problem(
@@ -84,15 +84,6 @@ impl Ops {
 
     fn is_ready(&self) -> bool {
         !self.0.draining.load(Ordering::Relaxed) && self.0.services.iter().all(Running::is_member)
-    }
-
-    fn status(&self, good: bool) -> HttpResponse {
-        let (code, text) = if good {
-            (StatusCode::OK, &br#"{"status":"ok"}"#[..])
-        } else {
-            (StatusCode::SERVICE_UNAVAILABLE, &br#"{"status":"unavailable"}"#[..])
-        };
-        small_answer(code, JSON, text.to_vec())
     }
 
     fn health(&self) -> HttpResponse {
@@ -125,6 +116,15 @@ impl Ops {
         }
         small_answer(StatusCode::OK, METRICS, self.0.runtime.metrics.render())
     }
+}
+
+fn status(good: bool) -> HttpResponse {
+    let (code, text) = if good {
+        (StatusCode::OK, &br#"{"status":"ok"}"#[..])
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, &br#"{"status":"unavailable"}"#[..])
+    };
+    small_answer(code, JSON, text.to_vec())
 }
 
 fn problem(kind: Kind, detail: &str) -> HttpResponse {

@@ -54,9 +54,9 @@ pub(crate) fn context(database: &str, data_dir: &Path) -> ServiceContext {
     let key = ClusterKey::load_or_create(&data_dir.join("keys/cluster.key")).unwrap();
     let clock = Clock::system();
     let runtime =
-        Runtime::new(node, clock.clone(), key, data_dir.to_owned(), "http://bare", "panel").unwrap();
-    let config =
-        DatabaseConfig { url: SecretUrl::new(database), ..DatabaseConfig::default() };
+        Runtime::new(node, clock.clone(), key, data_dir.to_owned(), "http://bare", "panel")
+            .unwrap();
+    let config = DatabaseConfig { url: SecretUrl::new(database), ..DatabaseConfig::default() };
     let location = config.location("forum", data_dir).unwrap();
     let metrics = runtime.metrics.clone();
     let db = Database::new("forum", &location, &config, clock, metrics).unwrap();

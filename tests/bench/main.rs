@@ -5,7 +5,11 @@
 //! `panel-bench run NODE_BINARY [sqlite] [postgres]` measures; `panel-bench bare …` is the
 //! comparison program, started by the former.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that fails says so and ends")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a benchmark that fails says so and ends"
+)]
 #![allow(clippy::print_stdout, reason = "its output is the report")]
 #![allow(clippy::disallowed_methods, reason = "a program of its own, outside the actor tree")]
 

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use panel_harness::{Backend, Client, Session, TestDatabase};
 use tempfile::TempDir;
 
+use crate::bare;
 use crate::load::{self, request};
 use crate::report::{HEAD, Rounds};
 use crate::seed::{self, Seeded};
-use crate::bare;
 
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(3);
@@ -85,7 +85,10 @@ async fn measure(node: &str, name: &str, backend: Backend) {
     println!("\n| | measured | goal |\n|---|---|---|");
     println!("| resident memory, idle, all roles | {idle:.0} MiB | ≤ 48 MiB |");
     println!("| resident memory after the load | {loaded:.0} MiB | ≤ 150 MiB |");
-    println!("| start to first 200, existing database (median of 5) | {} ms | ≤ 150 ms |", starts[2]);
+    println!(
+        "| start to first 200, existing database (median of 5) | {} ms | ≤ 150 ms |",
+        starts[2]
+    );
 }
 
 fn scenarios(seeded: &Seeded, token: &str) -> Vec<(String, f64, usize, Vec<Vec<u8>>)> {
@@ -93,16 +96,20 @@ fn scenarios(seeded: &Seeded, token: &str) -> Vec<(String, f64, usize, Vec<Vec<u
         let path = |category| format!("/api/v2/forum/threads?category={category}&sort={sort}");
         seeded.categories.iter().map(|id| request("GET", &path(id), None, "")).collect()
     };
-    let views = seeded.threads.iter().step_by(7).map(|id| {
-        request("GET", &format!("/api/v2/forum/threads/{id}/posts"), None, "")
-    });
-    let signed_in = seeded.threads.iter().step_by(7).map(|id| {
-        request("GET", &format!("/api/v2/forum/threads/{id}/posts"), Some(token), "")
-    });
+    let views = seeded
+        .threads
+        .iter()
+        .step_by(7)
+        .map(|id| request("GET", &format!("/api/v2/forum/threads/{id}/posts"), None, ""));
+    let signed_in =
+        seeded.threads.iter().step_by(7).map(|id| {
+            request("GET", &format!("/api/v2/forum/threads/{id}/posts"), Some(token), "")
+        });
     let body = r#"{"body":"A reply with **some** Markdown in it, of ordinary length."}"#;
-    let replies = seeded.threads.iter().step_by(3).map(|id| {
-        request("POST", &format!("/api/v2/forum/threads/{id}/posts"), Some(token), body)
-    });
+    let replies =
+        seeded.threads.iter().step_by(3).map(|id| {
+            request("POST", &format!("/api/v2/forum/threads/{id}/posts"), Some(token), body)
+        });
     vec![
         ("thread list (20), 64 connections".to_owned(), READ_GOAL, READERS, lists("activity")),
         ("thread view (20 posts), 64 connections".to_owned(), READ_GOAL, READERS, views.collect()),
@@ -156,7 +163,9 @@ fn first_ok(address: &str) -> bool {
     let Ok(mut stream) = std::net::TcpStream::connect(address) else { return false };
     let asked = request("GET", "/api/v2/forum/categories", None, "");
     let mut status = [0_u8; 12];
-    stream.write_all(&asked).is_ok() && stream.read_exact(&mut status).is_ok() && &status[9..] == b"200"
+    stream.write_all(&asked).is_ok()
+        && stream.read_exact(&mut status).is_ok()
+        && &status[9..] == b"200"
 }
 
 fn start_bare(database: &TestDatabase, dir: &TempDir) -> (Process, String) {

@@ -106,7 +106,8 @@ async fn insert_all(tx: &mut Tx, columns: &str, rows: Vec<Vec<Value>>) -> Result
             })
             .collect();
         let text = format!("INSERT INTO {columns} VALUES {}", tuples.join(", "));
-        let statement = piece.into_iter().flatten().fold(Statement::composed(text), Statement::bind);
+        let statement =
+            piece.into_iter().flatten().fold(Statement::composed(text), Statement::bind);
         tx.execute(statement).await?;
     }
     Ok(())

@@ -134,13 +134,13 @@ async fn bad_tokens_are_refused_everywhere(backend: Backend) {
     let session = Session::register(&client, "ada").await;
     let good = &session.access_token;
     let parts: Vec<&str> = good.split('.').collect();
-    let none = "eyJhbGciOiJub25lIn0";
+    let unsigned = "eyJhbGciOiJub25lIn0";
     for bad in [
         "x".to_owned(),
         "a.b.c".to_owned(),
         format!("{}.{}.", parts[0], parts[1]),
-        format!("{none}.{}.", parts[1]),
-        format!("{none}.{}.{}", parts[1], parts[2]),
+        format!("{unsigned}.{}.", parts[1]),
+        format!("{unsigned}.{}.{}", parts[1], parts[2]),
         format!("{}.{}.{}", parts[0], parts[1], "A".repeat(86)),
         format!("{good}A"),
         "x".repeat(10_000),

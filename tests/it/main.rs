@@ -1,6 +1,7 @@
 //! What users and operators rely on, tested from outside.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on panics")]
+#![allow(clippy::disallowed_methods, reason = "tests stand outside the actor tree")]
 
 mod architecture;
 mod auth;

@@ -1,5 +1,7 @@
 //! The request body: whole, in time, and not too large.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{header, request};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -7,6 +9,10 @@ use hyper::body::{Body as _, Incoming};
 use panel_kernel::problem::{Kind, Problem};
 
 use crate::config::GatewayConfig;
+
+/// How much of a body that is too large is still read, and for how long.
+const LINGER_BYTES: usize = 8 * 1024 * 1024;
+const LINGER_TIME: Duration = Duration::from_secs(2);
 
 pub(super) async fn read(
     body: Incoming,
@@ -24,15 +30,37 @@ pub(super) async fn read(
         let detail = format!("at most {} bytes", config.max_body_bytes);
         Problem::new(Kind::PayloadTooLarge, detail)
     };
-    // Refused before it is sent, where the client says how long it is.
     if body.size_hint().lower() > config.max_body_bytes as u64 {
+        // A client that waits for our consent to send it hears of the refusal at once.
+        if !parts.headers.contains_key(header::EXPECT) {
+            linger(body).await;
+        }
         return Err(too_large());
     }
-    let collecting = Limited::new(body, config.max_body_bytes).collect();
+    let mut body = body;
+    let collecting = Limited::new(&mut body, config.max_body_bytes).collect();
     match tokio::time::timeout(config.body_timeout.0, collecting).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            linger(body).await;
+            Err(too_large())
+        }
         Ok(Err(_)) => Err(Problem::new(Kind::BadRequest, "the body did not arrive whole")),
         Err(_) => Err(Problem::new(Kind::BadRequest, "the body did not arrive in time")),
     }
+}
+
+/// Reads on for a moment, keeping nothing. A client that is still sending when the connection
+/// closes is reset, and never sees why it was refused (RFC 9112, 9.6).
+async fn linger(mut body: Incoming) {
+    let reading = async {
+        let mut bytes = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            bytes += frame.data_ref().map_or(0, Bytes::len);
+            if bytes > LINGER_BYTES {
+                return;
+            }
+        }
+    };
+    drop(tokio::time::timeout(LINGER_TIME, reading).await);
 }

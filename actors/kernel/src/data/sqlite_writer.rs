@@ -242,9 +242,8 @@ impl SqliteWriter {
     async fn run_one(&self, tx: &mut Tx, job: &mut dyn Job) -> Result<bool, DbError> {
         tx.execute(sql("SAVEPOINT job")).await?;
         let work = job.run(tx, &self.db.0.clock);
-        let keep = match tokio::time::timeout(self.job_timeout, work).await {
-            Ok(keep) => keep,
-            Err(_) => return Err(DbError::Unavailable("a write took too long".into())),
+        let Ok(keep) = tokio::time::timeout(self.job_timeout, work).await else {
+            return Err(DbError::Unavailable("a write took too long".into()));
         };
         tx.forget_facts();
         if !keep {
