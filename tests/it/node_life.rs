@@ -2,9 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Output;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use panel_harness::session::PASSWORD;
-use panel_harness::{Backend, Node, Session, on_both_databases};
+use panel_harness::{Backend, Node, Session, eventually, on_both_databases};
 use serde_json::json;
 
 on_both_databases!(what_was_acknowledged_survives_a_kill, a_command_beside_a_running_node);
@@ -40,14 +43,10 @@ async fn what_was_acknowledged_survives_a_kill(backend: Backend) {
             })
         })
         .collect();
-    panel_harness::eventually(
-        "some posts are there",
-        std::time::Duration::from_secs(10),
-        async || {
-            let found = admin.get(&posts).await.expect(200).json();
-            found["items"].as_array().is_some_and(|items| items.len() >= 20)
-        },
-    )
+    eventually("some posts are there", Duration::from_secs(10), async || {
+        let found = admin.get(&posts).await.expect(200).json();
+        found["items"].as_array().is_some_and(|items| items.len() >= 20)
+    })
     .await;
     node.kill9();
     let mut acknowledged = Vec::new();
@@ -87,7 +86,7 @@ async fn a_command_beside_a_running_node(backend: Backend) {
     assert_eq!(me["role"], "moderator");
     // The node hears of it as of any other fact.
     let admin = node.admin("root").await;
-    panel_harness::eventually("both are listed", std::time::Duration::from_secs(5), async || {
+    eventually("both are listed", Duration::from_secs(5), async || {
         let users = admin.get("/api/v2/admin/users").await.expect(200).json();
         users["items"].as_array().is_some_and(|items| items.len() == 2)
     })
@@ -116,18 +115,11 @@ async fn the_first_start_makes_private_keys_and_says_where_things_are() {
         |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&key), 0o600);
     let link = node.data_dir().join("setup-link");
-    panel_harness::eventually(
-        "the link is written",
-        std::time::Duration::from_secs(5),
-        async || link.exists(),
-    )
-    .await;
+    eventually("the link is written", Duration::from_secs(5), async || link.exists()).await;
     assert_eq!(mode(&link), 0o600);
-    panel_harness::eventually(
-        "the log names the file",
-        std::time::Duration::from_secs(5),
-        async || node.log_json().iter().any(|line| line["file"] == link.to_str().unwrap()),
-    )
+    eventually("the log names the file", Duration::from_secs(5), async || {
+        node.log_json().iter().any(|line| line["file"] == link.to_str().unwrap())
+    })
     .await;
     let token = std::fs::read_to_string(&link).unwrap();
     let token = token.trim().split_once('#').unwrap().1.to_owned();
@@ -142,7 +134,7 @@ async fn the_first_start_makes_private_keys_and_says_where_things_are() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_node_on_the_same_data_is_told_why_not() {
-    let directory = std::sync::Arc::new(tempfile::TempDir::new().unwrap());
+    let directory = Arc::new(tempfile::TempDir::new().unwrap());
     let first = Node::builder().data_dir(&directory).start().await;
     for name in ["n1", "n2"] {
         let refused = Node::builder().data_dir(&directory).name(name).start_refused().await;
@@ -165,26 +157,31 @@ async fn a_signal_drains_and_exits_cleanly() {
         let client = node.client();
         Session::register(&client, "ada").await;
         // Requests under way when the signal comes are answered.
+        let begun = Arc::new(AtomicUsize::new(0));
         let busy: Vec<_> = (0..20)
             .map(|_| {
-                let client = client.clone();
+                let (client, begun) = (client.clone(), Arc::clone(&begun));
                 tokio::spawn(async move {
-                    let mut answered = 0;
+                    let mut first = true;
                     while let Ok(answer) = client.get("/api/v2/forum/threads").send().await {
                         assert_eq!(answer.status, 200);
-                        answered += 1;
+                        begun.fetch_add(usize::from(first), Ordering::SeqCst);
+                        first = false;
                     }
-                    answered
                 })
             })
             .collect();
+        eventually("all of them are at it", Duration::from_secs(10), async || {
+            begun.load(Ordering::SeqCst) == busy.len()
+        })
+        .await;
         if signal == "INT" {
             node.signal("INT");
         }
         let status = node.sigterm_and_wait().await;
         assert_eq!(status.code(), Some(0), "{signal}");
         for task in busy {
-            assert!(task.await.unwrap() > 0, "everybody was answered until the end");
+            task.await.unwrap();
         }
         assert!(!node.data_dir().join("run/n1.json").exists());
         assert!(node.log_contains("draining") && node.log_contains("stopped"));

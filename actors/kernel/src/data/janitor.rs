@@ -75,7 +75,10 @@ impl Janitor {
 }
 
 /// Removes everything that had expired at `now`; how many rows.
-pub(super) async fn sweep(db: &Database, lease: &Lease, now: Timestamp) -> Result<u64, DbError> {
+///
+/// # Errors
+/// [`DbError`]; [`DbError::LeaseLost`] if another node sweeps now.
+pub async fn sweep(db: &Database, lease: &Lease, now: Timestamp) -> Result<u64, DbError> {
     // A fact may go when it is old and every consumer that ever asked has had it.
     let pieces = [
         (

@@ -218,8 +218,10 @@ impl SqliteWriter {
         let mut rest = batch.into_iter();
         while let Some(mut job) = rest.next() {
             match self.run_one(&mut tx, job.as_mut()).await {
-                Ok(true) => done.push(job),
-                Ok(false) => job.finish(Ok(())),
+                // Also what was undone is answered after the commit only: it may have failed
+                // because of what another in this batch has written, and whoever asked will
+                // look for that.
+                Ok(()) => done.push(job),
                 Err(error) => {
                     let why = error.to_string();
                     job.finish(Err(error));
@@ -238,8 +240,8 @@ impl SqliteWriter {
         Ok(())
     }
 
-    /// Runs one job in its savepoint; `Ok(false)` if it was undone.
-    async fn run_one(&self, tx: &mut Tx, job: &mut dyn Job) -> Result<bool, DbError> {
+    /// Runs one job in its savepoint, and undoes it if it fails.
+    async fn run_one(&self, tx: &mut Tx, job: &mut dyn Job) -> Result<(), DbError> {
         tx.execute(sql("SAVEPOINT job")).await?;
         let work = job.run(tx, &self.db.0.clock);
         let Ok(keep) = tokio::time::timeout(self.job_timeout, work).await else {
@@ -249,8 +251,7 @@ impl SqliteWriter {
         if !keep {
             tx.execute(sql("ROLLBACK TO job")).await?;
         }
-        tx.execute(sql("RELEASE job")).await?;
-        Ok(keep)
+        tx.execute(sql("RELEASE job")).await.map(|_| ())
     }
 
     async fn connect(&self) -> Result<Conn, DbError> {
