@@ -121,16 +121,45 @@ fn the_environment_is_read_in_config_only() {
     }
 }
 
+/// The tables that a folder of migrations makes.
+fn tables(folder: &str) -> Vec<String> {
+    let directory = root().join("migrations").join(folder).join("sqlite");
+    let texts = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    let texts: Vec<String> = texts.collect();
+    words_after(&texts.join("\n"), &["CREATE TABLE "])
+}
+
+/// The lower-case words that follow one of these in the text.
+fn words_after(text: &str, markers: &[&str]) -> Vec<String> {
+    let word = |rest: &str| {
+        rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect::<String>()
+    };
+    let found = markers.iter().flat_map(|marker| text.split(marker).skip(1).map(word));
+    found.filter(|name| !name.is_empty()).collect()
+}
+
 #[test]
 fn nobody_names_another_services_tables() {
+    let kernel = tables("kernel");
+    assert!(kernel.contains(&"outbox".to_owned()));
     for service in SERVICES {
+        let own = tables(service);
+        let mut named = 0;
         for (path, text) in sources(&format!("actors/{service}/src")) {
+            let text = code(&text);
             for other in SERVICES.iter().filter(|other| **other != service) {
-                let named = code(&text).contains(&format!("FROM {other}."))
-                    || code(&text).contains(&format!("panel_{other}"));
-                assert!(!named, "{path} names {other}");
+                assert!(!text.contains(&format!("panel_{other}")), "{path} names {other}");
+            }
+            if path.contains("/store") {
+                for table in words_after(&text, &[" FROM ", " JOIN ", "INSERT INTO ", "UPDATE "]) {
+                    named += 1;
+                    assert!(own.contains(&table), "{path} names the table {table}");
+                }
             }
         }
+        assert!(named > 0, "{service} has no SQL in its store, or this test reads it wrongly");
     }
 }
 

@@ -175,10 +175,7 @@ async fn a_signal_drains_and_exits_cleanly() {
             begun.load(Ordering::SeqCst) == busy.len()
         })
         .await;
-        if signal == "INT" {
-            node.signal("INT");
-        }
-        let status = node.sigterm_and_wait().await;
+        let status = node.signal_and_wait(signal).await;
         assert_eq!(status.code(), Some(0), "{signal}");
         for task in busy {
             task.await.unwrap();

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Measures the release build against the same handlers without actors, and prints the figures.
+# Measures the release build against the same handlers without actors, and writes the figures to
+# docs/benchmarks.md.
 #   tests/scripts/bench.sh [sqlite] [postgres]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -15,4 +16,9 @@ trap cleanup EXIT
 eval "$(tests/scripts/postgres.sh start "$state/postgres")"
 
 target=${CARGO_TARGET_DIR:-target}
-"$target/release/panel-bench" run "$target/release/panel-node" "$@"
+{
+    cat tests/bench/preamble.md
+    echo "Measured on $(date -u +%Y-%m-%d), $(nproc) processors, $(rustc --version | cut -d' ' -f1-2)."
+    "$target/release/panel-bench" run "$target/release/panel-node" "$@"
+} | tee "$state/benchmarks.md"
+cp "$state/benchmarks.md" docs/benchmarks.md

@@ -43,11 +43,11 @@ impl Dispatcher {
         service: &str,
         envelope: Envelope,
     ) -> Result<Answered, Problem> {
-        let members = self.directory.members(service);
         let mut tried: Vec<Arc<Member>> = Vec::new();
         let mut last = Problem::unavailable(service, format!("{service} is not available"));
         for _ in 0..ATTEMPTS {
-            let Some(member) = pick(&members, &tried) else { break };
+            // Read anew: a front door that was restarted meanwhile is another member.
+            let Some(member) = pick(&self.directory.members(service), &tried) else { break };
             match attempt(&member, envelope.clone(), &self.clock, service).await {
                 Ok(reply) => return Ok(Answered { reply, node: member.node.clone() }),
                 Err(Failed::Late) => {

@@ -5,7 +5,7 @@
 //! gateway               one for one
 //! ├── identity          follows the signing keys and revocations of the identity service
 //! ├── listener          accepts on the public address; one task per connection
-//! └── listener_<port>   the same per service port
+//! └── auth, forum, …    the same per service port
 //! ```
 //!
 //! If a listener fails it is restarted on the same socket: connections wait in the kernel's

@@ -12,7 +12,7 @@
 //! | [`http`] | what routes share: extractors, problems, pages, ETags |
 //!
 //! Architecture invariant: nothing in here performs I/O at import, reads the environment,
-//! or asks the operating system for time or randomness outside [`time`] and [`ids`].
+//! or asks the operating system for time outside [`time`]; secrets come from [`ids::random_bytes`].
 
 pub mod config;
 pub mod cursor;

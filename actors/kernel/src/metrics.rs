@@ -73,7 +73,7 @@ impl Metrics {
             )?,
             outbox_lag: gauge(
                 "panel_outbox_lag_events",
-                "Events committed but not yet delivered.",
+                "Events committed but not yet delivered, counted up to a batch of 100.",
                 &["service", "consumer"],
             )?,
             write_seconds: keep(

@@ -26,6 +26,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         tokio::select! {
             () = node.shut_down() => Ok(()),
             _ = interrupt.recv() => Err(Failure::Other("told twice, stopped at once".into())),
+            _ = terminate.recv() => Err(Failure::Other("told twice, stopped at once".into())),
         }
     })
 }

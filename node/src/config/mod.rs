@@ -110,8 +110,8 @@ impl Default for RedisSection {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LimitsSection {
-    /// Rate limits at the edge and limits for new accounts. Login throttling and the capacity
-    /// of services do not depend on it.
+    /// Rate limits at the edge and limits for new accounts, of which this release has none yet.
+    /// The capacity of services does not depend on it.
     pub(crate) enabled: bool,
 }
 

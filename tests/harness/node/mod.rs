@@ -181,7 +181,12 @@ impl Node {
 
     /// Asks the process to end (`SIGTERM`) and waits until it has.
     pub async fn sigterm_and_wait(&mut self) -> ExitStatus {
-        self.signal("TERM");
+        self.signal_and_wait("TERM").await
+    }
+
+    /// Sends the process a signal that ends it, and waits until it has ended.
+    pub async fn signal_and_wait(&mut self, name: &str) -> ExitStatus {
+        self.signal(name);
         let (mut child, _) = self.life.take().expect("it is running");
         let deadline = Instant::now() + STOP;
         loop {

@@ -6,10 +6,14 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Postgres, Sqlite, SqliteConnection, Transaction};
 
-use super::{DbError, FromRow, Row, Statement, Value};
+use super::{Database, DbError, FromRow, Row, Statement, Value};
 
 /// Runs statements. Stores take `&mut Conn` to read and [`super::Tx`] to write.
-pub struct Conn(pub(super) Inner);
+pub struct Conn {
+    pub(super) inner: Inner,
+    /// Whom to tell if the database is lost while this is in use.
+    pub(super) owner: Option<Database>,
+}
 
 pub(super) enum Inner {
     SqliteReader(PoolConnection<Sqlite>),
@@ -20,7 +24,7 @@ pub(super) enum Inner {
 
 impl std::fmt::Debug for Conn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self.0 {
+        f.write_str(match self.inner {
             Inner::SqliteReader(_) => "Conn(SQLite, reader)",
             Inner::SqliteWriter(_) => "Conn(SQLite, writer)",
             Inner::Postgres(_) => "Conn(PostgreSQL)",
@@ -51,7 +55,7 @@ bound!(postgres_query, Postgres, PgArguments);
 /// Runs `$method` of the sqlx query on whichever connection this is.
 macro_rules! run {
     ($self:ident, $statement:ident, $method:ident) => {
-        match &mut $self.0 {
+        match &mut $self.inner {
             Inner::SqliteReader(conn) => {
                 Either::Sqlite(sqlite_query($statement).$method(&mut **conn).await?)
             }
@@ -77,7 +81,7 @@ impl Conn {
     /// Whether this is PostgreSQL, for the few statements that must differ.
     #[must_use]
     pub const fn is_postgres(&self) -> bool {
-        matches!(self.0, Inner::Postgres(_) | Inner::PostgresTx(_))
+        matches!(self.inner, Inner::Postgres(_) | Inner::PostgresTx(_))
     }
 
     /// Runs it and says how many rows it changed.
@@ -85,6 +89,11 @@ impl Conn {
     /// # Errors
     /// [`DbError`].
     pub async fn execute(&mut self, statement: Statement) -> Result<u64, DbError> {
+        let done = self.run_execute(statement).await;
+        self.note(done)
+    }
+
+    async fn run_execute(&mut self, statement: Statement) -> Result<u64, DbError> {
         Ok(match run!(self, statement, execute) {
             Either::Sqlite(done) => done.rows_affected(),
             Either::Postgres(done) => done.rows_affected(),
@@ -96,6 +105,11 @@ impl Conn {
     /// # Errors
     /// [`DbError`].
     pub async fn all<T: FromRow>(&mut self, statement: Statement) -> Result<Vec<T>, DbError> {
+        let rows = self.run_all(statement).await;
+        self.note(rows)
+    }
+
+    async fn run_all<T: FromRow>(&mut self, statement: Statement) -> Result<Vec<T>, DbError> {
         match run!(self, statement, fetch_all) {
             Either::Sqlite(rows) => {
                 rows.into_iter().map(|row| T::from_row(&Row::Sqlite(row))).collect()
@@ -114,6 +128,14 @@ impl Conn {
         &mut self,
         statement: Statement,
     ) -> Result<Option<T>, DbError> {
+        let row = self.run_optional(statement).await;
+        self.note(row)
+    }
+
+    async fn run_optional<T: FromRow>(
+        &mut self,
+        statement: Statement,
+    ) -> Result<Option<T>, DbError> {
         let row = match run!(self, statement, fetch_optional) {
             Either::Sqlite(row) => row.map(Row::Sqlite),
             Either::Postgres(row) => row.map(Row::Postgres),
@@ -127,5 +149,13 @@ impl Conn {
     /// [`DbError::Fault`] if there is none.
     pub async fn one<T: FromRow>(&mut self, statement: Statement) -> Result<T, DbError> {
         self.optional(statement).await?.ok_or(DbError::Fault(sqlx::Error::RowNotFound))
+    }
+
+    /// Tells the owner of an outage, so that the next caller is refused at once.
+    fn note<T>(&self, result: Result<T, DbError>) -> Result<T, DbError> {
+        match (&self.owner, result) {
+            (Some(owner), Err(error)) => Err(owner.noted(error)),
+            (_, result) => result,
+        }
     }
 }

@@ -160,7 +160,8 @@ impl Database {
             Kind::Sqlite { readers, .. } => readers.acquire().await.map(ConnInner::SqliteReader),
             Kind::Postgres { pool, .. } => pool.acquire().await.map(ConnInner::Postgres),
         };
-        acquired.map(Conn).map_err(|error| self.noted(error.into()))
+        let owner = Some(self.clone());
+        acquired.map(|inner| Conn { inner, owner }).map_err(|error| self.noted(error.into()))
     }
 
     /// Runs `read` on one connection.
@@ -173,7 +174,7 @@ impl Database {
         F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T, DbError>>,
     {
         let mut conn = self.reader().await?;
-        read(&mut conn).await.map_err(|error| self.noted(error).into())
+        Ok(read(&mut conn).await?)
     }
 
     /// Runs `work` in a transaction: all of it is on disk when this returns `Ok`, none of it
@@ -211,13 +212,13 @@ impl Database {
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>>,
     {
         let transaction = pool.begin().await?;
-        let mut tx = Tx::new(Conn(ConnInner::PostgresTx(transaction)));
+        let mut tx = Tx::new(Conn { inner: ConnInner::PostgresTx(transaction), owner: None });
         let result = work(&mut tx).await;
         if result.is_ok() {
             tx.flush_facts(self.0.clock.now()).await?;
         }
         let published = tx.has_published();
-        let ConnInner::PostgresTx(transaction) = tx.into_conn().0 else {
+        let ConnInner::PostgresTx(transaction) = tx.into_conn().inner else {
             return Err(DbError::Unavailable("the transaction changed hands".into()));
         };
         match result {
@@ -297,7 +298,8 @@ impl Database {
     }
 }
 
-/// WAL, synced at every commit (acknowledged means on disk), foreign keys on.
+/// WAL, synced at every commit (acknowledged means on disk), foreign keys on, 4 MiB of pages per
+/// connection. No memory map: every connection would count the whole file as its own.
 fn sqlite_options(file: &std::path::Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(file)
@@ -308,5 +310,5 @@ fn sqlite_options(file: &std::path::Path) -> SqliteConnectOptions {
         .busy_timeout(Duration::from_secs(5))
         .row_buffer_size(SQLITE_ROW_BUFFER)
         .pragma("temp_store", "MEMORY")
-        .pragma("mmap_size", "268435456")
+        .pragma("cache_size", "-4096")
 }

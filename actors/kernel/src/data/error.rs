@@ -62,6 +62,12 @@ impl From<sqlx::Error> for DbError {
                     Some(code) if matches!(code.parse::<u32>().map(|c| c & 0xff), Ok(5 | 6)) => {
                         Self::Contention
                     }
+                    // SQLite: an I/O error, a file that can't be opened, a full disk.
+                    Some(code)
+                        if matches!(code.parse::<u32>().map(|c| c & 0xff), Ok(10 | 13 | 14)) =>
+                    {
+                        Self::Unavailable(error.to_string())
+                    }
                     _ => Self::Fault(error),
                 }
             }

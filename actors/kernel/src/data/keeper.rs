@@ -98,7 +98,7 @@ impl Keeper {
         if state.migrated && !self.db.is_postgres() {
             return Ok(());
         }
-        let mut conn = within(ATTEMPT, self.db.connect_apart()).await?;
+        let mut conn = within(ATTEMPT, self.db.connect_apart(!state.migrated)).await?;
         if state.migrated {
             within(ATTEMPT, conn.execute(sql("SELECT 1"))).await?;
         } else {
@@ -126,7 +126,7 @@ impl Database {
     /// # Errors
     /// [`DbError`].
     pub async fn open_once(&self, migrations: &Migrations) -> Result<(), DbError> {
-        let mut conn = within(ATTEMPT, self.connect_apart()).await?;
+        let mut conn = within(ATTEMPT, self.connect_apart(true)).await?;
         migrations.run(&mut conn).await?;
         conn.close().await;
         if !self.is_postgres() {
@@ -139,39 +139,44 @@ impl Database {
         Ok(())
     }
 
-    /// A connection outside the pool, which does not wait for a place in it. Makes the SQLite
-    /// file, or the PostgreSQL schema, if it is not there.
-    async fn connect_apart(&self) -> Result<Conn, DbError> {
+    /// A connection outside the pool, which does not wait for a place in it. With `make`, the
+    /// PostgreSQL schema is made if it is not there; the SQLite file always is.
+    async fn connect_apart(&self, make: bool) -> Result<Conn, DbError> {
         match &self.0.kind {
             Kind::Sqlite { file, options, .. } => {
                 if let Some(directory) = file.parent() {
                     std::fs::create_dir_all(directory).map_err(sqlx::Error::from)?;
                 }
                 let conn = options.clone().create_if_missing(true).connect().await?;
-                Ok(Conn(ConnInner::SqliteWriter(conn)))
+                Ok(Conn { inner: ConnInner::SqliteWriter(conn), owner: None })
             }
             Kind::Postgres { options, schema, pool } => {
                 // A pooled connection has the right type; a fresh one proves that connecting
                 // works. So: prove first, then take from the pool.
                 let mut probe = options.clone().connect().await?;
-                // `CREATE SCHEMA IF NOT EXISTS` races with itself on several nodes: the loser gets a
-                // unique violation on the catalogue, and then it is there.
-                let create = format!("CREATE SCHEMA IF NOT EXISTS {schema}");
-                let created = sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&mut probe).await;
-                match created.map_err(DbError::from) {
-                    Ok(_) | Err(DbError::Unique) => {}
-                    Err(error) => return Err(error),
+                if make {
+                    make_schema(&mut probe, schema).await?;
                 }
                 probe.close().await?;
-                Ok(Conn(ConnInner::Postgres(pool.acquire().await?)))
+                Ok(Conn { inner: ConnInner::Postgres(pool.acquire().await?), owner: None })
             }
         }
     }
 }
 
+async fn make_schema(conn: &mut sqlx::PgConnection, schema: &str) -> Result<(), DbError> {
+    // `CREATE SCHEMA IF NOT EXISTS` races with itself on several nodes: the loser gets a unique
+    // violation on the catalogue, and then it is there.
+    let create = sqlx::AssertSqlSafe(format!("CREATE SCHEMA IF NOT EXISTS {schema}"));
+    match sqlx::raw_sql(create).execute(conn).await.map_err(DbError::from) {
+        Ok(_) | Err(DbError::Unique) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 impl Conn {
     async fn close(self) {
-        if let ConnInner::SqliteWriter(conn) = self.0 {
+        if let ConnInner::SqliteWriter(conn) = self.inner {
             // Closing checkpoints the log; that it failed shows at the next opening.
             drop(conn.close().await);
         }

@@ -41,7 +41,7 @@ impl Migrations {
         ] {
             // `run` wants an `Acquire`, which does not go through a borrowed enum; `run_direct` is
             // what it calls.
-            match &mut conn.0 {
+            match &mut conn.inner {
                 Inner::SqliteReader(conn) => {
                     named(sqlite, table).run_direct(None, &mut **conn, false).await
                 }

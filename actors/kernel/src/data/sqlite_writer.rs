@@ -187,7 +187,7 @@ impl Actor for SqliteWriter {
         _: ActorRef<WriterMessage>,
         state: &mut WriterState,
     ) -> Result<(), ActorProcessingErr> {
-        if let Some(Conn(ConnInner::SqliteWriter(conn))) = state.conn.take() {
+        if let Some(Conn { inner: ConnInner::SqliteWriter(conn), .. }) = state.conn.take() {
             use sqlx::Connection as _;
             conn.close().await?;
         }
@@ -256,9 +256,10 @@ impl SqliteWriter {
 
     async fn connect(&self) -> Result<Conn, DbError> {
         match &self.db.0.kind {
-            Kind::Sqlite { options, .. } => {
-                Ok(Conn(ConnInner::SqliteWriter(options.clone().connect().await?)))
-            }
+            Kind::Sqlite { options, .. } => Ok(Conn {
+                inner: ConnInner::SqliteWriter(options.clone().connect().await?),
+                owner: None,
+            }),
             Kind::Postgres { .. } => Err(DbError::Unavailable("not a SQLite database".into())),
         }
     }

@@ -177,11 +177,20 @@ impl Relay {
 
     /// The rows after what the consumer has had, oldest first, never past a row that a
     /// transaction still running might put in front of them.
-    async fn pending(&self, consumer: &str) -> Result<((i64, i64), Vec<OutboxRow>), DbError> {
+    async fn pending(
+        &self,
+        consumer: &'static str,
+    ) -> Result<((i64, i64), Vec<OutboxRow>), DbError> {
         let mut conn = self.db.reader().await?;
         let progress =
             crate::data::sql("SELECT epoch, position FROM outbox_progress WHERE consumer = $1");
-        let after: (i64, i64) = conn.optional(progress.bind(consumer)).await?.unwrap_or((0, 0));
+        let after = match conn.optional::<(i64, i64)>(progress.bind(consumer)).await? {
+            Some(after) => after,
+            None => {
+                self.enlist(consumer).await?;
+                (0, 0)
+            }
+        };
         let settled = if self.db.is_postgres() {
             "AND epoch < (pg_snapshot_xmin(pg_current_snapshot())::text::bigint)"
         } else {
@@ -192,6 +201,20 @@ impl Relay {
              WHERE (epoch, position) > ($1, $2) {settled} ORDER BY epoch, position LIMIT $3"
         ));
         Ok((after, conn.all(rows.bind(after.0).bind(after.1).bind(BATCH_ROWS)).await?))
+    }
+
+    /// Gives a consumer that was never served a place at the beginning. The row holds back what
+    /// would otherwise be forgotten after a while.
+    async fn enlist(&self, consumer: &'static str) -> Result<(), DbError> {
+        self.db
+            .transact(move |tx| {
+                Box::pin(async move {
+                    let row = "INSERT INTO outbox_progress (consumer, epoch, position) \
+                               VALUES ($1, 0, 0) ON CONFLICT (consumer) DO NOTHING";
+                    tx.execute(crate::data::sql(row).bind(consumer)).await.map(|_| ())
+                })
+            })
+            .await
     }
 
     /// As many rows as fit a message, and how far they reach.

@@ -90,6 +90,11 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// It is refused after all.
+    pub(super) fn count_refusal(&self, refusal: Refusal) {
+        self.load.count_refusal(refusal);
+    }
+
     /// A worker has it now.
     pub(super) fn run(&mut self) {
         if !self.running {

@@ -216,12 +216,17 @@ impl Worker for RouterWorker {
         let left = self.clock.now().until(envelope.deadline);
         if left.is_zero() || reply.is_abandoned() {
             // It waited too long in the queue, or nobody wants the answer any more.
+            place.count_refusal(Refusal::DeadlinePassed);
+            drop(place);
             reply.refuse(Refusal::DeadlinePassed);
             return Ok(key);
         }
         let request_id = envelope.request_id.clone();
         let serving = adapter::serve(&self.router, *envelope, self.clock.now());
-        match tokio::time::timeout(left, AssertUnwindSafe(serving).catch_unwind()).await {
+        let outcome = tokio::time::timeout(left, AssertUnwindSafe(serving).catch_unwind()).await;
+        // Who has the answer may ask again at once, and should find the place free.
+        drop(place);
+        match outcome {
             Ok(Ok(answer)) => {
                 reply.send(answer);
                 Ok(key)
@@ -232,7 +237,6 @@ impl Worker for RouterWorker {
                 self.metrics.panics.with_label_values(&[self.service]).inc();
                 self.retired.fetch_add(1, Ordering::SeqCst);
                 reply.send(Reply::problem(&Problem::internal()));
-                drop(place);
                 // What the panic left behind in this worker goes with it.
                 Err(format!("a handler panicked: {why}").into())
             }

@@ -1,0 +1,130 @@
+//! Routes: parse, decide by `rules`, write by `store`, answer.
+
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use http::StatusCode;
+use panel_kernel::cursor::Cursors;
+use panel_kernel::data::{Answer, Audit, Database};
+use panel_kernel::http::{Listing, PageRequest, Params, Payload, Write};
+use panel_kernel::ids::Ids;
+use panel_kernel::problem::{Problem, ProblemBody};
+use panel_kernel::service::ServiceContext;
+use serde::Deserialize;
+use utoipa::openapi::OpenApi;
+use utoipa::{IntoParams, OpenApi as _, ToSchema};
+
+use super::events::EntrySigned;
+use super::rules;
+use super::store::{self, Entry};
+
+/// The list that cursors are good for.
+const LIST: &str = "guestbook.entries";
+
+/// What handlers share. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct App {
+    db: Database,
+    ids: Ids,
+    cursors: Cursors,
+    max_chars: usize,
+}
+
+impl App {
+    pub(crate) fn new(context: &ServiceContext, max_chars: usize) -> Self {
+        let runtime = &context.runtime;
+        Self {
+            db: context.db.clone(),
+            ids: runtime.ids.clone(),
+            cursors: runtime.cursors.clone(),
+            max_chars,
+        }
+    }
+}
+
+/// A new entry.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewEntry {
+    /// What is to be written.
+    text: String,
+}
+
+/// Sign the guestbook
+#[utoipa::path(post, path = "/api/v2/guestbook/entries", tag = "guestbook",
+    request_body = NewEntry,
+    responses((status = 201, body = Entry), (status = 401, body = ProblemBody),
+              (status = 422, body = ProblemBody)))]
+async fn sign(
+    State(app): State<App>,
+    Write(context): Write,
+    Payload(new): Payload<NewEntry>,
+) -> Result<Answer, Problem> {
+    let signer = rules::signer(&context.principal)?;
+    let entry = Entry {
+        id: app.ids.next(),
+        author_id: signer.id,
+        author_name: signer.name.clone(),
+        text: rules::text(&new.text, app.max_chars)?,
+        created_at: context.now,
+    };
+    let request = context.clone();
+    app.db
+        .write(&context, move |tx| {
+            Box::pin(async move {
+                store::insert(tx, &entry).await?;
+                tx.publish(&EntrySigned { id: entry.id, author_id: entry.author_id });
+                tx.audit(&Audit {
+                    action: "entry.sign",
+                    target: format!("entry:{}", entry.id),
+                    before: None,
+                    after: serde_json::to_value(&entry).ok(),
+                    context: &request,
+                });
+                Ok(Answer::json(StatusCode::CREATED, &entry))
+            })
+        })
+        .await
+}
+
+/// Which page.
+#[derive(Debug, Deserialize, IntoParams)]
+struct ListParams {
+    /// 1 to 100; 20 if not given.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    limit: Option<String>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Entries, newest first
+#[utoipa::path(get, path = "/api/v2/guestbook/entries", tag = "guestbook", params(ListParams),
+    responses((status = 200, body = Listing<Entry>), (status = 400, body = ProblemBody),
+              (status = 422, body = ProblemBody)))]
+async fn list(
+    State(app): State<App>,
+    Params(params): Params<ListParams>,
+) -> Result<Json<Listing<Entry>>, Problem> {
+    let page = PageRequest::parse(params.limit.as_deref(), params.cursor)?;
+    let [before] = page.after(&app.cursors, LIST)?.unwrap_or([i64::MAX]);
+    let limit = page.fetch();
+    let entries: Result<Vec<Entry>, Problem> =
+        app.db.read(|conn| Box::pin(store::newest(conn, before, limit))).await;
+    let cursor_after = |entry: &Entry| app.cursors.encode(LIST, &[entry.id.raw()]);
+    Ok(Json(Listing::from_excess(entries?, page.limit, cursor_after)))
+}
+
+/// The documented routes.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(sign, list))]
+struct Document;
+
+/// Their documentation.
+pub(crate) fn openapi() -> OpenApi {
+    Document::openapi()
+}
+
+/// All routes, ready to answer.
+pub(crate) fn router(app: App) -> Router {
+    Router::new().route("/api/v2/guestbook/entries", get(list).post(sign)).with_state(app)
+}

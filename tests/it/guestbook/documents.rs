@@ -1,0 +1,110 @@
+//! The documents against what they speak of: quoted code, links, kinds of problems, metrics.
+
+use std::path::{Path, PathBuf};
+
+use panel_kernel::problem::Kind;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The Rust and SQL blocks of a document.
+fn code_blocks(document: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut lines = document.lines();
+    while let Some(line) = lines.next() {
+        if line.starts_with("```") && line != "```" {
+            let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+            if matches!(line, "```rust" | "```sql") {
+                blocks.push(block.join("\n"));
+            }
+        }
+    }
+    blocks
+}
+
+/// A block's first line names its file; the rest must be in it, word for word.
+fn quote_is_true(block: &str) -> Result<(), String> {
+    let (first, quoted) = block.split_once('\n').ok_or("a block of one line")?;
+    let named = first.strip_prefix("// ").or_else(|| first.strip_prefix("-- "));
+    let path = named.ok_or_else(|| format!("{first:?} names no file"))?;
+    let text =
+        std::fs::read_to_string(root().join(path)).map_err(|why| format!("{path}: {why}"))?;
+    let missing = || format!("{path} has no such text:\n{quoted}");
+    text.contains(quoted.trim_matches('\n')).then_some(()).ok_or_else(missing)
+}
+
+#[test]
+fn quoted_code_is_in_the_files_it_is_quoted_from() {
+    for (path, least) in [("docs/adding-a-service.md", 10), ("docs/testing.md", 1)] {
+        let blocks = code_blocks(&read(path));
+        assert!(blocks.len() >= least, "{path} quotes {} pieces of code only", blocks.len());
+        for block in blocks {
+            quote_is_true(&block).unwrap_or_else(|why| panic!("{path}: {why}"));
+        }
+    }
+}
+
+#[test]
+fn a_quote_that_is_not_true_is_noticed() {
+    let document = "```rust\n// tests/it/guestbook/rules.rs\nfn never() {}\n```\n";
+    let [block] = &code_blocks(document)[..] else { panic!("one block") };
+    assert!(quote_is_true(block).unwrap_err().contains("no such text"));
+    assert!(quote_is_true("fn unnamed() {}\n}").unwrap_err().contains("names no file"));
+    assert!(quote_is_true("// no/such/file.rs\nx").is_err());
+}
+
+fn documents() -> Vec<PathBuf> {
+    let folders = [root().join("docs"), root().join("docs/adr")];
+    let entries = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let mut links = 0;
+    for path in documents() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let target = target.split('#').next().unwrap();
+            if target.is_empty() || target.contains("://") {
+                continue;
+            }
+            links += 1;
+            let there = path.parent().unwrap().join(target);
+            assert!(there.exists(), "{}: {target} is not there", path.display());
+        }
+    }
+    assert!(links > 20, "{links} links");
+}
+
+#[test]
+fn every_kind_of_problem_is_explained() {
+    let text = read("docs/errors.md");
+    for kind in Kind::ALL {
+        let row = format!("| `{}` | {} |", kind.name(), kind.status().as_u16());
+        assert!(text.contains(&row), "docs/errors.md has no row {row}");
+    }
+    let table = text.split("\n## ").find(|section| section.starts_with("Kinds")).unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| `"));
+    assert_eq!(rows.count(), Kind::ALL.len(), "a kind is explained that there is not");
+}
+
+#[test]
+fn every_metric_is_listed() {
+    let text = read("docs/operations.md");
+    for source in ["actors/kernel/src/metrics.rs", "actors/gateway/src/edge/observe.rs"] {
+        let source = read(source);
+        let names: Vec<&str> =
+            source.split('"').filter(|part| part.starts_with("panel_")).collect();
+        assert!(!names.is_empty());
+        for name in names {
+            assert!(text.contains(&format!("`{name}`")), "docs/operations.md has no {name}");
+        }
+    }
+}
