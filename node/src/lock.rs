@@ -33,16 +33,16 @@ pub(crate) struct Locks {
 }
 
 impl Locks {
-    /// Takes the node's name in its data directory, and the directory itself where SQLite lies
-    /// in it.
-    pub(crate) fn take(data_dir: &Path, name: &str, sqlite: bool) -> Result<Self, Failure> {
+    /// Takes the node's name in its data directory, and every directory that SQLite files lie in.
+    pub(crate) fn take(data_dir: &Path, name: &str, sqlite: &[PathBuf]) -> Result<Self, Failure> {
         let run = data_dir.join("run");
         make_private_dir(data_dir).map_err(|error| cant(data_dir, &error))?;
         std::fs::create_dir_all(&run).map_err(|error| cant(&run, &error))?;
         let run_file = run.join(format!("{name}.json"));
         let mut held = Vec::new();
-        if sqlite {
-            held.push(lock(&data_dir.join("panel.lock"), data_dir, &run)?);
+        for directory in sqlite {
+            make_private_dir(directory).map_err(|error| cant(directory, &error))?;
+            held.push(lock(&directory.join("panel.lock"), directory, &run)?);
         }
         held.push(lock(&run.join(format!("{name}.lock")), data_dir, &run)?);
         Ok(Self { _held: held, run_file })
@@ -74,7 +74,7 @@ fn lock(path: &Path, data_dir: &Path, run: &Path) -> Result<File, Failure> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Failure::Other(format!(
             "{} is in use by another panel-node{}; stop that one, or give this one another \
-             --data-dir",
+             --data-dir (and --database-url)",
             data_dir.display(),
             who(run)
         ))),
@@ -97,7 +97,7 @@ fn who(run: &Path) -> String {
 }
 
 /// A directory that only its owner may look into, since keys lie in it.
-fn make_private_dir(path: &Path) -> io::Result<()> {
+pub(crate) fn make_private_dir(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     match std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -116,15 +116,18 @@ mod tests {
     #[test]
     fn the_second_is_told_about_the_first() {
         let dir = tempfile::tempdir().unwrap();
-        let first = Locks::take(dir.path(), "n1", true).unwrap();
+        let db = [dir.path().join("db")];
+        let first = Locks::take(dir.path(), "n1", &db).unwrap();
         let content = RunFile { pid: 42, http: Some("127.0.0.1:1".into()), ..RunFile::default() };
         first.announce(&content).unwrap();
-        let refused = Locks::take(dir.path(), "n2", true).unwrap_err().to_string();
+        let refused = Locks::take(dir.path(), "n2", &db).unwrap_err().to_string();
         assert!(refused.contains("process 42 at http://127.0.0.1:1"), "{refused}");
-        assert!(Locks::take(dir.path(), "n1", false).is_err());
-        let beside = Locks::take(dir.path(), "n2", false).unwrap();
+        assert!(Locks::take(dir.path(), "n1", &[]).is_err());
+        let elsewhere = tempfile::tempdir().unwrap();
+        assert!(Locks::take(elsewhere.path(), "n1", &db).is_err(), "one SQLite, one process");
+        let beside = Locks::take(dir.path(), "n2", &[]).unwrap();
         drop((first, beside));
         assert!(!dir.path().join("run/n1.json").exists());
-        Locks::take(dir.path(), "n1", true).unwrap();
+        Locks::take(dir.path(), "n1", &db).unwrap();
     }
 }

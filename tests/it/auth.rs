@@ -15,6 +15,8 @@ on_both_databases!(
     bad_tokens_are_refused_everywhere,
     a_profile_is_changed_by_its_owner,
     the_setup_link_works_once,
+    the_setup_link_outlives_ordinary_accounts,
+    texts_that_no_database_takes_are_refused,
 );
 
 async fn node(backend: Backend) -> (Node, panel_harness::TestDatabase) {
@@ -208,4 +210,34 @@ async fn the_setup_link_works_once(backend: Backend) {
         users["items"].as_array().is_some_and(|items| items.len() == 1)
     })
     .await;
+}
+
+async fn the_setup_link_outlives_ordinary_accounts(backend: Backend) {
+    let (mut node, _database) = node(backend).await;
+    Session::register(&node.client(), "early").await;
+    node.restart().await;
+    let file = node.data_dir().join("setup-link");
+    let link = eventually("a link is there", Duration::from_secs(5), async || {
+        std::fs::read_to_string(&file).ok().filter(|text| text.ends_with('\n'))
+    })
+    .await;
+    let token = link.trim().split_once('#').unwrap().1.to_owned();
+    // An administrator who comes by another way ends it.
+    node.admin("root").await;
+    let late = json!({
+        "token": token, "username": "late", "email": email("late"), "password": PASSWORD,
+    });
+    node.client().post("/api/v2/auth/setup").json(&late).await.refused(403, "forbidden");
+}
+
+async fn texts_that_no_database_takes_are_refused(backend: Backend) {
+    let (node, _database) = node(backend).await;
+    let client = node.client();
+    let login = Session::try_login(&client, "a\u{0}b", PASSWORD).await;
+    assert!(matches!(login.status.as_u16(), 401 | 422), "{login:?}");
+    let filtered = client.get("/api/v2/cms/posts?category=%00").await;
+    assert!(matches!(filtered.status.as_u16(), 200 | 400 | 422), "{filtered:?}");
+    let admin = node.admin("root").await;
+    let searched = admin.get("/api/v2/admin/users?q=%00").await;
+    assert!(matches!(searched.status.as_u16(), 200 | 400 | 422), "{searched:?}");
 }

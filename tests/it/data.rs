@@ -21,6 +21,7 @@ on_both_databases!(
     a_fact_that_makes_no_sense_holds_up_nobody,
     a_lease_changes_hands_with_a_greater_token,
     what_has_expired_is_swept,
+    an_expired_key_is_free_again,
 );
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -331,6 +332,28 @@ async fn a_transaction_that_hangs_is_cut_off() {
     })
     .await;
     assert!(values(&db).await.is_empty(), "nothing of it remains");
-    assert_eq!(rig.restarts("probe/writer"), 1);
+    assert_eq!(rig.restarts("probe/writer"), 0);
+    rig.shutdown().await;
+}
+
+async fn an_expired_key_is_free_again(backend: Backend) {
+    let rig = Rig::start(backend).await;
+    let client = rig.signed_in(panel_kernel::role::Role::User);
+    let send = || {
+        let body = serde_json::json!({"value": "a"});
+        client.post("/api/v2/probe/write").idempotency_key("old").json(&body)
+    };
+    send().await.expect(201);
+    assert_eq!(send().await.expect(201).header("idempotency-replayed"), Some("true"));
+    // Its time is over, and nobody has swept yet.
+    let aged: Result<u64, DbError> = rig
+        .database("probe")
+        .transact(|tx| {
+            Box::pin(async move { tx.execute(sql("UPDATE idempotency SET expires_at = 1")).await })
+        })
+        .await;
+    assert_eq!(aged.unwrap(), 1);
+    assert_eq!(send().await.expect(201).header("idempotency-replayed"), None);
+    assert_eq!(values(&rig.database("probe")).await.len(), 2);
     rig.shutdown().await;
 }

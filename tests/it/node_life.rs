@@ -128,8 +128,10 @@ async fn the_first_start_makes_private_keys_and_says_where_things_are() {
         node.log_json().into_iter().find(|line| line["message"] == "panel-node is running");
     assert_eq!(running.unwrap()["http"], node.http());
     for service in ["auth", "forum", "cms", "admin"] {
-        assert!(node.data_dir().join(format!("db/{service}.db")).exists());
+        let file = node.data_dir().join(format!("db/{service}.db"));
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
     }
+    assert_eq!(mode(&node.data_dir().join("db")), 0o700);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -144,6 +146,11 @@ async fn a_second_node_on_the_same_data_is_told_why_not() {
         assert!(text.contains(&first.pid().to_string()) && text.contains(first.http()), "{text}");
         assert!(text.contains("--data-dir"), "{text}");
     }
+    // Also by way of another data directory.
+    let url = format!("sqlite://{}", directory.path().join("db").display());
+    let refused = Node::builder().database_url(&url).start_refused().await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("in use by another panel-node"), "{}", stderr(&refused));
     let taken = Node::builder().listen(first.http()).start_refused().await;
     assert_eq!(taken.status.code(), Some(1));
     assert!(stderr(&taken).contains("--listen"), "{}", stderr(&taken));

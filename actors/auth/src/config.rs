@@ -40,7 +40,7 @@ impl Default for AuthConfig {
             registration: Registration::Open,
             session_life: Span::seconds(30 * 24 * 3_600),
             hashing_threads: 0,
-            hashing_queue: 64,
+            hashing_queue: 12,
             argon2_memory_kib: 19_456,
             argon2_iterations: 2,
         }
@@ -63,6 +63,11 @@ impl AuthConfig {
         }
         if config.hashing_threads > 256 {
             return bad("hashing_threads", "must be at most 256");
+        }
+        if config.hashing_threads() + config.hashing_queue >= config.pool.workers {
+            let reason = "with hashing_threads it must stay below pool.workers, or a storm of \
+                          logins would hold every worker";
+            return bad("hashing_queue", reason);
         }
         if !(8..=4 * 1024 * 1024).contains(&config.argon2_memory_kib) {
             return bad("argon2_memory_kib", "must be between 8 and 4194304");

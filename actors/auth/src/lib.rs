@@ -32,5 +32,5 @@ mod tokens;
 
 pub use config::AuthConfig;
 pub use error::AuthError;
-pub use provision::{NewAccount, create_account, has_accounts};
+pub use provision::{NewAccount, create_account};
 pub use supervisor::{SERVICE, migrations};

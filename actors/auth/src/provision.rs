@@ -1,6 +1,6 @@
 //! Making accounts: by registering, by the setup link, from the command line. One way in.
 
-use panel_kernel::data::{Answer, Audit, Conn, Database, DbError, Tx, WriteContext};
+use panel_kernel::data::{Answer, Audit, Database, DbError, Tx, WriteContext};
 use panel_kernel::ids::{Id, Ids};
 use panel_kernel::problem::Problem;
 use panel_kernel::role::Role;
@@ -60,14 +60,6 @@ pub async fn create_account(
         })
         .await;
     made.map(|_| id).map_err(Problem::from)
-}
-
-/// Whether anybody has an account yet.
-///
-/// # Errors
-/// [`DbError`].
-pub async fn has_accounts(conn: &mut Conn) -> Result<bool, DbError> {
-    users::any(conn).await
 }
 
 /// The account as it will be kept.

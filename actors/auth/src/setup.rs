@@ -69,7 +69,7 @@ impl Actor for Setup {
 
 impl Setup {
     async fn look(&self) -> Result<(), AuthError> {
-        if users::any(&mut self.db.reader().await?).await? {
+        if users::any_administrator(&mut self.db.reader().await?).await? {
             // A link from an earlier start is of no use any more.
             drop(std::fs::remove_file(self.file()));
             return Ok(());
@@ -101,7 +101,7 @@ impl Setup {
         let mut terminal = std::io::stdout();
         if terminal.is_terminal() {
             let text = format!(
-                "\n  Nobody has an account yet. Make the first administrator here, once:\n\n    \
+                "\n  There is no administrator yet. Make the first one here, once:\n\n    \
                  {link}\n\n  or with: panel-node admin create --username NAME --email ADDRESS\n"
             );
             return writeln!(terminal, "{text}").map_err(|error| failed(&error));
@@ -110,7 +110,7 @@ impl Setup {
         write_private(&file, format!("{link}\n").as_bytes()).map_err(|error| failed(&error))?;
         tracing::info!(
             file = %file.display(),
-            "nobody has an account yet: the link in this file makes the first administrator, \
+            "there is no administrator yet: the link in this file makes the first one, \
              or run `panel-node admin create`"
         );
         Ok(())

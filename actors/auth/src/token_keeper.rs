@@ -12,7 +12,7 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::EncodingKey;
-use panel_kernel::data::{Database, DbError};
+use panel_kernel::data::{Database, DatabaseHealth, DbError};
 use panel_kernel::identity::PublicKey;
 use panel_kernel::ids::Ids;
 use panel_kernel::keys::{ClusterKey, SealingKey};
@@ -95,8 +95,8 @@ impl Actor for TokenKeeper {
             Err(AuthError::Database(error)) if error.is_outage() => {}
             Err(error) => tracing::error!(%error, "the signing keys can't be read"),
         }
-        let known = self.keys.0.load().current.is_some();
-        let next = if known { LOOK } else { LOOK_AT_START };
+        let starting = self.db.health() == DatabaseHealth::Starting;
+        let next = if starting { LOOK_AT_START } else { LOOK };
         drop(myself.send_after(next, || TokenKeeperMessage::Look));
         Ok(())
     }

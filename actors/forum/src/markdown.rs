@@ -31,8 +31,27 @@ static OPTIONS: LazyLock<Options<'static>> = LazyLock::new(|| {
 
 static SANITISER: LazyLock<Builder<'static>> = LazyLock::new(sanitiser);
 
+/// More cells in a table than anybody reads. Short rows are filled up to the width of the head,
+/// so that a small text could otherwise become a very large page.
+const MAX_CELLS: usize = 5_000;
+
+/// Whether the text has a table whose cells are too many: the width of its delimiter row times
+/// the lines that may belong to it.
+fn has_huge_table(text: &str) -> bool {
+    let lines = text.lines().count();
+    text.lines().enumerate().any(|(at, line)| {
+        let is_delimiter = line.contains('-')
+            && line.chars().all(|c| matches!(c, '|' | '-' | ':' | ' ' | '\t' | '>'));
+        let columns = line.matches('|').count() + 1;
+        is_delimiter && columns > 1 && columns * (lines - at) > MAX_CELLS
+    })
+}
+
 /// The HTML of `text`.
 pub(crate) fn render(text: &str) -> String {
+    if has_huge_table(text) {
+        return plain(text);
+    }
     let arena = Arena::new();
     let root = parse_document(&arena, text, &OPTIONS);
     let mut depth = 0_usize;

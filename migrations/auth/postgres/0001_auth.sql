@@ -13,6 +13,8 @@ CREATE TABLE users (
     version       BIGINT NOT NULL
 );
 
+CREATE INDEX users_staff ON users (role) WHERE role >= 3;
+
 CREATE TABLE sessions (
     id           BIGINT NOT NULL PRIMARY KEY,
     user_id      BIGINT NOT NULL REFERENCES users (id),

@@ -13,6 +13,8 @@ CREATE TABLE users (
     version       INTEGER NOT NULL
 ) STRICT;
 
+CREATE INDEX users_staff ON users (role) WHERE role >= 3;
+
 CREATE TABLE sessions (
     id           INTEGER NOT NULL PRIMARY KEY,
     user_id      INTEGER NOT NULL REFERENCES users (id),

@@ -16,6 +16,7 @@ use crate::config::Config;
 
 pub(super) fn create(args: &CreateArgs) -> Result<(), Failure> {
     let config = Config::load_common(&args.common)?;
+    crate::lock::make_private_dir(&config.node.data_dir).map_err(Failure::other)?;
     let password = read_password(args.password_stdin)?;
     let auth = config.section(panel_auth::SERVICE.name);
     let account = NewAccount {

@@ -11,6 +11,7 @@ use crate::config::Config;
 
 pub(super) fn migrate(args: &CommonArgs) -> Result<(), Failure> {
     let config = Config::load_common(args)?;
+    crate::lock::make_private_dir(&config.node.data_dir).map_err(Failure::other)?;
     brief_runtime()?.block_on(async {
         for spec in &config.services {
             let location = config.location(spec.name).map_err(Failure::Usage)?;

@@ -69,6 +69,11 @@ impl Node {
         if self.ended.await.is_err() {
             tracing::warn!("the root supervisor did not end cleanly");
         }
+        for service in &self.services {
+            if let Some(db) = service.db.load_full() {
+                db.close().await;
+            }
+        }
         tracing::info!("stopped");
         drop(self.locks);
     }

@@ -1,7 +1,7 @@
 //! Starting a node.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,10 +34,7 @@ const OPS_CONNECTIONS: usize = 64;
 /// be on their way.
 pub(crate) async fn start(config: &Config) -> Result<Node, Failure> {
     let data_dir = config.node.data_dir.as_path();
-    let sqlite = config
-        .own_services()
-        .any(|spec| matches!(config.location(spec.name), Ok(DatabaseUrl::Sqlite(_))));
-    let locks = Locks::take(data_dir, &config.node.name, sqlite)?;
+    let locks = Locks::take(data_dir, &config.node.name, &sqlite_directories(config))?;
     let sockets = Sockets::bind(config)?;
     let runtime = runtime(config, &sockets)?;
     let run_file = RunFile {
@@ -85,6 +82,16 @@ pub(crate) async fn start(config: &Config) -> Result<Node, Failure> {
     locks.announce(&run_file).map_err(Failure::other)?;
     announce(config, &run_file);
     Ok(Node { root, ended, services: running, gateway, ops, ops_shutdown, locks })
+}
+
+/// Where SQLite files of this node's services lie.
+fn sqlite_directories(config: &Config) -> Vec<PathBuf> {
+    let places = config.own_services().filter_map(|spec| match config.location(spec.name) {
+        Ok(DatabaseUrl::Sqlite(directory)) => Some(directory),
+        _ => None,
+    });
+    let distinct: BTreeSet<PathBuf> = places.collect();
+    distinct.into_iter().collect()
 }
 
 fn runtime(config: &Config, sockets: &Sockets) -> Result<Runtime, Failure> {
@@ -155,7 +162,7 @@ fn database_health(services: &[Running]) -> DependencyHealth {
                 health = DependencyHealth::up();
             }
             Some(DatabaseHealth::Up) => {}
-            Some(DatabaseHealth::Down(why)) => {
+            Some(DatabaseHealth::Down(why) | DatabaseHealth::ReadOnly(why)) => {
                 return DependencyHealth::down(format!("{}: {why}", service.name));
             }
             Some(DatabaseHealth::Starting) | None => {

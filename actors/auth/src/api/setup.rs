@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::{App, UserAnswer, UserView};
 use crate::error::AuthError;
-use crate::store::setup;
+use crate::store::{setup, users};
 use crate::tokens::OneTime;
 use crate::{provision, rules};
 
@@ -54,7 +54,9 @@ pub(super) async fn claim(
     app.db
         .write(&context, move |tx| {
             Box::pin(async move {
-                if !current || !setup::redeem(tx, token).await? {
+                // An administrator who came by another way ends the link as well.
+                let late = users::any_administrator(tx).await?;
+                if late || !current || !setup::redeem(tx, token).await? {
                     return Err(AuthError::BadSetupLink);
                 }
                 let row = provision::insert(tx, &written, &user).await?;

@@ -133,8 +133,10 @@ pub(crate) async fn rename(
     .await
 }
 
-/// Whether there is any account at all.
-pub(crate) async fn any(conn: &mut Conn) -> Result<bool, DbError> {
-    let row: Option<(i64,)> = conn.optional(sql("SELECT id FROM users LIMIT 1")).await?;
+/// Whether there is an administrator.
+pub(crate) async fn any_administrator(conn: &mut Conn) -> Result<bool, DbError> {
+    let admin = Role::Admin.level();
+    let found = sql("SELECT id FROM users WHERE role >= $1 LIMIT 1").bind(admin);
+    let row: Option<(i64,)> = conn.optional(found).await?;
     Ok(row.is_some())
 }

@@ -154,3 +154,20 @@ fn what_nests_too_deep_is_shown_as_text() {
     let html = render(&(">".repeat(200) + " <b>"));
     assert!(html.starts_with("<pre>&gt;&gt;") && html.ends_with(" &lt;b&gt;</pre>"), "{html}");
 }
+
+#[test]
+fn a_table_that_would_fill_pages_is_shown_as_it_is() {
+    for columns in [50, 300, 1_000] {
+        let head = "a|".repeat(columns);
+        let delimiter = ":-:|".repeat(columns);
+        let mut text = format!("{head}\n{delimiter}\n");
+        while text.len() < 31_990 {
+            text.push_str("x\n");
+        }
+        let html = render(&text);
+        assert!(html.starts_with("<pre>"), "{columns} columns");
+        assert!(html.len() < text.len() * 2, "{columns} columns: {} bytes", html.len());
+    }
+    let small = render("a|b\n-|-\n1|2\n");
+    assert!(small.contains("<table>"), "{small}");
+}

@@ -40,6 +40,8 @@ pub enum DatabaseHealth {
     Starting,
     /// Migrated and answering.
     Up,
+    /// Reading works, writing does not; why. (SQLite: a full disk.)
+    ReadOnly(String),
     /// Reached once, or refused; why it does not answer now.
     Down(String),
 }
@@ -262,7 +264,7 @@ impl Database {
 
     fn must_be_up(&self) -> Result<(), DbError> {
         match self.0.health.load().as_ref() {
-            DatabaseHealth::Up => Ok(()),
+            DatabaseHealth::Up | DatabaseHealth::ReadOnly(_) => Ok(()),
             DatabaseHealth::Starting => Err(DbError::Unavailable("it is starting".into())),
             DatabaseHealth::Down(why) => Err(DbError::Unavailable(why.clone())),
         }
@@ -280,21 +282,52 @@ impl Database {
             DatabaseHealth::Down(why) => {
                 tracing::error!(service = self.0.service, why, "database is down");
             }
+            DatabaseHealth::ReadOnly(why) => {
+                tracing::error!(service = self.0.service, why, "database can't be written");
+            }
             DatabaseHealth::Starting => {}
         }
     }
 
-    /// Takes note of an outage, so that the next caller is refused at once and the keeper
-    /// looks at once.
+    /// Takes note of what may be an outage: the keeper looks at once. One lost connection is one
+    /// lost request; only the keeper, who connects anew, says that the database is down.
     pub(super) fn noted(&self, error: DbError) -> DbError {
-        if let DbError::Unavailable(why) | DbError::OutcomeUnknown(why) = &error
+        if matches!(error, DbError::Unavailable(_) | DbError::OutcomeUnknown(_))
             && self.0.health.load().as_ref() == &DatabaseHealth::Up
             && self.is_postgres()
         {
-            self.set_health(DatabaseHealth::Down(why.clone()));
             drop(self.0.keeper.send(KeeperMessage::Check));
         }
         error
+    }
+
+    /// The writer could not write. Reads go on.
+    pub(super) fn cannot_write(&self, why: &str) {
+        self.set_health(DatabaseHealth::ReadOnly(why.to_owned()));
+    }
+
+    /// The writer has written.
+    pub(super) fn has_written(&self) {
+        if matches!(self.0.health.load().as_ref(), DatabaseHealth::ReadOnly(_)) {
+            self.set_health(DatabaseHealth::Up);
+        }
+    }
+
+    /// Closes every connection: for the end of the process.
+    pub async fn close(&self) {
+        match &self.0.kind {
+            Kind::Sqlite { readers, .. } => readers.close().await,
+            Kind::Postgres { pool, .. } => pool.close().await,
+        }
+    }
+
+    /// Lets go of the pool's idle connections, which did not live through an outage.
+    pub(super) fn forget_idle(&self) {
+        if let Kind::Postgres { pool, .. } = &self.0.kind {
+            while let Some(conn) = pool.try_acquire() {
+                drop(conn.detach());
+            }
+        }
     }
 }
 

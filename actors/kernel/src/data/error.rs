@@ -14,6 +14,9 @@ pub enum DbError {
     /// A unique constraint forbids it. Nothing was done.
     #[error("a unique constraint forbids it")]
     Unique,
+    /// A text contains what no text may: the character NUL. Nothing was done.
+    #[error("a text contains the character NUL")]
+    BadText,
     /// It conflicted with a concurrent transaction (deadlock, lock timeout). Nothing was done,
     /// and another try makes sense.
     #[error("conflict with a concurrent transaction")]
@@ -44,6 +47,35 @@ impl DbError {
     }
 }
 
+impl DbError {
+    /// By SQLite's primary result code, the lower byte of the extended one.
+    fn from_sqlite(code: u32, error: sqlx::Error) -> Self {
+        match code & 0xff {
+            // Busy, locked.
+            5 | 6 => Self::Contention,
+            // Read-only, I/O error, can't open, disk full.
+            8 | 10 | 13 | 14 => Self::Unavailable(error.to_string()),
+            _ => Self::Fault(error),
+        }
+    }
+
+    /// By SQLSTATE.
+    fn from_postgres(state: &str, error: sqlx::Error) -> Self {
+        match state {
+            // Deadlock, serialisation failure, lock timeout, statement timeout.
+            "40P01" | "40001" | "55P03" | "57014" => Self::Contention,
+            // Our own session was cut (shutdown, crash, idle in transaction), there was no place
+            // for it, the disk is full, the server only reads.
+            "57P01" | "57P02" | "57P03" | "25P03" | "53300" | "53100" | "25006" => {
+                Self::Unavailable(error.to_string())
+            }
+            // A character that a text can't have: NUL.
+            "22021" | "22P05" => Self::BadText,
+            _ => Self::Fault(error),
+        }
+    }
+}
+
 impl From<sqlx::Error> for DbError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
@@ -51,29 +83,18 @@ impl From<sqlx::Error> for DbError {
                 if database.is_unique_violation() {
                     return Self::Unique;
                 }
-                match database.code().as_deref() {
-                    // PostgreSQL: deadlock, serialisation failure, lock timeout.
-                    Some("40P01" | "40001" | "55P03") => Self::Contention,
-                    // PostgreSQL: our own session was cut (shutdown, crash, idle in transaction).
-                    Some("57P01" | "57P02" | "57P03" | "25P03" | "53300") => {
-                        Self::Unavailable(error.to_string())
-                    }
-                    // SQLite: busy and locked, with their extended codes in the upper bytes.
-                    Some(code) if matches!(code.parse::<u32>().map(|c| c & 0xff), Ok(5 | 6)) => {
-                        Self::Contention
-                    }
-                    // SQLite: an I/O error, a file that can't be opened, a full disk.
-                    Some(code)
-                        if matches!(code.parse::<u32>().map(|c| c & 0xff), Ok(10 | 13 | 14)) =>
-                    {
-                        Self::Unavailable(error.to_string())
-                    }
-                    _ => Self::Fault(error),
+                let code = database.code().map(std::borrow::Cow::into_owned);
+                let is_sqlite = database.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some();
+                match code.as_deref() {
+                    Some(code) if is_sqlite => Self::from_sqlite(code.parse().unwrap_or(0), error),
+                    Some(code) => Self::from_postgres(code, error),
+                    None => Self::Fault(error),
                 }
             }
+            // The pool is in use by others; that says nothing of the database.
+            sqlx::Error::PoolTimedOut => Self::Busy,
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
-            | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed
             | sqlx::Error::BeginFailed => Self::Unavailable(error.to_string()),
@@ -93,6 +114,7 @@ impl From<DbError> for Problem {
                 retry_after: Some(1),
                 ..Self::new(Kind::Unavailable, "too many writes at once")
             },
+            DbError::BadText => Self::field("", "characters", "must not contain the character NUL"),
             DbError::Unique => Self::new(Kind::Conflict, "this exists already"),
             DbError::LeaseLost => Self::new(Kind::Conflict, "another node does this now"),
             DbError::Fault(why) => {

@@ -87,10 +87,13 @@ pub async fn sweep(db: &Database, lease: &Lease, now: Timestamp) -> Result<u64, 
             now,
         ),
         (
+            // Only the oldest are looked at, so that this touches no more than a piece.
             "DELETE FROM outbox WHERE position IN \
-             (SELECT position FROM outbox WHERE created_at <= $1 AND NOT EXISTS \
-               (SELECT 1 FROM outbox_progress AS p WHERE p.epoch < outbox.epoch \
-                 OR (p.epoch = outbox.epoch AND p.position < outbox.position)) LIMIT $2)",
+             (SELECT o.position FROM \
+               (SELECT position, epoch, created_at FROM outbox ORDER BY position LIMIT $2) AS o \
+              WHERE o.created_at <= $1 AND NOT EXISTS \
+               (SELECT 1 FROM outbox_progress AS p WHERE p.epoch < o.epoch \
+                 OR (p.epoch = o.epoch AND p.position < o.position)))",
             now.minus(KEEP_FACTS),
         ),
         (

@@ -15,7 +15,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use super::conn::Inner as ConnInner;
 use super::database::{DatabaseHealth, Kind};
 use super::sqlite_writer::SqliteWriter;
-use super::{Conn, Database, DbError, Migrations, sql};
+use super::{Conn, Database, DbError, Migrations};
 
 const WHEN_UP: Duration = Duration::from_secs(5);
 const WHEN_DOWN: Duration = Duration::from_millis(500);
@@ -69,7 +69,7 @@ impl Actor for Keeper {
         state: &mut KeeperState,
     ) -> Result<(), ActorProcessingErr> {
         match self.look(state).await {
-            Ok(()) => self.db.set_health(DatabaseHealth::Up),
+            Ok(()) => self.found_up(),
             Err(error) => self.db.set_health(DatabaseHealth::Down(error.to_string())),
         }
         if matches!(message, KeeperMessage::Tick) {
@@ -79,32 +79,31 @@ impl Actor for Keeper {
         }
         Ok(())
     }
-
-    async fn post_stop(
-        &self,
-        _: ActorRef<KeeperMessage>,
-        _: &mut KeeperState,
-    ) -> Result<(), ActorProcessingErr> {
-        match &self.db.0.kind {
-            Kind::Sqlite { readers, .. } => readers.close().await,
-            Kind::Postgres { pool, .. } => pool.close().await,
-        }
-        Ok(())
-    }
 }
 
 impl Keeper {
+    fn found_up(&self) {
+        match self.db.health() {
+            // That is the writer's to say, who tries with every write.
+            DatabaseHealth::ReadOnly(_) | DatabaseHealth::Up => {}
+            DatabaseHealth::Down(_) => {
+                self.db.forget_idle();
+                self.db.set_health(DatabaseHealth::Up);
+            }
+            DatabaseHealth::Starting => self.db.set_health(DatabaseHealth::Up),
+        }
+    }
+
     async fn look(&self, state: &mut KeeperState) -> Result<(), DbError> {
         if state.migrated && !self.db.is_postgres() {
             return Ok(());
         }
-        let mut conn = within(ATTEMPT, self.db.connect_apart(!state.migrated)).await?;
         if state.migrated {
-            within(ATTEMPT, conn.execute(sql("SELECT 1"))).await?;
-        } else {
-            within(MIGRATION, self.migrations.run(&mut conn)).await?;
-            state.migrated = true;
+            return within(ATTEMPT, self.db.probe()).await;
         }
+        let mut conn = within(ATTEMPT, self.db.connect_apart()).await?;
+        within(MIGRATION, self.migrations.run(&mut conn)).await?;
+        state.migrated = true;
         conn.close().await;
         Ok(())
     }
@@ -126,7 +125,7 @@ impl Database {
     /// # Errors
     /// [`DbError`].
     pub async fn open_once(&self, migrations: &Migrations) -> Result<(), DbError> {
-        let mut conn = within(ATTEMPT, self.connect_apart(true)).await?;
+        let mut conn = within(ATTEMPT, self.connect_apart()).await?;
         migrations.run(&mut conn).await?;
         conn.close().await;
         if !self.is_postgres() {
@@ -139,14 +138,20 @@ impl Database {
         Ok(())
     }
 
-    /// A connection outside the pool, which does not wait for a place in it. With `make`, the
-    /// PostgreSQL schema is made if it is not there; the SQLite file always is.
-    async fn connect_apart(&self, make: bool) -> Result<Conn, DbError> {
+    /// Proves that connecting works, on a connection of its own.
+    async fn probe(&self) -> Result<(), DbError> {
+        if let Kind::Postgres { options, .. } = &self.0.kind {
+            options.clone().connect().await?.close().await?;
+        }
+        Ok(())
+    }
+
+    /// A connection to migrate on. Makes the SQLite file, or the PostgreSQL schema, if it is not
+    /// there.
+    async fn connect_apart(&self) -> Result<Conn, DbError> {
         match &self.0.kind {
             Kind::Sqlite { file, options, .. } => {
-                if let Some(directory) = file.parent() {
-                    std::fs::create_dir_all(directory).map_err(sqlx::Error::from)?;
-                }
+                make_private(file).map_err(sqlx::Error::from)?;
                 let conn = options.clone().create_if_missing(true).connect().await?;
                 Ok(Conn { inner: ConnInner::SqliteWriter(conn), owner: None })
             }
@@ -154,14 +159,21 @@ impl Database {
                 // A pooled connection has the right type; a fresh one proves that connecting
                 // works. So: prove first, then take from the pool.
                 let mut probe = options.clone().connect().await?;
-                if make {
-                    make_schema(&mut probe, schema).await?;
-                }
+                make_schema(&mut probe, schema).await?;
                 probe.close().await?;
                 Ok(Conn { inner: ConnInner::Postgres(pool.acquire().await?), owner: None })
             }
         }
     }
+}
+
+/// Makes the file, and the directory it lies in, so that only the owner can look into them.
+fn make_private(file: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    if let Some(directory) = file.parent() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    }
+    std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(file).map(|_| ())
 }
 
 async fn make_schema(conn: &mut sqlx::PgConnection, schema: &str) -> Result<(), DbError> {

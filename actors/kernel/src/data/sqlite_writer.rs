@@ -7,9 +7,10 @@
 //! How it batches: the first write makes the actor send itself `Flush`, which lands behind
 //! every write already in the mailbox; so `Flush` finds all of them waiting.
 //!
-//! Failure: if the connection breaks, everything in the batch is answered (nothing was done,
-//! or, if it broke while committing, the outcome is unknown), and the actor fails, to be
-//! restarted with a new connection.
+//! Failure: if the connection breaks or the disk is full, everything in the batch is answered
+//! (nothing was done, or, if it happened while committing, the outcome is unknown), and the next
+//! batch begins with a new connection. Reads do not notice. The actor itself has no reason to
+//! fail.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -177,7 +178,8 @@ impl Actor for SqliteWriter {
                 if !state.waiting.is_empty() {
                     myself.send_message(WriterMessage::Flush)?;
                 }
-                self.commit(state, batch).await
+                self.commit(state, batch).await;
+                Ok(())
             }
         }
     }
@@ -196,12 +198,19 @@ impl Actor for SqliteWriter {
 }
 
 impl SqliteWriter {
-    /// Does a batch. An error means the connection is not to be trusted any more.
-    async fn commit(
+    /// Does a batch. What goes wrong ends the connection, never the actor.
+    async fn commit(&self, state: &mut WriterState, batch: Vec<Box<dyn Job>>) {
+        match self.try_commit(state, batch).await {
+            Ok(()) => self.db.has_written(),
+            Err(why) => self.db.cannot_write(&why),
+        }
+    }
+
+    async fn try_commit(
         &self,
         state: &mut WriterState,
         batch: Vec<Box<dyn Job>>,
-    ) -> Result<(), ActorProcessingErr> {
+    ) -> Result<(), String> {
         let conn = match state.conn.take() {
             Some(conn) => Ok(conn),
             None => self.connect().await,
@@ -217,18 +226,14 @@ impl SqliteWriter {
         let mut done: Vec<Box<dyn Job>> = Vec::with_capacity(batch.len());
         let mut rest = batch.into_iter();
         while let Some(mut job) = rest.next() {
-            match self.run_one(&mut tx, job.as_mut()).await {
-                // Also what was undone is answered after the commit only: it may have failed
-                // because of what another in this batch has written, and whoever asked will
-                // look for that.
-                Ok(()) => done.push(job),
-                Err(error) => {
-                    let why = error.to_string();
-                    job.finish(Err(error));
-                    done.extend(rest);
-                    return Err(give_up(done, &DbError::Unavailable(why), false));
-                }
+            // Also what was undone is answered after the commit only: it may have failed because
+            // of what another in this batch has written, and whoever asked will look for that.
+            if let Err(error) = self.run_one(&mut tx, job.as_mut()).await {
+                done.push(job);
+                done.extend(rest);
+                return Err(give_up(done, &error, false));
             }
+            done.push(job);
         }
         if let Err(error) = tx.execute(sql("COMMIT")).await {
             return Err(give_up(done, &error, true));
@@ -265,8 +270,8 @@ impl SqliteWriter {
     }
 }
 
-/// Tells everybody in the batch why, and makes the error the actor fails with.
-fn give_up(batch: Vec<Box<dyn Job>>, error: &DbError, committing: bool) -> ActorProcessingErr {
+/// Tells everybody in the batch why.
+fn give_up(batch: Vec<Box<dyn Job>>, error: &DbError, committing: bool) -> String {
     let why = error.to_string();
     for job in batch {
         job.finish(Err(if committing {
@@ -275,5 +280,5 @@ fn give_up(batch: Vec<Box<dyn Job>>, error: &DbError, committing: bool) -> Actor
             DbError::Unavailable(why.clone())
         }));
     }
-    why.into()
+    why
 }

@@ -86,8 +86,14 @@ impl WriteContext {
         client_ip: Option<String>,
         request_id: String,
     ) -> Self {
-        let fingerprint =
-            sha256(&[shape.method.as_str().as_bytes(), shape.path.as_bytes(), shape.body]);
+        // With the key in it: a body may hold a password, and a plain hash of that would be a way
+        // around the slow one.
+        let fingerprint = sha256(&[
+            key.value.as_bytes(),
+            shape.method.as_str().as_bytes(),
+            shape.path.as_bytes(),
+            shape.body,
+        ]);
         let scope = match &principal {
             Principal::User(user) => format!("user:{}", user.id),
             Principal::Service(name) => format!("service:{name}"),
@@ -278,7 +284,7 @@ impl Database {
     }
 }
 
-/// Stores the answer; `false` if the slot is taken.
+/// Stores the answer; `false` if the slot is taken (and what is in it has not expired).
 async fn remember(tx: &mut Tx, context: &WriteContext, answer: &Answer) -> Result<bool, DbError> {
     let once = &context.once;
     let body = if answer.sealed {
@@ -293,14 +299,19 @@ async fn remember(tx: &mut Tx, context: &WriteContext, answer: &Answer) -> Resul
     tx.changed(
         sql("INSERT INTO idempotency \
              (slot, fingerprint, status, headers, body, sealed, expires_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (slot) DO NOTHING")
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (slot) DO UPDATE SET \
+               fingerprint = excluded.fingerprint, status = excluded.status, \
+               headers = excluded.headers, body = excluded.body, sealed = excluded.sealed, \
+               expires_at = excluded.expires_at \
+             WHERE idempotency.expires_at <= $8")
         .bind(once.slot)
         .bind(once.fingerprint)
         .bind(answer.status.as_u16())
         .bind(answer.stored_headers())
         .bind(body)
         .bind(answer.sealed)
-        .bind(expires_at),
+        .bind(expires_at)
+        .bind(context.now),
     )
     .await
 }

@@ -17,7 +17,7 @@ use ractor_cluster::RactorMessage;
 use serde_json::value::RawValue;
 
 use super::{Batch, Event, Outlet, PATH};
-use crate::data::{Database, DbError, Lease, Leases, Statement};
+use crate::data::{Database, DbError, Lease, Leases};
 use crate::directory::Directory;
 use crate::ids::random_hex;
 use crate::message::{
@@ -191,16 +191,26 @@ impl Relay {
                 (0, 0)
             }
         };
-        let settled = if self.db.is_postgres() {
-            "AND epoch < (pg_snapshot_xmin(pg_current_snapshot())::text::bigint)"
+        // On SQLite there is one writer, and the position alone is the order.
+        let rows = if self.db.is_postgres() {
+            crate::data::sql(
+                "SELECT epoch, position, topic, payload, created_at FROM outbox \
+                 WHERE (epoch, position) > ($1, $2) \
+                   AND epoch < (pg_snapshot_xmin(pg_current_snapshot())::text::bigint) \
+                 ORDER BY epoch, position LIMIT $3",
+            )
+            .bind(after.0)
+            .bind(after.1)
+            .bind(BATCH_ROWS)
         } else {
-            ""
+            crate::data::sql(
+                "SELECT epoch, position, topic, payload, created_at FROM outbox \
+                 WHERE position > $1 ORDER BY position LIMIT $2",
+            )
+            .bind(after.1)
+            .bind(BATCH_ROWS)
         };
-        let rows = Statement::composed(format!(
-            "SELECT epoch, position, topic, payload, created_at FROM outbox \
-             WHERE (epoch, position) > ($1, $2) {settled} ORDER BY epoch, position LIMIT $3"
-        ));
-        Ok((after, conn.all(rows.bind(after.0).bind(after.1).bind(BATCH_ROWS)).await?))
+        Ok((after, conn.all(rows).await?))
     }
 
     /// Gives a consumer that was never served a place at the beginning. The row holds back what
