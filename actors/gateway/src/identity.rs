@@ -24,8 +24,8 @@ use crate::dispatch::Dispatcher;
 
 /// Two looks fit into the second within which a revocation must be known everywhere.
 const LOOK: Duration = Duration::from_millis(400);
-/// Each look goes back this far, so that what was committed late is not missed.
-const OVERLAP: Duration = Duration::from_secs(10);
+/// How far clocks may differ, and a request may take, without a revocation being missed.
+const SKEW: Duration = Duration::from_secs(60);
 /// Without news for this long, revocations are not up to date.
 const STALE: Duration = Duration::from_secs(3);
 /// Longer tokens are none of ours.
@@ -201,9 +201,9 @@ impl Actor for Follower {
 impl Follower {
     async fn ask(&self) -> Result<IdentityReport, String> {
         let now = self.clock.now();
-        // The first look goes back as far as any token that is still good.
-        let back = self.identity.known.load().at.map_or(now.minus(ACCESS_TOKEN_LIFE), |at| at);
-        let since = back.minus(OVERLAP).as_micros();
+        // Always as far back as any token that is still good: a revocation that was committed
+        // late, or stamped by a clock that is behind ours, is in one of the next reports.
+        let since = now.minus(ACCESS_TOKEN_LIFE).minus(SKEW).as_micros();
         let envelope = Envelope {
             method: Method::GET,
             uri: format!("{PATH}?since={since}").parse().map_err(|_| "no such path")?,
