@@ -1,6 +1,6 @@
 //! What operators and orchestrators ask.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use panel_harness::{Node, eventually, raw};
 
@@ -105,7 +105,9 @@ async fn slow_and_idle_clients_are_let_go() {
     let node = Node::builder().env("PANEL_GATEWAY__HEAD_TIMEOUT", "300ms");
     let node = node.env("PANEL_GATEWAY__BODY_TIMEOUT", "300ms").start().await;
     // Half a head, then silence.
+    let began = Instant::now();
     let answer = raw(node.http(), b"GET /api/v2/health HTTP/1.1\r\nHost: x\r\nX-Slow: ").await;
+    assert!(began.elapsed() < Duration::from_secs(4), "the node let go, and not the test");
     let answer = String::from_utf8_lossy(&answer).into_owned();
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
     // A head that promises a body that never comes.

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::{Conn, Database, DbError, Tx, sql};
+use super::{Database, DbError, Tx, sql};
 
 /// Who takes leases: this node, in this life.
 #[derive(Clone, Debug)]
@@ -117,17 +117,5 @@ impl Lease {
             })
         })
         .await
-    }
-
-    /// Who holds the lease of that name, for display: node, token, expiry in microseconds.
-    ///
-    /// # Errors
-    /// [`DbError`].
-    pub async fn holder(
-        conn: &mut Conn,
-        name: &str,
-    ) -> Result<Option<(String, i64, i64)>, DbError> {
-        conn.optional(sql("SELECT node, token, expires_at FROM leases WHERE name = $1").bind(name))
-            .await
     }
 }
