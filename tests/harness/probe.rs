@@ -18,11 +18,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::response::IntoResponse as _;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use panel_kernel::config::PoolConfig;
-use panel_kernel::data::{Answer, Database, Migrations, sql};
+use panel_kernel::data::{Answer, Database, DbError, Migrations, REPLAYED, sql};
 use panel_kernel::http::{Caller, Params, Payload, Write};
 use panel_kernel::identity::{IdentityReport, PATH as IDENTITY};
 use panel_kernel::ids::{Id, Ids};
@@ -56,6 +57,10 @@ pub enum Fault {
     PanicAfter,
     /// Answers 409 after the insert, which must therefore not last.
     Refuse,
+    /// The connection is lost while committing, after it was done; a repetition works.
+    LoseFirst,
+    /// The same, for repetitions as well.
+    LoseEvery,
 }
 
 #[derive(Clone)]
@@ -225,7 +230,15 @@ async fn write(
         })
         .await;
     assert!(fault != Some(Fault::PanicAfter), "the probe was asked to panic after the commit");
-    written
+    let answer = written?;
+    let replayed = answer.clone().into_response().headers().contains_key(REPLAYED);
+    match fault {
+        Some(Fault::LoseEvery) => Err(DbError::OutcomeUnknown("as asked for".to_owned()).into()),
+        Some(Fault::LoseFirst) if !replayed => {
+            Err(DbError::OutcomeUnknown("as asked for".to_owned()).into())
+        }
+        _ => Ok(answer),
+    }
 }
 
 async fn effects(State(handlers): State<Handlers>) -> Result<Json<Value>, Problem> {

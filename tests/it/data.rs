@@ -199,7 +199,6 @@ async fn facts_arrive_once_in_order_and_through_restarts(backend: Backend) {
     })
     .await;
     assert_eq!(values(&sink).await, expected);
-    // A relay that is asked to stop finishes what it is at first, so this may come late.
     eventually("all of them were restarted", Duration::from_secs(30), async || {
         rig.restarts("source/relay") == 2 && rig.restarts("sink/serving/pool") == 1
     })

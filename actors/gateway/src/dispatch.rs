@@ -76,9 +76,10 @@ async fn attempt(
         Ok(reply) => match reply.refusal {
             None => Ok(reply),
             Some(Refusal::DeadlinePassed) => Err(Failed::Late),
-            Some(Refusal::Aborted) => {
-                Err(Failed::Again(unavailable(format!("{service} lost the request"))))
-            }
+            Some(Refusal::Aborted) => Err(Failed::Again(Problem {
+                service: Some(service.to_owned()),
+                ..Problem::outcome_unknown()
+            })),
             Some(Refusal::Busy) => {
                 Err(Failed::Elsewhere(unavailable(format!("{service} is at capacity"))))
             }

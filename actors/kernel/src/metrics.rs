@@ -22,6 +22,8 @@ pub struct Metrics {
     pub panics: IntCounterVec,
     /// Events not yet delivered, by publishing service and consumer, in rows.
     pub outbox_lag: IntGaugeVec,
+    /// Age of the oldest of them, in seconds, by publishing service and consumer.
+    pub outbox_age: GaugeVec,
     /// Time one database write took from submission to commit, in seconds, by service.
     pub write_seconds: HistogramVec,
     /// 1 while a service's database answers, else 0.
@@ -73,8 +75,18 @@ impl Metrics {
             )?,
             outbox_lag: gauge(
                 "panel_outbox_lag_events",
-                "Events committed but not yet delivered, counted up to a batch of 100.",
+                "Events committed but not yet delivered, counted up to 10000.",
                 &["service", "consumer"],
+            )?,
+            outbox_age: keep(
+                &registry,
+                GaugeVec::new(
+                    Opts::new(
+                        "panel_outbox_lag_seconds",
+                        "Age of the oldest event that is not yet delivered.",
+                    ),
+                    &["service", "consumer"],
+                )?,
             )?,
             write_seconds: keep(
                 &registry,

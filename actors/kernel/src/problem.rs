@@ -126,7 +126,14 @@ pub struct Problem {
     pub retry_after: Option<u32>,
     /// A stable word for programs where the kind is too coarse (`totp_required`).
     pub code: Option<&'static str>,
+    /// Whether the request may have had its effect all the same. Doing it again under the same
+    /// idempotency key is safe, and the only way to know.
+    pub outcome_unknown: bool,
 }
+
+/// On a response: nobody knows whether the request had its effect ([`Problem::outcome_unknown`]).
+#[derive(Clone, Copy, Debug)]
+pub struct OutcomeUnknown;
 
 /// The JSON of a problem (RFC 9457).
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -165,6 +172,7 @@ impl Problem {
             service: None,
             retry_after: None,
             code: None,
+            outcome_unknown: false,
         }
     }
 
@@ -206,6 +214,15 @@ impl Problem {
     #[must_use]
     pub fn internal() -> Self {
         Self::new(Kind::Internal, "the fault is logged under this request id")
+    }
+
+    /// 503: the connection to the database was lost in the middle of a commit.
+    #[must_use]
+    pub fn outcome_unknown() -> Self {
+        let detail = "it is not known whether this was done; \
+                      send it again with the same Idempotency-Key";
+        let problem = Self::new(Kind::Unavailable, detail).retry_after(1);
+        Self { outcome_unknown: true, ..problem }
     }
 
     /// Another try makes sense after `seconds`.
@@ -250,6 +267,9 @@ impl Problem {
         }
         if self.kind == Kind::Unauthorized {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.outcome_unknown {
+            response.extensions_mut().insert(OutcomeUnknown);
         }
         response
     }

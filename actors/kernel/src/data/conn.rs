@@ -4,8 +4,9 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Postgres, Sqlite, SqliteConnection, Transaction};
+use sqlx::{Postgres, Sqlite, SqliteConnection};
 
+use super::postgres_tx::Session;
 use super::{Database, DbError, FromRow, Row, Statement, Value};
 
 /// Runs statements. Stores take `&mut Conn` to read and [`super::Tx`] to write.
@@ -19,7 +20,7 @@ pub(super) enum Inner {
     SqliteReader(PoolConnection<Sqlite>),
     SqliteWriter(SqliteConnection),
     Postgres(PoolConnection<Postgres>),
-    PostgresTx(Transaction<'static, Postgres>),
+    PostgresTx(Session),
 }
 
 impl std::fmt::Debug for Conn {
@@ -151,11 +152,17 @@ impl Conn {
         self.optional(statement).await?.ok_or(DbError::Fault(sqlx::Error::RowNotFound))
     }
 
-    /// Tells the owner of an outage, so that the next caller is refused at once.
-    fn note<T>(&self, result: Result<T, DbError>) -> Result<T, DbError> {
-        match (&self.owner, result) {
-            (Some(owner), Err(error)) => Err(owner.noted(error)),
-            (_, result) => result,
-        }
+    /// Tells the owner of an outage, so that the next caller is refused at once, and the
+    /// transaction of its end.
+    fn note<T>(&mut self, result: Result<T, DbError>) -> Result<T, DbError> {
+        result.map_err(|error| {
+            if let Inner::PostgresTx(session) = &mut self.inner {
+                session.has_failed();
+            }
+            match &self.owner {
+                Some(owner) => owner.noted(error),
+                None => error,
+            }
+        })
     }
 }

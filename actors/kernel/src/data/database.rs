@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use futures::future::BoxFuture;
+use parking_lot::RwLock;
 use serde::Serialize;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
@@ -16,9 +16,8 @@ use sqlx::sqlite::{
 use tokio::sync::Semaphore;
 
 use super::conn::Inner as ConnInner;
-use super::sqlite_writer::{self, Done, WriterMessage};
-use super::{Conn, DatabaseConfig, DatabaseUrl, DbError, KeeperMessage, Tx};
-use crate::events::RelayMessage;
+use super::sqlite_writer::{self, WriterMessage};
+use super::{Conn, DatabaseConfig, DatabaseUrl, DbError, KeeperMessage, Tx, postgres_tx};
 use crate::metrics::Metrics;
 use crate::supervision::Address;
 use crate::time::Clock;
@@ -47,10 +46,18 @@ pub enum DatabaseHealth {
 }
 
 /// One service's database.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Database(pub(super) Arc<Inner>);
 
-#[derive(Debug)]
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Database({}, {:?})", self.0.service, self.health())
+    }
+}
+
+/// Called after commits that published facts.
+type Listener = Box<dyn Fn() + Send + Sync>;
+
 pub(super) struct Inner {
     pub(super) service: &'static str,
     pub(super) kind: Kind,
@@ -58,8 +65,7 @@ pub(super) struct Inner {
     pub(super) metrics: Metrics,
     pub(super) keeper: Address<KeeperMessage>,
     pub(super) writer: Address<WriterMessage>,
-    pub(super) relay: Address<RelayMessage>,
-    relay_woken: AtomicBool,
+    listeners: RwLock<Vec<Listener>>,
     health: ArcSwap<DatabaseHealth>,
     write_slots: Arc<Semaphore>,
 }
@@ -120,8 +126,7 @@ impl Database {
             metrics,
             keeper: Address::new(),
             writer: Address::new(),
-            relay: Address::new(),
-            relay_woken: AtomicBool::new(false),
+            listeners: RwLock::default(),
             health: ArcSwap::from_pointee(DatabaseHealth::Starting),
             write_slots: Arc::new(Semaphore::new(config.write_queue.max(1))),
         })))
@@ -197,69 +202,27 @@ impl Database {
             Arc::clone(&self.0.write_slots).try_acquire_owned().map_err(|_| DbError::Busy)?;
         let result = match &self.0.kind {
             Kind::Sqlite { .. } => sqlite_writer::submit(&self.0.writer, work).await,
-            Kind::Postgres { pool, .. } => self.postgres_transaction(pool, work).await,
+            Kind::Postgres { pool, .. } => postgres_tx::run(pool, &self.0.clock, work).await,
         };
         let waited = started.elapsed().as_secs_f64();
         self.0.metrics.write_seconds.with_label_values(&[self.0.service]).observe(waited);
         let (result, published) = result.map_err(|error| self.noted(error))?;
         if published {
-            self.wake_relay();
+            self.0.listeners.read().iter().for_each(|listener| listener());
         }
         result
     }
 
-    async fn postgres_transaction<T, E, F>(&self, pool: &PgPool, work: F) -> Done<T, E>
-    where
-        E: From<DbError>,
-        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>>,
-    {
-        let transaction = pool.begin().await?;
-        let mut tx = Tx::new(Conn { inner: ConnInner::PostgresTx(transaction), owner: None });
-        let result = work(&mut tx).await;
-        if result.is_ok() {
-            tx.flush_facts(self.0.clock.now()).await?;
-        }
-        let published = tx.has_published();
-        let ConnInner::PostgresTx(transaction) = tx.into_conn().inner else {
-            return Err(DbError::Unavailable("the transaction changed hands".into()));
-        };
-        match result {
-            Ok(value) => match transaction.commit().await.map_err(DbError::from) {
-                Ok(()) => Ok((Ok(value), published)),
-                Err(DbError::Unavailable(why)) => Err(DbError::OutcomeUnknown(why)),
-                Err(error) => Err(error),
-            },
-            Err(error) => {
-                // A failed rollback is a lost connection, and that rolls back as well.
-                drop(transaction.rollback().await);
-                Ok((Err(error), false))
-            }
-        }
-    }
-
-    /// Marks the relay as having work, once until it looks.
-    pub(crate) fn wake_relay(&self) {
-        if !self.0.relay_woken.swap(true, Ordering::AcqRel)
-            && self.0.relay.send(RelayMessage::Wake).is_err()
-        {
-            self.relay_looked();
-        }
-    }
-
-    /// The relay looks now; what is committed after this wakes it again.
-    pub(crate) fn relay_looked(&self) {
-        self.0.relay_woken.store(false, Ordering::Release);
+    /// Calls `listener` after every commit that published facts. For as long as this handle
+    /// lives.
+    pub(crate) fn on_published(&self, listener: impl Fn() + Send + Sync + 'static) {
+        self.0.listeners.write().push(Box::new(listener));
     }
 
     /// Where the keeper answers.
     #[must_use]
     pub fn keeper(&self) -> Address<KeeperMessage> {
         self.0.keeper.clone()
-    }
-
-    /// Where the relay answers.
-    pub(crate) fn relay(&self) -> Address<RelayMessage> {
-        self.0.relay.clone()
     }
 
     fn must_be_up(&self) -> Result<(), DbError> {

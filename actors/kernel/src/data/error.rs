@@ -106,14 +106,17 @@ impl From<sqlx::Error> for DbError {
 impl From<DbError> for Problem {
     fn from(error: DbError) -> Self {
         match error {
-            DbError::Unavailable(_) | DbError::OutcomeUnknown(_) => Self {
-                retry_after: Some(1),
-                ..Self::new(Kind::Unavailable, "the database is not available")
-            },
-            DbError::Busy | DbError::Contention => Self {
-                retry_after: Some(1),
-                ..Self::new(Kind::Unavailable, "too many writes at once")
-            },
+            DbError::Unavailable(why) => {
+                tracing::debug!(why, "no database for this request");
+                Self::new(Kind::Unavailable, "the database is not available").retry_after(1)
+            }
+            DbError::OutcomeUnknown(why) => {
+                tracing::warn!(why, "the outcome of a write is unknown");
+                Self::outcome_unknown()
+            }
+            DbError::Busy | DbError::Contention => {
+                Self::new(Kind::Unavailable, "too many writes at once").retry_after(1)
+            }
             DbError::BadText => Self::field("", "characters", "must not contain the character NUL"),
             DbError::Unique => Self::new(Kind::Conflict, "this exists already"),
             DbError::LeaseLost => Self::new(Kind::Conflict, "another node does this now"),

@@ -20,7 +20,7 @@ pub struct Leases {
 /// A lease this node holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
-    name: &'static str,
+    name: String,
     node: String,
     boot: String,
     /// Greater than any earlier holder's.
@@ -45,9 +45,10 @@ impl Leases {
     /// [`DbError`].
     pub async fn acquire(
         &self,
-        name: &'static str,
+        name: impl Into<String>,
         ttl: Duration,
     ) -> Result<Option<Lease>, DbError> {
+        let name = name.into();
         let (node, boot) = (self.node.clone(), self.boot.clone());
         let now = self.db.clock().now();
         self.db
@@ -66,7 +67,7 @@ impl Leases {
                          RETURNING token"
                     ));
                     let mut statement = statement
-                        .bind(name)
+                        .bind(&name)
                         .bind(&node)
                         .bind(&boot)
                         .bind(i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX));
@@ -94,7 +95,7 @@ impl Lease {
             "SELECT token FROM leases WHERE name = $1 AND token = $2 AND boot = $3"
         };
         let held: Option<(i64,)> =
-            tx.optional(sql(text).bind(self.name).bind(self.token).bind(&self.boot)).await?;
+            tx.optional(sql(text).bind(&self.name).bind(self.token).bind(&self.boot)).await?;
         held.map(|_| ()).ok_or(DbError::LeaseLost)
     }
 
@@ -108,7 +109,7 @@ impl Lease {
                 tx.execute(
                     sql("UPDATE leases SET expires_at = 0 \
                          WHERE name = $1 AND token = $2 AND boot = $3")
-                    .bind(self.name)
+                    .bind(&self.name)
                     .bind(self.token)
                     .bind(&self.boot),
                 )

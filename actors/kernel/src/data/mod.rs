@@ -7,6 +7,7 @@
 //! | `conn` | a connection that is one of the two |
 //! | `database` | the handle: reads, transactions, readiness |
 //! | `sqlite_writer` | the one writer per file, which commits waiting writes together |
+//! | `postgres_tx` | a transaction on PostgreSQL |
 //! | `write` | exactly-once writes: the idempotency row beside the effect |
 //! | `keeper` | migrates, watches, recovers; the reason why boot needs no database |
 //! | `lease` | singletons with fencing tokens |
@@ -23,6 +24,7 @@ mod janitor;
 mod keeper;
 mod lease;
 mod migrations;
+mod postgres_tx;
 mod sql;
 mod sqlite_writer;
 mod tx;

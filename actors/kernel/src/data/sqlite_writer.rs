@@ -21,6 +21,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use ractor_cluster::RactorMessage;
 use sqlx::ConnectOptions as _;
 use tokio::sync::oneshot;
+use tracing::{Instrument as _, Span};
 
 use super::conn::Inner as ConnInner;
 use super::database::Kind;
@@ -60,7 +61,30 @@ struct Work<T, E, F> {
     result: Option<Result<T, E>>,
     published: bool,
     panic: Option<Panic>,
-    reply: oneshot::Sender<Result<Done<T, E>, Panic>>,
+    reply: Option<oneshot::Sender<Result<Done<T, E>, Panic>>>,
+    /// The request this is for: what goes wrong is logged under its id.
+    span: Span,
+}
+
+impl<T, E, F> Work<T, E, F> {
+    fn answer(&mut self, answer: Result<Done<T, E>, Panic>) {
+        if let Some(reply) = self.reply.take() {
+            // Whoever asked may have gone meanwhile.
+            drop(reply.send(answer));
+        }
+    }
+}
+
+/// Work that dies with the writer: whoever asked learns whether it had begun.
+impl<T, E, F> Drop for Work<T, E, F> {
+    fn drop(&mut self) {
+        let why = "the writer died".to_owned();
+        let error = match self.todo {
+            Some(_) => DbError::Unavailable(why),
+            None => DbError::OutcomeUnknown(why),
+        };
+        self.answer(Ok(Err(error)));
+    }
 }
 
 impl<T, E, F> Job for Work<T, E, F>
@@ -70,9 +94,11 @@ where
     F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send,
 {
     fn run<'t>(&'t mut self, tx: &'t mut Tx, clock: &'t Clock) -> BoxFuture<'t, bool> {
-        Box::pin(async move {
+        let span = self.span.clone();
+        let running = async move {
             // Whoever asked may have gone while this waited; then nobody wants it done.
-            let Some(work) = self.todo.take().filter(|_| !self.reply.is_closed()) else {
+            let waiting = self.reply.as_ref().is_some_and(|reply| !reply.is_closed());
+            let Some(work) = self.todo.take().filter(|_| waiting) else {
                 return false;
             };
             // A panic is the fault of this work and of nobody else's in the batch. It goes on
@@ -93,23 +119,23 @@ where
             let keep = result.is_ok();
             self.result = Some(result);
             keep
-        })
+        };
+        Box::pin(running.instrument(span))
     }
 
-    fn finish(self: Box<Self>, outcome: Result<(), DbError>) {
-        let Self { result, reply, published, panic, .. } = *self;
-        if let Some(panic) = panic {
-            drop(reply.send(Err(panic)));
+    fn finish(mut self: Box<Self>, outcome: Result<(), DbError>) {
+        if let Some(panic) = self.panic.take() {
+            self.answer(Err(panic));
             return;
         }
-        let answer = match (outcome, result) {
-            (Ok(()), Some(result)) => Ok((result, published)),
+        let answer = match (outcome, self.result.take()) {
+            (Ok(()), Some(result)) => Ok((result, self.published)),
             // Work that failed by itself keeps its own reason, whatever became of the batch.
             (Err(_), Some(Err(error))) => Ok((Err(error), false)),
             (Err(error), _) => Err(error),
             (Ok(()), None) => Err(DbError::Unavailable("the write was abandoned".into())),
         };
-        drop(reply.send(Ok(answer)));
+        self.answer(Ok(answer));
     }
 }
 
@@ -121,14 +147,21 @@ where
     F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
 {
     let (reply, answer) = oneshot::channel();
-    let job = Work { todo: Some(work), result: None, published: false, panic: None, reply };
+    let job = Work {
+        todo: Some(work),
+        result: None,
+        published: false,
+        panic: None,
+        reply: Some(reply),
+        span: Span::current(),
+    };
     writer
         .send(WriterMessage::Write(Box::new(job)))
         .map_err(|_| DbError::Unavailable("the writer is restarting".into()))?;
     match answer.await {
         Ok(Ok(done)) => done,
         Ok(Err(panic)) => std::panic::resume_unwind(panic),
-        // The writer died with the job in its hands.
+        // Every job answers, at the latest when it is dropped.
         Err(_) => Err(DbError::OutcomeUnknown("the writer died".into())),
     }
 }

@@ -2,7 +2,7 @@
 //! order, and handled once.
 //!
 //! A fact is a row in the outbox, written in the transaction of the act it tells of. The
-//! [`Relay`] of the publishing service (one per service, leased) reads the outbox in commit
+//! relay of the publishing service (one per consumer, leased) reads the outbox in commit
 //! order and sends batches to a front door of each consuming service, as a message like any
 //! other. There the batch is handled in a transaction with its inbox rows, so that a fact that
 //! arrives twice has its effect once. Only then does the relay move on.
@@ -16,7 +16,8 @@ mod subscription;
 
 pub(crate) use inbox::{Batch, receive};
 pub use inbox::{Consumer, Event, Rejected};
-pub use relay::{Relay, RelayMessage};
+pub use relay::RelayMessage;
+pub(crate) use relay::{Bell, Relay};
 pub use subscription::{Outlet, Subscription};
 
 /// The path under which every service with a consumer takes batches. Not reachable from

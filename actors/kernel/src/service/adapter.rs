@@ -16,7 +16,7 @@ use crate::data::{RequestShape, WriteContext};
 use crate::message::{
     Body, Envelope, Extensions, IdempotencyKey, Payload, Principal, Refusal, Reply, TraceContext,
 };
-use crate::problem::{Kind, Problem};
+use crate::problem::{Kind, OutcomeUnknown, Problem};
 use crate::time::Timestamp;
 
 /// What a handler may know of a request beside the HTTP of it. In the request's extensions.
@@ -135,6 +135,10 @@ pub(super) async fn serve(router: &Router, envelope: Envelope, now: Timestamp) -
 
 async fn into_reply(response: Response, wants_options: bool) -> Reply {
     let (mut parts, body) = response.into_parts();
+    if parts.extensions.get::<OutcomeUnknown>().is_some() {
+        // The gateway sends it again, under the same key.
+        return Reply::refuse(Refusal::Aborted);
+    }
     let Ok(collected) = body.collect().await else {
         return Reply::problem(&Problem::internal());
     };

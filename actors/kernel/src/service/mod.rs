@@ -5,6 +5,7 @@
 //! ├── keeper                brings the database up and back up
 //! ├── writer                (SQLite) the one writer of the file
 //! ├── relay                 delivers the service's facts
+//! │   └── <consumer>        one each, so that none waits for another
 //! ├── janitor               removes what has expired
 //! ├── …                     the service's own actors
 //! └── serving               rest for one
@@ -26,13 +27,15 @@
 mod adapter;
 mod front_door;
 pub mod internal;
+mod load;
 mod pool;
 mod runtime;
 mod spec;
 mod tree;
 
 pub use adapter::Request as RequestMeta;
-pub use front_door::{FrontDoor, Load};
+pub use front_door::FrontDoor;
+pub use load::Load;
 pub use pool::{WORKER_DEATHS, WORKER_PERIOD};
 pub use runtime::{NodeIdentity, Runtime};
 pub use spec::{Assembly, Registration, ServiceContext, ServiceSpec};

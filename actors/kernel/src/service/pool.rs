@@ -16,9 +16,10 @@ use ractor::factory::{
 };
 use ractor::{ActorProcessingErr, ActorRef};
 use ractor_cluster::RactorMessage;
+use tracing::Instrument as _;
 
 use super::adapter;
-use super::front_door::{Load, Place};
+use super::load::{Load, Place};
 use crate::config::PoolConfig;
 use crate::message::{Envelope, Refusal, Reply, ReplyGuard};
 use crate::metrics::Metrics;
@@ -221,8 +222,13 @@ impl Worker for RouterWorker {
             reply.refuse(Refusal::DeadlinePassed);
             return Ok(key);
         }
-        let request_id = envelope.request_id.clone();
-        let serving = adapter::serve(&self.router, *envelope, self.clock.now());
+        // Whatever is logged on the way carries these two (and need not name them itself).
+        let span = tracing::error_span!(
+            "request",
+            service = self.service,
+            request_id = envelope.request_id.as_str()
+        );
+        let serving = adapter::serve(&self.router, *envelope, self.clock.now()).instrument(span);
         let outcome = tokio::time::timeout(left, AssertUnwindSafe(serving).catch_unwind()).await;
         // Who has the answer may ask again at once, and should find the place free.
         drop(place);
@@ -233,7 +239,6 @@ impl Worker for RouterWorker {
             }
             Ok(Err(panic)) => {
                 let why = panic_message(panic.as_ref());
-                tracing::error!(service = self.service, request_id, why, "a handler panicked");
                 self.metrics.panics.with_label_values(&[self.service]).inc();
                 self.retired.fetch_add(1, Ordering::SeqCst);
                 reply.send(Reply::problem(&Problem::internal()));

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use ractor::pg;
 
-use super::front_door::{FrontDoor, Load};
+use super::front_door::FrontDoor;
+use super::load::Load;
 use super::pool::{PoolAddress, PoolSpec};
 use super::{Runtime, ServiceContext, ServiceSpec, adapter, internal};
 use crate::data::{Database, DatabaseConfig, DatabaseUrl, Janitor, Keeper, Leases, SqliteWriter};
 use crate::directory::{SCOPE, group};
-use crate::events::{Outlet, Relay};
+use crate::events::{Bell, Outlet, Relay};
 use crate::message::FrontDoorMessage;
 use crate::supervision::{
     Address, Backoff, ChildSpec, Intensity, Strategy, Supervisor, SupervisorSpec,
@@ -134,31 +135,43 @@ impl Start {
             let (db, job_timeout) = (db.clone(), self.database.write_timeout.0);
             ChildSpec::new("writer", move || (SqliteWriter { db: db.clone(), job_timeout }, ()))
         };
-        let relay = {
-            let (db, leases) = (db.clone(), leases.clone());
-            let (directory, metrics) =
-                (self.runtime.directory.clone(), self.runtime.metrics.clone());
-            let outlets = Arc::clone(&self.outlets);
-            ChildSpec::new("relay", move || {
-                let relay = Relay {
-                    db: db.clone(),
-                    leases: leases.clone(),
-                    directory: directory.clone(),
-                    outlets: Arc::clone(&outlets),
-                    metrics: metrics.clone(),
-                };
-                (relay, ())
-            })
-        };
         let janitor = {
             let db = db.clone();
+            let leases = leases.clone();
             ChildSpec::new("janitor", move || {
                 (Janitor { db: db.clone(), leases: leases.clone() }, ())
             })
         };
         let top = top.child(keeper);
         let top = if db.is_postgres() { top } else { top.child(writer) };
-        top.child(relay).child(janitor)
+        let top = if self.outlets.is_empty() { top } else { top.child(self.relays(db, &leases)) };
+        top.child(janitor)
+    }
+
+    /// One relay per consumer, so that none waits for another.
+    fn relays(&self, db: &Database, leases: &Leases) -> ChildSpec {
+        let runtime = &self.runtime;
+        let path = format!("{}/relay", self.spec.name);
+        let relays = SupervisorSpec::new(path, &runtime.tree);
+        let relays = self.outlets.iter().fold(relays, |relays, outlet| {
+            let (db, leases, outlet) = (db.clone(), leases.clone(), outlet.clone());
+            let (directory, metrics) = (runtime.directory.clone(), runtime.metrics.clone());
+            let bell = Bell::default();
+            let rung = bell.clone();
+            db.on_published(move || rung.ring());
+            relays.child(ChildSpec::new(outlet.consumer, move || {
+                let relay = Relay {
+                    db: db.clone(),
+                    leases: leases.clone(),
+                    directory: directory.clone(),
+                    outlet: outlet.clone(),
+                    bell: bell.clone(),
+                    metrics: metrics.clone(),
+                };
+                (relay, ())
+            }))
+        });
+        relays.into_child("relay")
     }
 
     fn serving(&self, router: axum::Router) -> SupervisorSpec {

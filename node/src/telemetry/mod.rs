@@ -2,15 +2,20 @@
 //! own, so that a slow reader of the log never slows a request; if it is far behind, lines
 //! are left out.
 
-use std::io::IsTerminal as _;
+mod json;
+mod sink;
 
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::IsTerminal as _;
+use std::panic::PanicHookInfo;
+
 use tracing_subscriber::EnvFilter;
 
+use self::json::{Json, SpanFields};
+pub(crate) use self::sink::Logging;
+use self::sink::Sink;
 use crate::config::{LogFormat, LogSection};
 
-/// Lines that may wait to be written; bounds memory.
-const WAITING_LINES: usize = 16_384;
 /// Libraries that tell more than an operator wants to hear at our own level.
 const QUIET: [&str; 5] =
     ["ractor=warn", "ractor_cluster=warn", "sqlx=warn", "hyper=warn", "h2=warn"];
@@ -33,24 +38,34 @@ fn filter(level: &str) -> Result<EnvFilter, String> {
 }
 
 /// Starts logging; ends, with everything written, when the guard is dropped.
-pub(crate) fn start(log: &LogSection) -> Result<WorkerGuard, String> {
+pub(crate) fn start(log: &LogSection) -> Result<Logging, String> {
     let filter = filter(&log.level)?;
-    let (writer, guard) = NonBlockingBuilder::default()
-        .buffered_lines_limit(WAITING_LINES)
-        .lossy(true)
-        .finish(std::io::stderr());
+    let failed = |error: &dyn std::fmt::Display| format!("logging can't start: {error}");
+    let (sink, logging) = Sink::start(std::io::stderr()).map_err(|error| failed(&error))?;
     let pretty = match log.format {
         LogFormat::Pretty => true,
         LogFormat::Json => false,
         LogFormat::Auto => std::io::stderr().is_terminal(),
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(sink);
     let started = if pretty {
         builder.with_ansi(std::io::stderr().is_terminal()).try_init()
     } else {
-        builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+        builder.event_format(Json).fmt_fields(SpanFields).try_init()
     };
-    started.map(|()| guard).map_err(|error| format!("logging can't start: {error}"))
+    started.map_err(|error| failed(&error))?;
+    std::panic::set_hook(Box::new(tell_of_panic));
+    Ok(logging)
+}
+
+/// A panic is a line like any other, in the request it happened in.
+fn tell_of_panic(info: &PanicHookInfo<'_>) {
+    let why = info.payload_as_str().unwrap_or("no message");
+    let place = info.location().map(ToString::to_string);
+    let backtrace = Backtrace::capture();
+    let backtrace =
+        (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    tracing::error!(target: "panel::panic", why, place, backtrace, "panicked");
 }
 
 #[cfg(test)]
