@@ -14,22 +14,42 @@ pub(crate) struct Outcome {
     pub(crate) p50: u64,
     /// 99th percentile, in microseconds.
     pub(crate) p99: u64,
+    /// Processor time the server used per answer, in microseconds.
+    pub(crate) cpu: f64,
     /// Answers that were not 2xx.
     pub(crate) failed: usize,
 }
 
+/// A server under load.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Server<'a> {
+    pub(crate) address: &'a str,
+    pub(crate) pid: u32,
+}
+
+impl Server<'_> {
+    /// Processor time used so far, by all its threads, in microseconds.
+    fn cpu(self) -> f64 {
+        // In ticks of a hundredth of a second; the name before them may contain spaces.
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap();
+        let (_, figures) = stat.rsplit_once(')').unwrap();
+        let ticks = figures.split_whitespace().skip(11).take(2);
+        ticks.map(|ticks| ticks.parse::<f64>().unwrap() * 10_000.0).sum()
+    }
+}
+
 /// Sends `requests` over and over on `connections` connections for `time`.
 pub(crate) async fn run(
-    address: &str,
+    server: Server<'_>,
     requests: &[Vec<u8>],
     connections: usize,
     time: Duration,
 ) -> Outcome {
     let end = Instant::now() + time;
-    let started = Instant::now();
+    let (started, cpu_before) = (Instant::now(), server.cpu());
     let tasks: Vec<_> = (0..connections)
         .map(|number| {
-            let (address, requests) = (address.to_owned(), requests.to_vec());
+            let (address, requests) = (server.address.to_owned(), requests.to_vec());
             tokio::spawn(async move { connection(&address, &requests, number, end).await })
         })
         .collect();
@@ -53,8 +73,9 @@ pub(crate) async fn run(
         latencies.get(place.min(latencies.len().saturating_sub(1))).copied().unwrap_or(0)
     };
     #[allow(clippy::cast_precision_loss, reason = "a count of requests")]
-    let rate = latencies.len() as f64 / took;
-    Outcome { rate, p50: at(0.5), p99: at(0.99), failed }
+    let count = latencies.len() as f64;
+    let cpu = (server.cpu() - cpu_before) / count;
+    Outcome { rate: count / took, p50: at(0.5), p99: at(0.99), cpu, failed }
 }
 
 async fn connection(

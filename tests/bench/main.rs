@@ -2,8 +2,8 @@
 //! data, the same handlers behind a bare axum server without actors. Prints a table of
 //! ratios.
 //!
-//! `panel-bench run NODE_BINARY [sqlite] [postgres]` measures; `panel-bench bare …` is the
-//! comparison program, started by the former.
+//! `panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres]` measures; `panel-bench bare …` is
+//! the comparison program, started by the former.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,8 +25,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["run", node, backends @ ..] => {
-            runtime.block_on(scenario::run(node, backends));
+        ["run", rounds, node, backends @ ..] => {
+            runtime.block_on(scenario::run(node, rounds.parse().unwrap(), backends));
             ExitCode::SUCCESS
         }
         ["bare", database, data_dir] => {
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         _ => {
-            println!("usage: panel-bench run NODE_BINARY [sqlite] [postgres]");
+            println!("usage: panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres]");
             ExitCode::from(2)
         }
     }

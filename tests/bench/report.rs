@@ -26,11 +26,12 @@ impl Rounds {
         let p50 = |side: &[Outcome]| median(side.iter().map(|o| o.p50 as f64 / 1_000.0).collect());
         let pairs = self.node.iter().zip(&self.bare);
         let ratio = median(pairs.map(|(node, bare)| node.rate / bare.rate).collect());
+        let cpu = |side: &[Outcome]| median(side.iter().map(|outcome| outcome.cpu).collect());
         let failed: usize = self.node.iter().chain(&self.bare).map(|outcome| outcome.failed).sum();
         let verdict = if ratio >= self.goal { "reached" } else { "**short**" };
         format!(
             "| {} | {:.0} | {:.0} | **{ratio:.2}** | {:.2} {verdict} | {:.2} / {:.2} | {:.1} / {:.1} \
-             | {:.2} | {failed} |",
+             | {:.2} | {:.0} / {:.0} | {failed} |",
             self.name,
             rate(&self.node),
             rate(&self.bare),
@@ -40,10 +41,13 @@ impl Rounds {
             p99(&self.node),
             p99(&self.bare),
             p99(&self.node) / p99(&self.bare),
+            cpu(&self.node),
+            cpu(&self.bare),
         )
     }
 }
 
 /// The head of the table.
 pub(crate) const HEAD: &str = "| scenario | node/s | bare/s | ratio | goal | p50 ms node / bare | p99 ms \
-node / bare | p99 ratio | failed |\n|---|---|---|---|---|---|---|---|---|";
+node / bare | p99 ratio | CPU µs per answer, node / bare | failed |\n\
+|---|---|---|---|---|---|---|---|---|---|";

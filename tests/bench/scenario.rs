@@ -9,11 +9,10 @@ use panel_harness::{Backend, Client, Session, TestDatabase};
 use tempfile::TempDir;
 
 use crate::bare;
-use crate::load::{self, request};
+use crate::load::{self, Server, request};
 use crate::report::{HEAD, Rounds};
 use crate::seed::{self, Seeded};
 
-const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(3);
 const WARM_UP: Duration = Duration::from_millis(700);
 const READERS: usize = 64;
@@ -32,20 +31,21 @@ impl Drop for Process {
 }
 
 /// Measures on each backend named, or on both.
-pub(crate) async fn run(node: &str, backends: &[&str]) {
+pub(crate) async fn run(node: &str, rounds: usize, backends: &[&str]) {
     let all = [("sqlite", Backend::Sqlite), ("postgres", Backend::Postgres)];
     for (name, backend) in all {
         if backends.is_empty() || backends.contains(&name) {
-            measure(node, name, backend).await;
+            measure(node, rounds, name, backend).await;
         }
     }
 }
 
-async fn measure(node: &str, name: &str, backend: Backend) {
+async fn measure(node: &str, rounds: usize, name: &str, backend: Backend) {
     let dir = TempDir::with_prefix("panel-bench-").unwrap();
     let database = backend.database().await;
     let first = start_node(node, &dir, &database);
     let client = Client::new(&first.address);
+    all_up(&client).await;
     let session = Session::register(&client, "bench").await;
     let context = bare::context(database.url(), dir.path());
     let section =
@@ -63,22 +63,25 @@ async fn measure(node: &str, name: &str, backend: Backend) {
     starts.sort_unstable();
     let subject = start_node(node, &dir, &database);
     let client = Client::new(&subject.address);
+    all_up(&client).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let idle = resident_mib(&subject.process);
     let session = session.at(&client);
     let token = Session::login(&client, &session.username, panel_harness::session::PASSWORD).await;
     let (bare_process, bare_address) = start_bare(&database, &dir);
+    let own = Server { address: &subject.address, pid: subject.process.0.id() };
+    let bare = Server { address: &bare_address, pid: bare_process.0.id() };
     println!("{HEAD}");
     for (scenario, goal, connections, requests) in scenarios(&seeded, &token.access_token) {
-        let mut rounds = Rounds { name: scenario, goal, node: Vec::new(), bare: Vec::new() };
-        for address in [&subject.address, &bare_address] {
-            load::run(address, &requests, connections, WARM_UP).await;
+        let mut table = Rounds { name: scenario, goal, node: Vec::new(), bare: Vec::new() };
+        for server in [own, bare] {
+            load::run(server, &requests, connections, WARM_UP).await;
         }
-        for _ in 0..ROUNDS {
-            rounds.node.push(load::run(&subject.address, &requests, connections, ROUND).await);
-            rounds.bare.push(load::run(&bare_address, &requests, connections, ROUND).await);
+        for _ in 0..rounds {
+            table.node.push(load::run(own, &requests, connections, ROUND).await);
+            table.bare.push(load::run(bare, &requests, connections, ROUND).await);
         }
-        println!("{}", rounds.line());
+        println!("{}", table.line());
     }
     let loaded = resident_mib(&subject.process);
     drop(bare_process);
@@ -155,6 +158,15 @@ fn start_node(binary: &str, dir: &TempDir, database: &TestDatabase) -> Subject {
         }
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// Waits until every service answers.
+async fn all_up(client: &Client) {
+    let within = Duration::from_secs(30);
+    panel_harness::eventually("every service is up", within, async || {
+        client.get("/api/v2/health").await.json()["status"] == "healthy"
+    })
+    .await;
 }
 
 /// Whether a real read is answered with 200.

@@ -368,3 +368,69 @@ async fn an_expired_key_is_free_again(backend: Backend) {
     assert_eq!(values(&rig.database("probe")).await.len(), 2);
     rig.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_transaction_leaves_no_open_session() {
+    let rig = Rig::start(Backend::Postgres).await;
+    let (db, ids) = (rig.database("probe"), rig.runtime.ids.clone());
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let cancelled = {
+        let (db, ids) = (Arc::clone(&db), ids.clone());
+        tokio::spawn(async move {
+            let work = db.transact(move |tx| {
+                Box::pin(async move {
+                    insert(tx, &ids, "cancelled").await?;
+                    begun.send(()).unwrap();
+                    std::future::pending::<Result<(), DbError>>().await
+                })
+            });
+            work.await
+        })
+    };
+    has_begun.await.unwrap();
+    cancelled.abort();
+    let count = async |text| -> i64 {
+        let (count,): (i64,) = db.reader().await.unwrap().one(sql(text)).await.unwrap();
+        count
+    };
+    eventually("its session is gone", Duration::from_secs(10), async || {
+        count(
+            "SELECT COUNT(*) FROM pg_stat_activity WHERE state = 'idle in transaction' \
+             AND application_name = 'panel-probe' AND datname = current_database()",
+        )
+        .await
+            == 0
+    })
+    .await;
+    // It was ended from here, and did not have to be cut off by the server.
+    let fatal = "SELECT sessions_fatal FROM pg_stat_database WHERE datname = current_database()";
+    assert_eq!(count(fatal).await, 0);
+    assert!(values(&db).await.is_empty());
+    insert_one(&db, &ids, "after").await.unwrap();
+    assert_eq!(values(&db).await, ["after"]);
+    rig.shutdown().await;
+}
+
+async fn insert_one(db: &Database, ids: &Ids, value: &'static str) -> Result<(), DbError> {
+    let ids = ids.clone();
+    db.transact(move |tx| Box::pin(async move { insert(tx, &ids, value).await })).await
+}
+
+/// PostgreSQL answers COMMIT after a failed statement with a rollback that is no error.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_that_ignores_a_failed_statement_is_not_acknowledged() {
+    let rig = Rig::start(Backend::Postgres).await;
+    let (db, ids) = (rig.database("probe"), rig.runtime.ids.clone());
+    let ignored: Result<(), DbError> = db
+        .transact(move |tx| {
+            Box::pin(async move {
+                insert(tx, &ids, "lost").await?;
+                drop(tx.execute(sql("SELECT 1 / 0")).await);
+                Ok(())
+            })
+        })
+        .await;
+    assert!(matches!(ignored, Err(DbError::Fault(_))), "{ignored:?}");
+    assert!(values(&db).await.is_empty());
+    rig.shutdown().await;
+}
