@@ -16,4 +16,5 @@ mod harness_self;
 mod health;
 mod node_life;
 mod readme;
+mod sessions;
 mod supervision;

@@ -8,7 +8,9 @@ use ractor::pg;
 use super::front_door::{FrontDoor, Load};
 use super::pool::{PoolAddress, PoolSpec};
 use super::{Runtime, ServiceContext, ServiceSpec, adapter, internal};
-use crate::data::{Database, DatabaseConfig, DatabaseUrl, Janitor, Keeper, Leases, SqliteWriter};
+use crate::data::{
+    Database, DatabaseConfig, DatabaseUrl, Expiry, Janitor, Keeper, Leases, SqliteWriter,
+};
 use crate::directory::{SCOPE, group};
 use crate::events::{Outlet, Relay};
 use crate::message::FrontDoorMessage;
@@ -114,7 +116,7 @@ impl Start {
         self.running.db.store(Some(Arc::new(db.clone())));
         let context = ServiceContext { runtime: runtime.clone(), db: db.clone(), path: name };
         let assembly = (self.spec.assemble)(&context);
-        let top = self.data_children(top, &db);
+        let top = self.data_children(top, &db, assembly.expiries.into());
         let top = assembly.children.into_iter().fold(top, SupervisorSpec::child);
         let own = internal::routes(db, assembly.consumer, (self.spec.openapi)());
         let router =
@@ -122,7 +124,12 @@ impl Start {
         top.child(self.serving(router).into_child("serving"))
     }
 
-    fn data_children(&self, top: SupervisorSpec, db: &Database) -> SupervisorSpec {
+    fn data_children(
+        &self,
+        top: SupervisorSpec,
+        db: &Database,
+        expiries: Arc<[Expiry]>,
+    ) -> SupervisorSpec {
         let node = &self.runtime.node;
         let leases = Leases::new(db.clone(), &node.name, &node.boot);
         let migrations = self.spec.migrations;
@@ -153,7 +160,8 @@ impl Start {
         let janitor = {
             let db = db.clone();
             ChildSpec::new("janitor", move || {
-                (Janitor { db: db.clone(), leases: leases.clone() }, ())
+                let expiries = Arc::clone(&expiries);
+                (Janitor { db: db.clone(), leases: leases.clone(), expiries }, ())
             })
         };
         let top = top.child(keeper);
