@@ -14,6 +14,7 @@ mod forum;
 mod guestbook;
 mod harness_self;
 mod health;
+mod long_posts;
 mod node_life;
 mod readme;
 mod sessions;
