@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::http::{Answer, Client, RequestBuilder};
+use crate::http::{Answer, Client, RequestBuilder, verbs};
 
 /// The password of every account the harness makes.
 pub const PASSWORD: &str = "violet-anchor-74-lantern";
@@ -95,30 +95,7 @@ impl Session {
         self.client.request(method, path).bearer(&self.access_token)
     }
 
-    /// GET.
-    pub fn get(&self, path: &str) -> RequestBuilder {
-        self.request(Method::GET, path)
-    }
-
-    /// POST.
-    pub fn post(&self, path: &str) -> RequestBuilder {
-        self.request(Method::POST, path)
-    }
-
-    /// PUT.
-    pub fn put(&self, path: &str) -> RequestBuilder {
-        self.request(Method::PUT, path)
-    }
-
-    /// PATCH.
-    pub fn patch(&self, path: &str) -> RequestBuilder {
-        self.request(Method::PATCH, path)
-    }
-
-    /// DELETE.
-    pub fn delete(&self, path: &str) -> RequestBuilder {
-        self.request(Method::DELETE, path)
-    }
+    verbs! { get GET, post POST, put PUT, patch PATCH, delete DELETE }
 }
 
 /// The mail address the harness gives an account.

@@ -1,11 +1,15 @@
 //! Every write once, however often it is sent: on the real forum, by the real node.
 
-use panel_harness::{Backend, Node, Session, on_both_databases};
+use panel_harness::{Backend, Node, Rig, RigBuilder, Session, on_both_databases};
+use panel_kernel::data::DbError;
+use panel_kernel::role::Role;
 use serde_json::{Value, json};
 
 on_both_databases!(
     the_same_key_gives_the_same_answer,
     many_at_once_with_one_key_are_one,
+    a_reused_key_is_told_whatever_else_is_wrong,
+    a_write_that_finds_no_place_asks_for_nothing_more,
     auth_and_forum_on_two_databases,
 );
 
@@ -85,6 +89,57 @@ async fn many_at_once_with_one_key_are_one(backend: Backend) {
     assert_eq!((fresh, bodies.len()), (1, 1));
     let listing = admin.get(&posts).await.expect(200).json();
     assert_eq!(listing["items"].as_array().unwrap().len(), 2);
+}
+
+async fn a_reused_key_is_told_whatever_else_is_wrong(backend: Backend) {
+    let rig = Rig::start(backend).await;
+    let client = rig.signed_in(Role::User);
+    let send = |key: &str, body: Value| {
+        client.post("/api/v2/probe/write").idempotency_key(key).json(&body)
+    };
+    send("k", json!({"value": "a"})).await.expect(201);
+    let failing = json!({"value": "b", "fault": "refuse"});
+    send("k", failing.clone()).await.refused(422, "idempotency_mismatch");
+    // Its own reason is told where the key is its own, and it can be repaired under that key.
+    send("other", failing).await.refused(409, "conflict");
+    let repaired = send("other", json!({"value": "b"})).await.expect(201);
+    assert_eq!(repaired.header("idempotency-replayed"), None);
+    rig.shutdown().await;
+}
+
+/// A service that has too much to do is not asked for an earlier answer on top of it.
+async fn a_write_that_finds_no_place_asks_for_nothing_more(backend: Backend) {
+    let builder = RigBuilder::new(backend.database().await);
+    let rig =
+        Box::pin(builder.database_settings(|settings| settings.write_queue = 1).start()).await;
+    let client = rig.signed_in(Role::User);
+    let send = || {
+        let body = json!({"value": "a"});
+        client.post("/api/v2/probe/write").idempotency_key("k").json(&body)
+    };
+    send().await.expect(201);
+    let db = rig.database("probe");
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let (release, released) = tokio::sync::oneshot::channel::<()>();
+    let holding = db.transact(move |_| {
+        Box::pin(async move {
+            begun.send(()).unwrap();
+            released.await.unwrap();
+            Ok::<(), DbError>(())
+        })
+    });
+    let sending = async {
+        has_begun.await.unwrap();
+        let busy = send().await;
+        release.send(()).unwrap();
+        busy
+    };
+    // PostgreSQL may have ended a session that does nothing; its place was held all the same.
+    let (_, busy) = tokio::join!(holding, sending);
+    busy.refused(503, "unavailable");
+    let again = send().await.expect(201);
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    rig.shutdown().await;
 }
 
 /// Two databases by configuration alone: nothing but facts and messages between the services.

@@ -17,18 +17,18 @@ on_both_databases!(
     views_are_counted_in_batches,
 );
 
-const THREADS: &str = "/api/v2/forum/threads";
+pub(crate) const THREADS: &str = "/api/v2/forum/threads";
 const CATEGORIES: &str = "/api/v2/forum/categories";
 
-struct Forum {
-    node: Node,
-    admin: Session,
-    category: Value,
+pub(crate) struct Forum {
+    pub(crate) node: Node,
+    pub(crate) admin: Session,
+    pub(crate) category: Value,
     _database: TestDatabase,
 }
 
 impl Forum {
-    async fn start(backend: Backend) -> Self {
+    pub(crate) async fn start(backend: Backend) -> Self {
         let database = backend.database().await;
         let node = Node::builder().database(&database).start().await;
         let admin = node.admin("root").await;
@@ -36,21 +36,21 @@ impl Forum {
         Self { category: made.json()["id"].clone(), node, admin, _database: database }
     }
 
-    async fn member(&self, name: &str) -> Session {
+    pub(crate) async fn member(&self, name: &str) -> Session {
         Session::register(&self.node.client(), name).await
     }
 
-    async fn thread(&self, author: &Session, title: &str) -> Value {
+    pub(crate) async fn thread(&self, author: &Session, title: &str) -> Value {
         let body = json!({"category_id": self.category, "title": title, "body": "first"});
         author.post(THREADS).json(&body).await.expect(201).json()
     }
 }
 
-fn id(thing: &Value) -> &str {
+pub(crate) fn id(thing: &Value) -> &str {
     thing["id"].as_str().unwrap()
 }
 
-fn posts(thread: &Value) -> String {
+pub(crate) fn posts(thread: &Value) -> String {
     format!("{THREADS}/{}/posts", id(thread))
 }
 

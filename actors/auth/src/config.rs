@@ -1,5 +1,6 @@
 //! The `[auth]` section.
 
+use panel_kernel::blocking::half_of_the_processors;
 use panel_kernel::config::{BadValue, PoolConfig, Section, Span};
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +16,8 @@ pub struct AuthConfig {
     pub session_life: Span,
     /// Passwords hashed at the same time; 0: half of the processors.
     pub hashing_threads: usize,
-    /// Passwords waiting to be hashed; beyond that logins are refused (503).
+    /// Logins and registrations that wait until others' passwords are hashed; more are refused
+    /// (503).
     pub hashing_queue: usize,
     /// argon2id memory, in KiB (RFC 9106, OWASP: 19456).
     pub argon2_memory_kib: u32,
@@ -82,7 +84,7 @@ impl AuthConfig {
     #[must_use]
     pub fn hashing_threads(&self) -> usize {
         match self.hashing_threads {
-            0 => std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
+            0 => half_of_the_processors(),
             threads => threads,
         }
     }

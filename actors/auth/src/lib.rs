@@ -4,7 +4,6 @@
 //! auth
 //! ├── keeper, writer, relay, janitor   (kernel)
 //! ├── token_keeper      holds the keys that sign access tokens
-//! ├── hashing           hashes passwords, a bounded number at a time, off the async threads
 //! ├── setup             makes the first administrator's link, once per installation
 //! └── serving           (kernel)
 //! ```
@@ -12,8 +11,8 @@
 //! | what fails | what it costs |
 //! |---|---|
 //! | `token_keeper` | logins and refreshes answer 503 until it has read the keys again; tokens in use stay good |
-//! | `hashing` | logins under way answer 503; everything else goes on |
 //! | `setup` | the link is printed a moment later |
+//! | more logins come than `hashing` takes | they answer 503 at once; everything else goes on |
 //! | the database | logins answer 503; signed-in people go on with the tokens they have |
 
 mod api;

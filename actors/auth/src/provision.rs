@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::config::AuthConfig;
 use crate::error::AuthError;
 use crate::events::UserRegistered;
-use crate::hashing::argon2id;
+use crate::hashing::{argon2id, hash};
 use crate::rules::{self, Registrant};
 use crate::store::users::{NewUser, UserRow};
 use crate::store::{setup, users};
@@ -41,13 +41,7 @@ pub async fn create_account(
     let registrant = rules::registrant(&account.username, &account.email, &account.password, None)?;
     let crypto = |why: String| Problem::from(AuthError::Crypto(why));
     let argon2 = argon2id(config.argon2_memory_kib, config.argon2_iterations).map_err(crypto)?;
-    let password_hash = {
-        use argon2::PasswordHasher as _;
-        argon2
-            .hash_password(registrant.password.as_bytes())
-            .map_err(|error| crypto(error.to_string()))?
-            .to_string()
-    };
+    let password_hash = hash(&argon2, registrant.password.as_bytes()).map_err(crypto)?;
     let user = new_user(ids.next(), registrant, password_hash, account.role);
     let (id, context) = (user.id, WriteContext::internal("command line", db.clock().now()));
     let written = context.clone();
@@ -85,14 +79,10 @@ pub(crate) async fn insert(
     context: &WriteContext,
     user: &NewUser,
 ) -> Result<UserRow, AuthError> {
-    if let Some(what) = users::taken(tx, &user.username, &user.email).await? {
-        return Err(AuthError::Taken(what));
-    }
-    match users::insert(tx, user, context.now).await {
-        Ok(()) => {}
-        // Somebody was faster, between the look and the insert.
-        Err(DbError::Unique) => return Err(AuthError::Taken("username")),
-        Err(error) => return Err(error.into()),
+    if !users::insert(tx, user, context.now).await? {
+        let taken = users::taken(tx, &user.username, &user.email).await?;
+        // What stood in the way may be gone by now; another try will do.
+        return Err(AuthError::Taken(taken.ok_or(DbError::Contention)?));
     }
     if user.role >= Role::Admin {
         setup::clear(tx).await?;

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
+use panel_kernel::blocking::BlockingPool;
 use panel_kernel::config::{BadValue, Section};
 use panel_kernel::data::Migrations;
+use panel_kernel::ids::random_bytes;
 use panel_kernel::service::{Assembly, Registration, ServiceContext, ServiceSpec};
-use panel_kernel::supervision::{Address, ChildSpec};
+use panel_kernel::supervision::ChildSpec;
 
 use crate::api::{self, App};
 use crate::config::AuthConfig;
-use crate::hashing::{Hashing, Passwords, argon2id};
+use crate::hashing::{Passwords, argon2id, hash};
 use crate::setup::Setup;
+use crate::store::sessions;
 use crate::token_keeper::{Keys, TokenKeeper};
 
 /// The service's entry in the node's list.
@@ -31,7 +34,9 @@ fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
     let bad = |reason: String| BadValue { key: "auth.argon2_memory_kib".to_owned(), reason };
     let argon2 = argon2id(config.argon2_memory_kib, config.argon2_iterations).map_err(bad)?;
     // Costs one hash at start, so that an unknown account costs one at login.
-    let nobody = nobody(&argon2).map_err(bad)?;
+    let nobody = hash(&argon2, &random_bytes::<32>()).map_err(bad)?;
+    let hashing = BlockingPool::new(config.hashing_threads(), config.hashing_queue);
+    let passwords = Passwords::new(hashing, argon2, &nobody);
     Ok(ServiceSpec {
         name: SERVICE.name,
         port: 5001,
@@ -40,33 +45,17 @@ fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
         migrations: migrations(),
         subscriptions: &[],
         openapi: || api::routes().into_openapi(),
-        assemble: Arc::new(move |context| assemble(&config, &argon2, &nobody, context)),
+        assemble: Arc::new(move |context| assemble(&config, &passwords, context)),
     })
 }
 
-fn nobody(argon2: &argon2::Argon2<'_>) -> Result<String, String> {
-    use argon2::PasswordHasher as _;
-    let password = panel_kernel::ids::random_bytes::<32>();
-    argon2.hash_password(&password).map(|hash| hash.to_string()).map_err(|error| error.to_string())
-}
-
-fn assemble(
-    config: &AuthConfig,
-    argon2: &argon2::Argon2<'static>,
-    nobody: &str,
-    context: &ServiceContext,
-) -> Assembly {
-    let (keys, hashing) = (Keys::default(), Address::new());
-    let app = App::new(
-        context,
-        config.clone(),
-        keys.clone(),
-        Passwords::new(hashing.clone(), nobody.to_owned()),
-    );
+fn assemble(config: &AuthConfig, passwords: &Passwords, context: &ServiceContext) -> Assembly {
+    let keys = Keys::default();
+    let app = App::new(context, config.clone(), keys.clone(), passwords.clone());
     Assembly::new(api::router(app))
         .child(token_keeper(context, keys))
-        .child(hashing_pool(config, argon2, hashing))
         .child(setup(context))
+        .expiring(sessions::EXPIRIES)
 }
 
 fn token_keeper(context: &ServiceContext, keys: Keys) -> ChildSpec {
@@ -80,17 +69,6 @@ fn token_keeper(context: &ServiceContext, keys: Keys) -> ChildSpec {
             keys: keys.clone(),
         };
         (keeper, ())
-    })
-}
-
-fn hashing_pool(
-    config: &AuthConfig,
-    argon2: &argon2::Argon2<'static>,
-    address: Address<crate::hashing::HashingMessage>,
-) -> ChildSpec {
-    let (argon2, threads, queue) = (argon2.clone(), config.hashing_threads(), config.hashing_queue);
-    ChildSpec::new("hashing", move || {
-        (Hashing { address: address.clone(), argon2: argon2.clone(), threads, queue }, ())
     })
 }
 

@@ -7,6 +7,7 @@ use panel_kernel::events::Subscription;
 use panel_kernel::service::ServiceSpec;
 use serde::{Deserialize, Serialize};
 
+use crate::rendering::Renderer;
 use crate::{SERVICE, api, assemble};
 
 /// A body of more bytes would not fit into a message; a character has at most four.
@@ -46,19 +47,20 @@ impl ForumConfig {
 
 /// The service as configured.
 pub(crate) fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
-    let ForumConfig { pool, max_body_chars } = ForumConfig::read(section)?;
+    let config = ForumConfig::read(section)?;
+    let renderer = Renderer::new(config.pool);
     Ok(ServiceSpec {
         name: SERVICE.name,
         port: 5002,
         pages: &[],
-        pool,
+        pool: config.pool,
         migrations: panel_kernel::migrations!(
             "../../migrations/forum/sqlite",
             "../../migrations/forum/postgres"
         ),
         subscriptions: SUBSCRIPTIONS,
         openapi: api::openapi,
-        assemble: Arc::new(move |context| assemble(context, max_body_chars)),
+        assemble: Arc::new(move |context| assemble(context, &config, &renderer)),
     })
 }
 

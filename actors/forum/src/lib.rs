@@ -19,6 +19,7 @@
 //! | `api` | routes: parse, decide by `rules`, write by `store`, answer |
 //! | `rules` | who may do what, and what a valid field is; no I/O |
 //! | `markdown` | text to safe HTML; no I/O |
+//! | `rendering` | where that is done: long texts off the async threads |
 //! | `store` | the only SQL |
 //! | `events` | facts published, and auth's facts taken in |
 
@@ -27,6 +28,7 @@ mod config;
 mod error;
 mod events;
 mod markdown;
+mod rendering;
 mod rules;
 mod store;
 #[cfg(test)]
@@ -38,7 +40,9 @@ use std::sync::Arc;
 use panel_kernel::service::{Assembly, Registration, ServiceContext};
 
 use crate::api::Forum;
+use crate::config::ForumConfig;
 use crate::events::AuthorNames;
+use crate::rendering::Renderer;
 use crate::view_counter::Views;
 
 /// The forum's entry in the node's list of services.
@@ -46,14 +50,15 @@ pub const SERVICE: Registration =
     Registration { name: "forum", configure: config::configure, effective: config::effective };
 
 /// Puts the service together; called at every start of its tree.
-fn assemble(context: &ServiceContext, max_body_chars: usize) -> Assembly {
+fn assemble(context: &ServiceContext, config: &ForumConfig, renderer: &Renderer) -> Assembly {
     let views = Views::new(context.db.clone());
     let forum = Arc::new(Forum {
         db: context.db.clone(),
         ids: context.runtime.ids.clone(),
         cursors: context.runtime.cursors.clone(),
         views: views.clone(),
-        max_body_chars,
+        renderer: renderer.clone(),
+        max_body_chars: config.max_body_chars,
     });
     Assembly::new(api::router(forum)).child(views.into_child()).consumer(AuthorNames)
 }

@@ -1,5 +1,6 @@
 //! The service as a whole, through its front door, on SQLite.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -19,12 +20,15 @@ use panel_kernel::time::Clock;
 use ractor::{Actor, ActorRef, pg};
 use serde_json::{Value, json};
 
-use crate::SERVICE;
+use crate::config::ForumConfig;
+use crate::rendering::Renderer;
+use crate::{SERVICE, assemble};
 
 /// The service, running in a directory of its own.
 struct Service {
     member: Member,
     clock: Clock,
+    renderer: Renderer,
     root: ActorRef<panel_kernel::supervision::SupervisorMessage>,
     _directory: tempfile::TempDir,
 }
@@ -44,7 +48,11 @@ impl Service {
         let runtime =
             Runtime::new(node, clock.clone(), key, home.clone(), "http://x", "http://x").unwrap();
         let section = Section { path: "forum".to_owned(), values: json!({}) };
-        let spec = (SERVICE.configure)(&section).unwrap();
+        let mut spec = (SERVICE.configure)(&section).unwrap();
+        let config = ForumConfig::default();
+        let renderer = Renderer::new(config.pool);
+        let its = renderer.clone();
+        spec.assemble = Arc::new(move |context| assemble(context, &config, &its));
         let location = DatabaseUrl::Sqlite(home);
         let (child, running) =
             service::child(&spec, &runtime, location, DatabaseConfig::default(), Vec::new());
@@ -62,7 +70,7 @@ impl Service {
         let cell = pg::get_scoped_local_members(&SCOPE.to_owned(), &group("forum")).remove(0);
         let door: ActorRef<FrontDoorMessage> = cell.into();
         let member = Member::new("test".to_owned(), "0".to_owned(), door);
-        Self { member, clock, root, _directory: directory }
+        Self { member, clock, renderer, root, _directory: directory }
     }
 
     async fn send(
@@ -153,6 +161,7 @@ async fn through_the_front_door() {
     threads(&service, public.id(), [&ann, &bob, &moderator]).await;
     lists(&service, public.id(), &ann).await;
     posts(&service, public.id(), [&ann, &bob, &moderator]).await;
+    long_texts(&service, public.id(), [&ann, &bob, &moderator]).await;
     service.root.stop_and_wait(None, Some(Duration::from_secs(10))).await.unwrap();
 }
 
@@ -287,6 +296,40 @@ async fn posts(service: &Service, category: &str, [ann, bob, moderator]: [&Princ
         (&top["items"][0]["reply_count"], &top["items"][0]["id"]),
         (&json!(1), &thread.body["id"])
     );
+}
+
+/// While no long text can be rendered, who may not write one hears of that, and short ones are
+/// written.
+async fn long_texts(service: &Service, category: &str, [ann, bob, moderator]: [&Principal; 3]) {
+    let long = json!({"body": "long ".repeat(1_000)});
+    let new = |category: &str, body: &Value| json!({"category_id": category, "title": "t", "body": body["body"]});
+    let thread = service.post(ann, "/threads", new(category, &json!({"body": "b"}))).await;
+    let path = format!("/threads/{}/posts", thread.expect(201).id());
+    let news = json!({"name": "News", "post_role": "moderator"});
+    let news = service.post(moderator, "/categories", news).await.expect(201);
+    let reply = service.post(ann, &path, long.clone()).await.expect(201);
+    assert_eq!(reply.body["body_html"].as_str().unwrap().len(), 4_999 + "<p></p>\n".len());
+    let at = format!("/posts/{}", reply.id());
+    let edit = |who, tag| service.send(who, Method::PATCH, &at, tag, Some(long.clone()));
+
+    let full = service.renderer.fill();
+    assert!(!full.is_empty());
+    service.post(&NOBODY, &path, long.clone()).await.expect(401);
+    service.post(bob, "/threads/0000000000009/posts", long.clone()).await.expect(404);
+    service.post(bob, "/threads", new(news.id(), &long)).await.expect(403);
+    edit(bob, None).await.expect(403);
+    edit(ann, Some("\"7-0\"")).await.expect(412);
+    for busy in [
+        service.post(bob, &path, long.clone()).await,
+        service.post(bob, "/threads", new(category, &long)).await,
+        edit(ann, Some(reply.tag())).await,
+    ] {
+        assert_eq!(busy.expect(503).body["detail"], "too many long posts at once");
+    }
+    service.post(bob, &path, json!({"body": "short"})).await.expect(201);
+    drop(full);
+    service.post(bob, &path, long.clone()).await.expect(201);
+    edit(ann, Some(reply.tag())).await.expect(200);
 }
 
 #[test]

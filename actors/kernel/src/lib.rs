@@ -9,11 +9,13 @@
 //! | [`directory`] | who serves what: the table of front doors that callers read |
 //! | [`data`] | the database handle, transactions, exactly-once writes, leases |
 //! | [`events`] | outbox, relay and inbox: facts between services |
+//! | [`blocking`] | work that holds a processor for long, off the async threads |
 //! | [`http`] | what routes share: extractors, problems, pages, ETags |
 //!
 //! Architecture invariant: nothing in here performs I/O at import, reads the environment,
 //! or asks the operating system for time outside [`time`]; secrets come from [`ids::random_bytes`].
 
+pub mod blocking;
 pub mod config;
 pub mod cursor;
 pub mod data;

@@ -21,6 +21,19 @@ pub use raw::{raw, raw_within};
 pub use request::RequestBuilder;
 use request::{header_name, header_value};
 
+/// The methods that say the method of a request, for whatever has `request`.
+macro_rules! verbs {
+    ($($name:ident $method:ident),* $(,)?) => {
+        $(
+            #[doc = concat!(stringify!($method), ".")]
+            pub fn $name(&self, path: &str) -> $crate::http::RequestBuilder {
+                self.request($crate::http::Method::$method, path)
+            }
+        )*
+    };
+}
+pub(crate) use verbs;
+
 /// Talks to one address. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -69,40 +82,7 @@ impl Client {
         RequestBuilder::new(self.clone(), method, path, self.defaults.clone())
     }
 
-    /// GET.
-    pub fn get(&self, path: &str) -> RequestBuilder {
-        self.request(Method::GET, path)
-    }
-
-    /// HEAD.
-    pub fn head(&self, path: &str) -> RequestBuilder {
-        self.request(Method::HEAD, path)
-    }
-
-    /// OPTIONS.
-    pub fn options(&self, path: &str) -> RequestBuilder {
-        self.request(Method::OPTIONS, path)
-    }
-
-    /// POST.
-    pub fn post(&self, path: &str) -> RequestBuilder {
-        self.request(Method::POST, path)
-    }
-
-    /// PUT.
-    pub fn put(&self, path: &str) -> RequestBuilder {
-        self.request(Method::PUT, path)
-    }
-
-    /// PATCH.
-    pub fn patch(&self, path: &str) -> RequestBuilder {
-        self.request(Method::PATCH, path)
-    }
-
-    /// DELETE.
-    pub fn delete(&self, path: &str) -> RequestBuilder {
-        self.request(Method::DELETE, path)
-    }
+    verbs! { get GET, head HEAD, options OPTIONS, post POST, put PUT, patch PATCH, delete DELETE }
 
     async fn exchange(&self, mut request: Request<Full<Bytes>>) -> Result<Answer, NoAnswer> {
         let asked = format!("{} {}", request.method(), request.uri());

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use panel_gateway::Gateway;
-use panel_kernel::data::{Database, DatabaseHealth};
+use panel_kernel::data::{Database, DatabaseHealth, JanitorMessage};
 use panel_kernel::directory::{SCOPE, group};
 use panel_kernel::role::Role;
 use panel_kernel::service::{Running, Runtime};
@@ -124,6 +124,17 @@ impl Rig {
     #[must_use]
     pub fn workers(&self, service: &str) -> Vec<ActorCell> {
         self.pool(service).get_children()
+    }
+
+    /// Lets the running janitor of a service sweep now, and not when its minute is over.
+    pub fn sweep(&self, service: &str) {
+        let serving = self.front_door(service).try_get_supervisor();
+        let tree = serving.and_then(|serving| serving.try_get_supervisor());
+        let children = tree.expect("a service has a tree").get_children();
+        // No other actor takes this message.
+        let told =
+            children.iter().filter(|child| child.send_message(JanitorMessage::Sweep).is_ok());
+        assert_eq!(told.count(), 1, "{service} has one janitor");
     }
 
     /// Waits until every service is a member, its database answers, and tokens are taken.

@@ -51,7 +51,8 @@ pub(super) async fn register(
         &request.password,
         request.display_name.as_deref(),
     )?;
-    let password_hash = app.passwords.hash(registrant.password.clone()).await?;
+    let turn = app.passwords.turn()?;
+    let password_hash = turn.hash(registrant.password.clone()).await?;
     let user = provision::new_user(app.runtime.ids.next(), registrant, password_hash, Role::User);
     let written = context.clone();
     app.db

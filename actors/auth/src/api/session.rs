@@ -54,9 +54,10 @@ pub(super) async fn login(
     Write(context): Write,
     Payload(request): Payload<LoginRequest>,
 ) -> Result<Answer, AuthError> {
+    let turn = app.passwords.turn()?;
     let found = users::by_login(&mut app.db.reader().await?, &request.login).await?;
     let (id, hash) = found.map_or((None, None), |(id, hash)| (Some(id), Some(hash)));
-    let right = app.passwords.verify(&request.password, hash).await?;
+    let right = turn.verify(&request.password, hash).await?;
     let Some(id) = id.filter(|_| right) else { return Err(AuthError::BadCredentials) };
     let key = app.keys.current()?;
     let session = NewSession {

@@ -1,9 +1,32 @@
 //! Sessions and the refresh tokens that prolong them.
 
-use panel_kernel::data::{Conn, DbError, Tx, sql};
+use std::time::Duration;
+
+use panel_kernel::data::{Conn, DbError, Expiry, Tx, sql};
 use panel_kernel::identity::{ACCESS_TOKEN_LIFE, Revoked};
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
+
+/// How long an expired session stays: much longer than the last access token it gave is good for,
+/// so that ending it is still told to gateways.
+const KEEP_EXPIRED: Duration = Duration::from_secs(24 * 3_600);
+
+/// A refresh token goes with its session, and not before: one that was used stays recognisable, and
+/// with it the session that a thief may share. The joins are in this order on SQLite, too.
+pub(crate) const EXPIRIES: [Expiry; 2] = [
+    Expiry {
+        delete: "DELETE FROM refresh_tokens WHERE hash IN \
+                 (SELECT t.hash FROM sessions s CROSS JOIN refresh_tokens t \
+                  WHERE s.expires_at <= $1 AND t.session_id = s.id LIMIT $2)",
+        keep: KEEP_EXPIRED,
+    },
+    Expiry {
+        delete: "DELETE FROM sessions WHERE id IN \
+                 (SELECT s.id FROM sessions s WHERE s.expires_at <= $1 AND NOT EXISTS \
+                   (SELECT 1 FROM refresh_tokens t WHERE t.session_id = s.id) LIMIT $2)",
+        keep: KEEP_EXPIRED,
+    },
+];
 
 /// A session about to begin.
 #[derive(Clone, Debug)]

@@ -55,28 +55,32 @@ pub(crate) struct NewUser {
     pub(crate) role: Role,
 }
 
-/// Which of the unique fields is taken, if one is.
+/// Which of the unique fields is taken, if one is; the name where both are.
 pub(crate) async fn taken(
     conn: &mut Conn,
     username: &str,
     email: &str,
 ) -> Result<Option<&'static str>, DbError> {
     let (username, email) = (lookup_key(username), lookup_key(email));
-    let row: Option<(String,)> = conn
-        .optional(
+    let rows: Vec<(String,)> = conn
+        .all(
             sql("SELECT username_key FROM users WHERE username_key = $1 OR email_key = $2")
                 .bind(&username)
                 .bind(email),
         )
         .await?;
-    Ok(row.map(|(key,)| if key == username { "username" } else { "email" }))
+    let field = if rows.iter().any(|(key,)| *key == username) { "username" } else { "email" };
+    Ok((!rows.is_empty()).then_some(field))
 }
 
-pub(crate) async fn insert(tx: &mut Tx, user: &NewUser, now: Timestamp) -> Result<(), DbError> {
-    tx.execute(
+/// Stores a new account; `false` if its name or its address is taken, also by somebody who was
+/// faster by a moment: the insert waits for them, and the transaction can go on to ask whose.
+pub(crate) async fn insert(tx: &mut Tx, user: &NewUser, now: Timestamp) -> Result<bool, DbError> {
+    tx.changed(
         sql("INSERT INTO users (id, username, username_key, email, email_key, display_name, \
              password_hash, role, status, created_at, updated_at, version) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $9, 1)")
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $9, 1) \
+             ON CONFLICT DO NOTHING")
         .bind(user.id)
         .bind(&user.username)
         .bind(lookup_key(&user.username))
@@ -88,7 +92,6 @@ pub(crate) async fn insert(tx: &mut Tx, user: &NewUser, now: Timestamp) -> Resul
         .bind(now),
     )
     .await
-    .map(|_| ())
 }
 
 pub(crate) async fn by_id(conn: &mut Conn, id: Id) -> Result<Option<UserRow>, DbError> {

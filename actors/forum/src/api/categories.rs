@@ -3,8 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use http::StatusCode;
-use panel_kernel::data::{Answer, Audit, Tx};
+use panel_kernel::data::Answer;
 use panel_kernel::http::validate::Check;
 use panel_kernel::http::{Caller, IdPath, IfMatch, Listing, Payload, etag};
 use panel_kernel::ids::Id;
@@ -13,7 +12,8 @@ use panel_kernel::role::Role;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Refusal, Shared, SignedIn, created, present, shown};
+use super::writing::{SignedIn, Writing, created, shown};
+use super::{Refusal, Shared, present};
 use crate::error::ForumError;
 use crate::rules::{self, Viewer};
 use crate::store::categories::{self, Category};
@@ -76,10 +76,10 @@ pub(super) async fn list_categories(
     responses((status = 201, description = "Made", body = Category), Refusal))]
 pub(super) async fn create_category(
     State(forum): State<Shared>,
-    SignedIn { user, context }: SignedIn,
+    by: SignedIn,
     Payload(new): Payload<NewCategory>,
 ) -> Result<Answer, ForumError> {
-    context.principal.at_least(Role::Moderator)?;
+    by.context.principal.at_least(Role::Moderator)?;
     let mut check = Check::new();
     let mut category = Category {
         id: forum.ids.next(),
@@ -90,34 +90,26 @@ pub(super) async fn create_category(
         position: position(&mut check, new.position),
         read_role: new.read_role,
         post_role: new.post_role,
-        created_at: context.now,
+        created_at: by.context.now,
         read_level: 0,
         version: 1,
     };
     check.done()?;
-    let (viewer, writing) = (Viewer::from(&user), context.clone());
     forum
-        .db
-        .write(&context, move |tx| {
+        .write(by, move |mut writing| {
             Box::pin(async move {
-                let taken = categories::slugs(tx).await?;
+                let taken = categories::slugs(writing.tx).await?;
                 if i64::try_from(taken.len()).unwrap_or(i64::MAX) >= rules::MAX_CATEGORIES {
                     return Err(ForumError::Conflict(
                         "there are as many categories as there may be",
                     ));
                 }
                 category.slug = rules::free_slug(rules::slug(&category.name, "category"), &taken);
-                category.read_level = read_level(tx, &category, viewer, false).await?;
-                categories::insert(tx, &category).await?;
-                tx.audit(&Audit {
-                    action: "category.create",
-                    target: format!("category:{}", category.id),
-                    before: None,
-                    after: serde_json::to_value(&category).ok(),
-                    context: &writing,
-                });
-                let address = format!("/api/v2/forum/categories/{}", category.id);
-                Ok(created(&address, category.version, &category))
+                category.read_level = read_level(&mut writing, &category, false).await?;
+                categories::insert(writing.tx, &category).await?;
+                let made = serde_json::to_value(&category).ok();
+                writing.audit("category.create", category.id, None, made);
+                Ok(created("categories", category.id, category.version, &category))
             })
         })
         .await
@@ -146,37 +138,29 @@ pub(super) async fn read_category(
     responses((status = 200, description = "As it is now", body = Category), Refusal))]
 pub(super) async fn edit_category(
     State(forum): State<Shared>,
-    SignedIn { user, context }: SignedIn,
+    by: SignedIn,
     IdPath(id): IdPath,
     if_match: IfMatch,
     Payload(patch): Payload<CategoryPatch>,
 ) -> Result<Answer, ForumError> {
-    context.principal.at_least(Role::Moderator)?;
-    let (viewer, writing) = (Viewer::from(&user), context.clone());
+    by.context.principal.at_least(Role::Moderator)?;
     forum
-        .db
-        .write(&context, move |tx| {
+        .write(by, move |mut writing| {
             Box::pin(async move {
-                let before = categories::for_change(tx, id, viewer)
-                    .await?
-                    .ok_or(ForumError::NotFound("category"))?;
+                let before = held(&mut writing, id).await?;
                 if_match.check(before.version)?;
                 if patch == CategoryPatch::default() {
-                    return Ok(shown(StatusCode::OK, before.version, &before));
+                    return Ok(shown(before.version, &before));
                 }
                 let mut after = patched(before.clone(), patch)?;
                 let has_children =
-                    after.parent_id.is_some() && categories::has_children(tx, id).await?;
-                after.read_level = read_level(tx, &after, viewer, has_children).await?;
-                categories::update(tx, &after).await?;
-                tx.audit(&Audit {
-                    action: "category.edit",
-                    target: format!("category:{id}"),
-                    before: serde_json::to_value(&before).ok(),
-                    after: serde_json::to_value(&after).ok(),
-                    context: &writing,
-                });
-                Ok(shown(StatusCode::OK, after.version, &after))
+                    after.parent_id.is_some() && categories::has_children(writing.tx, id).await?;
+                after.read_level = read_level(&mut writing, &after, has_children).await?;
+                categories::update(writing.tx, &after).await?;
+                let [was, is] =
+                    [&before, &after].map(|category| serde_json::to_value(category).ok());
+                writing.audit("category.edit", id, was, is);
+                Ok(shown(after.version, &after))
             })
         })
         .await
@@ -188,38 +172,34 @@ pub(super) async fn edit_category(
     responses((status = 204, description = "Gone"), Refusal))]
 pub(super) async fn delete_category(
     State(forum): State<Shared>,
-    SignedIn { user, context }: SignedIn,
+    by: SignedIn,
     IdPath(id): IdPath,
 ) -> Result<Answer, ForumError> {
-    context.principal.at_least(Role::Moderator)?;
-    let (viewer, writing) = (Viewer::from(&user), context.clone());
+    by.context.principal.at_least(Role::Moderator)?;
     forum
-        .db
-        .write(&context, move |tx| {
+        .write(by, move |mut writing| {
             Box::pin(async move {
-                let category = categories::for_change(tx, id, viewer)
-                    .await?
-                    .ok_or(ForumError::NotFound("category"))?;
-                if categories::has_children(tx, id).await? {
+                let category = held(&mut writing, id).await?;
+                if categories::has_children(writing.tx, id).await? {
                     return Err(ForumError::Conflict("there are categories below this one"));
                 }
-                if categories::has_threads(tx, id).await? {
+                if categories::has_threads(writing.tx, id).await? {
                     return Err(ForumError::Conflict(
                         "there are threads in this category, perhaps deleted ones",
                     ));
                 }
-                categories::delete(tx, id).await?;
-                tx.audit(&Audit {
-                    action: "category.delete",
-                    target: format!("category:{id}"),
-                    before: serde_json::to_value(&category).ok(),
-                    after: None,
-                    context: &writing,
-                });
+                categories::delete(writing.tx, id).await?;
+                writing.audit("category.delete", id, serde_json::to_value(&category).ok(), None);
                 Ok(Answer::no_content())
             })
         })
         .await
+}
+
+/// The category, held until the transaction ends.
+async fn held(writing: &mut Writing<'_>, id: Id) -> Result<Category, ForumError> {
+    let found = categories::for_change(writing.tx, id, writing.viewer).await?;
+    found.ok_or(ForumError::NotFound("category"))
 }
 
 /// The category with the changes made, all but the level that follows from its parent.
@@ -256,14 +236,13 @@ fn position(check: &mut Check, position: i64) -> i64 {
 
 /// The level that holds for reading `category`, whose parent must be one that may have it.
 async fn read_level(
-    tx: &mut Tx,
+    writing: &mut Writing<'_>,
     category: &Category,
-    viewer: Viewer,
     has_children: bool,
 ) -> Result<i64, ForumError> {
     let own = rules::level(category.read_role);
     let Some(parent_id) = category.parent_id else { return Ok(own) };
-    let parent = categories::for_change(tx, parent_id, viewer)
+    let parent = categories::for_change(writing.tx, parent_id, writing.viewer)
         .await?
         .ok_or_else(|| Problem::field("parent_id", "unknown", "there is no such category"))?;
     rules::may_nest(category.id, parent.id, parent.parent_id, has_children)?;

@@ -4,26 +4,22 @@ mod categories;
 mod posts;
 mod thread_list;
 mod threads;
+mod writing;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::FromRequestParts;
-use http::request::Parts;
-use http::{StatusCode, header};
 use panel_kernel::cursor::Cursors;
-use panel_kernel::data::{Answer, Database, WriteContext};
-use panel_kernel::http::Write;
+use panel_kernel::data::Database;
 use panel_kernel::ids::Ids;
-use panel_kernel::message::User;
-use panel_kernel::problem::{FieldError, Kind, Problem, ProblemBody};
-use serde::{Deserialize, Deserializer, Serialize};
+use panel_kernel::problem::{FieldError, ProblemBody};
+use serde::{Deserialize, Deserializer};
 use utoipa::openapi::OpenApi;
 use utoipa::{IntoResponses, OpenApi as _};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::error::ForumError;
+use crate::rendering::Renderer;
 use crate::store::thread_list::Sort;
 use crate::view_counter::Views;
 
@@ -34,6 +30,7 @@ pub(crate) struct Forum {
     pub(crate) ids: Ids,
     pub(crate) cursors: Cursors,
     pub(crate) views: Views,
+    pub(crate) renderer: Renderer,
     pub(crate) max_body_chars: usize,
 }
 
@@ -73,43 +70,6 @@ struct Document;
 #[derive(IntoResponses)]
 #[response(status = "4XX", description = "A refusal", content_type = "application/problem+json")]
 struct Refusal(#[allow(dead_code, reason = "only its shape matters")] ProblemBody);
-
-/// A write by somebody who is signed in; anybody else gets 401 before anything is read.
-struct SignedIn {
-    user: User,
-    context: WriteContext,
-}
-
-impl<S: Sync> FromRequestParts<S> for SignedIn {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Write(context) = Write::from_request_parts(parts, state).await?;
-        Ok(Self { user: context.principal.user()?.clone(), context })
-    }
-}
-
-/// The answer to a write: the thing as it is now, with its tag.
-fn shown<T: Serialize>(status: StatusCode, version: i64, thing: &T) -> Answer {
-    Answer::versioned(status, version, thing)
-}
-
-/// The answer to a write that made something, with its address.
-fn created<T: Serialize>(address: &str, version: i64, thing: &T) -> Answer {
-    shown(StatusCode::CREATED, version, thing).header(header::LOCATION, address)
-}
-
-/// The place in a list that a cursor names.
-fn place<const N: usize>(
-    forum: &Forum,
-    scope: &str,
-    cursor: Option<&str>,
-) -> Result<Option<[i64; N]>, ForumError> {
-    cursor
-        .map(|text| forum.cursors.decode(scope, text))
-        .transpose()
-        .map_err(|bad| Problem::new(Kind::BadRequest, bad.to_string()).into())
-}
 
 /// For fields of a PATCH: told apart from absent ones, so that `null` is a value.
 fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(

@@ -3,11 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use http::StatusCode;
-use panel_kernel::data::{Answer, Audit, DbError, Tx};
+use futures::FutureExt as _;
+use panel_kernel::data::{Answer, Conn, DbError};
 use panel_kernel::http::validate::Check;
 use panel_kernel::http::{Caller, IdPath, IfMatch, Listing, PageRequest, Params, Payload, etag};
 use panel_kernel::ids::Id;
+use panel_kernel::message::User;
 use panel_kernel::problem::Problem;
 use panel_kernel::time::Timestamp;
 use serde::Deserialize;
@@ -15,20 +16,20 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Forum, Refusal, Shared, SignedIn, created, place, shown};
+use super::writing::{SignedIn, Writing, created, shown};
+use super::{Forum, Refusal, Shared};
 use crate::error::ForumError;
 use crate::events::{PostCreated, PostDeleted, PostEdited};
-use crate::markdown;
 use crate::rules::{self, Viewer};
 use crate::store::authors::{self, Author};
-use crate::store::posts::{self, Post};
+use crate::store::posts::{self, Post, Standing};
 use crate::store::threads;
 
 /// Which page of posts.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct PostQuery {
-    /// Items on a page, 1 to 100; 20 by default.
+    /// Items on a page, 1 to 100; 20 by default. Fewer where they are long.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Option<String>,
     /// `next_cursor` of the page before.
@@ -56,6 +57,9 @@ pub(super) struct PostPatch {
 }
 
 /// The posts of a thread, ascending
+///
+/// A page of long posts may have fewer than `limit`: it ends before its `body` and `body_html`
+/// have more than 512 KiB together, but never without a post. `next_cursor` leads on.
 #[utoipa::path(get, path = "/api/v2/forum/threads/{id}/posts", tag = "forum",
     params(("id" = Id, Path), PostQuery),
     responses((status = 200, description = "One page", body = Listing<Post>), Refusal))]
@@ -67,8 +71,7 @@ pub(super) async fn list_posts(
 ) -> Result<Json<Listing<Post>>, ForumError> {
     let page = PageRequest::parse(query.limit.as_deref(), query.cursor)?;
     let scope = format!("posts {thread}");
-    let after =
-        place(&forum, &scope, page.cursor.as_deref())?.map_or(0, |[number]: [i64; 1]| number);
+    let [after] = page.after(&forum.cursors, &scope)?.unwrap_or([0]);
     let (viewer, fetch) = (Viewer::of(&caller.principal), page.fetch());
     let found: Result<Option<Vec<Post>>, ForumError> = forum
         .db
@@ -82,7 +85,7 @@ pub(super) async fn list_posts(
         .await;
     let found = found?.ok_or(ForumError::NotFound("thread"))?;
     let next = |last: &Post| forum.cursors.encode(&scope, &[last.number]);
-    Ok(Json(Listing::from_excess(found, page.limit, next)))
+    Ok(Json(Listing::within_bytes(found, page.limit, Post::bytes, next)))
 }
 
 /// Reply
@@ -92,47 +95,45 @@ pub(super) async fn list_posts(
     responses((status = 201, description = "Made", body = Post), Refusal))]
 pub(super) async fn create_post(
     State(forum): State<Shared>,
-    SignedIn { user, context }: SignedIn,
+    by: SignedIn,
     IdPath(thread): IdPath,
     Payload(new): Payload<NewPost>,
 ) -> Result<Answer, ForumError> {
     let body = checked(&forum, &new.body)?;
-    let mut post = written(forum.ids.next(), thread, Author::from(&user), body, context.now)?;
+    let (now, viewer) = (by.context.now, by.viewer());
+    let mut post = written(forum.ids.next(), thread, Author::from(&by.user), &body, now)?;
     (post.reply_to, post.quote) = (new.reply_to, new.quote);
-    let (viewer, writing) = (Viewer::from(&user), context.clone());
     forum
-        .db
-        .write(&context, move |tx| {
-            Box::pin(async move {
-                post.number = next_number(tx, thread, viewer, writing.now).await?;
-                for (field, referred) in [("reply_to", post.reply_to), ("quote", post.quote)] {
-                    if let Some(id) = referred
-                        && !posts::is_in_thread(tx, id, thread).await?
-                    {
-                        let message = "is not a post of this thread";
-                        return Err(Problem::field(field, "unknown", message).into());
+        .write_text(
+            by,
+            &body,
+            move |conn| may_reply(conn, thread, viewer).boxed(),
+            move |mut writing, html| {
+                Box::pin(async move {
+                    post.body_html = html;
+                    post.number = next_number(&mut writing, thread).await?;
+                    for (field, referred) in [("reply_to", post.reply_to), ("quote", post.quote)] {
+                        if let Some(id) = referred
+                            && !posts::is_in_thread(writing.tx, id, thread).await?
+                        {
+                            let message = "is not a post of this thread";
+                            return Err(Problem::field(field, "unknown", message).into());
+                        }
                     }
-                }
-                authors::ensure(tx, &post.author).await?;
-                posts::insert(tx, &post).await?;
-                tx.publish(&PostCreated {
-                    id: post.id,
-                    thread_id: thread,
-                    number: post.number,
-                    author_id: post.author.id,
-                    reply_to: post.reply_to,
-                });
-                tx.audit(&Audit {
-                    action: "post.create",
-                    target: format!("post:{}", post.id),
-                    before: None,
-                    after: Some(json!({"thread_id": thread, "number": post.number})),
-                    context: &writing,
-                });
-                let address = format!("/api/v2/forum/posts/{}", post.id);
-                Ok(created(&address, post.version, &post))
-            })
-        })
+                    authors::ensure(writing.tx, &post.author).await?;
+                    posts::insert(writing.tx, &post).await?;
+                    writing.tx.publish(&PostCreated {
+                        id: post.id,
+                        thread_id: thread,
+                        number: post.number,
+                        author_id: post.author.id,
+                        reply_to: post.reply_to,
+                    });
+                    writing.audit("post.create", post.id, None, Some(placed(&post)));
+                    Ok(created("posts", post.id, post.version, &post))
+                })
+            },
+        )
         .await
 }
 
@@ -161,41 +162,33 @@ pub(super) async fn read_post(
     responses((status = 200, description = "As it is now", body = Post), Refusal))]
 pub(super) async fn edit_post(
     State(forum): State<Shared>,
-    SignedIn { user, context }: SignedIn,
+    by: SignedIn,
     IdPath(id): IdPath,
     if_match: IfMatch,
     Payload(patch): Payload<PostPatch>,
 ) -> Result<Answer, ForumError> {
     let body = checked(&forum, &patch.body)?;
-    let body_html = markdown::render(&body);
-    let (viewer, writing) = (Viewer::from(&user), context.clone());
+    let (text, asking, condition) = (body.clone(), by.clone(), if_match.clone());
     forum
-        .db
-        .write(&context, move |tx| {
-            Box::pin(async move {
-                let standing =
-                    posts::for_change(tx, id, viewer).await?.ok_or(ForumError::NotFound("post"))?;
-                let mut post = standing.post;
-                rules::may_change(&user, post.author.id, standing.thread_locked)?;
-                if_match.check(post.version)?;
-                let before =
-                    json!({"version": post.version, "characters": post.body.chars().count()});
-                (post.body, post.body_html) = (body, body_html);
-                (post.edited_at, post.version) = (Some(writing.now), post.version + 1);
-                posts::update(tx, &post).await?;
-                tx.publish(&PostEdited { id, thread_id: post.thread_id });
-                let after =
-                    json!({"version": post.version, "characters": post.body.chars().count()});
-                tx.audit(&Audit {
-                    action: "post.edit",
-                    target: format!("post:{id}"),
-                    before: Some(before),
-                    after: Some(after),
-                    context: &writing,
-                });
-                Ok(shown(StatusCode::OK, post.version, &post))
-            })
-        })
+        .write_text(
+            by,
+            &text,
+            move |conn| may_edit(conn, id, asking, condition).boxed(),
+            move |mut writing, html| {
+                Box::pin(async move {
+                    let mut post = held(&mut writing, id).await?;
+                    if_match.check(post.version)?;
+                    let before = measured(&post);
+                    (post.body, post.body_html) = (body, html);
+                    post.edited_at = Some(writing.by.context.now);
+                    post.version += 1;
+                    posts::update(writing.tx, &post).await?;
+                    writing.tx.publish(&PostEdited { id, thread_id: post.thread_id });
+                    writing.audit("post.edit", id, Some(before), Some(measured(&post)));
+                    Ok(shown(post.version, &post))
+                })
+            },
+        )
         .await
 }
 
@@ -208,43 +201,33 @@ pub(super) async fn edit_post(
     responses((status = 204, description = "Gone"), Refusal))]
 pub(super) async fn delete_post(
     State(forum): State<Shared>,
-    SignedIn { user, context }: SignedIn,
+    by: SignedIn,
     IdPath(id): IdPath,
 ) -> Result<Answer, ForumError> {
-    let (viewer, writing) = (Viewer::from(&user), context.clone());
     forum
-        .db
-        .write(&context, move |tx| {
+        .write(by, move |mut writing| {
             Box::pin(async move {
-                let standing =
-                    posts::for_change(tx, id, viewer).await?.ok_or(ForumError::NotFound("post"))?;
-                let post = standing.post;
-                rules::may_change(&user, post.author.id, standing.thread_locked)?;
+                let post = held(&mut writing, id).await?;
                 rules::is_reply(post.number)?;
                 if post.deleted {
                     return Ok(Answer::no_content());
                 }
-                posts::delete(tx, &post, user.id, writing.now).await?;
-                tx.publish(&PostDeleted { id, thread_id: post.thread_id });
-                tx.audit(&Audit {
-                    action: "post.delete",
-                    target: format!("post:{id}"),
-                    before: Some(json!({"thread_id": post.thread_id, "number": post.number})),
-                    after: None,
-                    context: &writing,
-                });
+                let (by, now) = (writing.by.user.id, writing.by.context.now);
+                posts::delete(writing.tx, &post, by, now).await?;
+                writing.tx.publish(&PostDeleted { id, thread_id: post.thread_id });
+                writing.audit("post.delete", id, Some(placed(&post)), None);
                 Ok(Answer::no_content())
             })
         })
         .await
 }
 
-/// What somebody has just written, as the opening post of a thread.
+/// What somebody has just written, as the opening post of a thread, not rendered yet.
 pub(super) fn written(
     id: Id,
     thread_id: Id,
     author: Author,
-    body: String,
+    body: &str,
     created_at: Timestamp,
 ) -> Result<Post, ForumError> {
     let reactions = RawValue::from_string("{}".to_owned()).map_err(|_| Problem::internal())?;
@@ -253,8 +236,8 @@ pub(super) fn written(
         thread_id,
         number: 1,
         author,
-        body_html: markdown::render(&body),
-        body,
+        body: body.to_owned(),
+        body_html: String::new(),
         created_at,
         edited_at: None,
         reactions,
@@ -271,19 +254,54 @@ fn checked(forum: &Forum, body: &str) -> Result<String, Problem> {
     check.done().map(|()| body)
 }
 
+/// Where a post stands, for the audit log.
+fn placed(post: &Post) -> serde_json::Value {
+    json!({"thread_id": post.thread_id, "number": post.number})
+}
+
+/// What an edit changed, for the audit log, which keeps no texts.
+fn measured(post: &Post) -> serde_json::Value {
+    json!({"version": post.version, "characters": post.body.chars().count()})
+}
+
+/// The post, if it is there and `user` may change it.
+fn changeable(found: Option<Standing>, user: &User) -> Result<Post, ForumError> {
+    let Standing { post, thread_locked } = found.ok_or(ForumError::NotFound("post"))?;
+    rules::may_change(user, post.author.id, thread_locked)?;
+    Ok(post)
+}
+
+/// The same, held until the transaction ends.
+async fn held(writing: &mut Writing<'_>, id: Id) -> Result<Post, ForumError> {
+    let found = posts::for_change(writing.tx, id, writing.viewer).await?;
+    changeable(found, &writing.by.user)
+}
+
+/// Whether there is such a post for the editor, who may change it, in the version they know.
+async fn may_edit(
+    conn: &mut Conn,
+    id: Id,
+    by: SignedIn,
+    if_match: IfMatch,
+) -> Result<(), ForumError> {
+    let post = changeable(posts::find(conn, id, by.viewer()).await?, &by.user)?;
+    Ok(if_match.check(post.version)?)
+}
+
+/// Whether there is such a thread for the viewer, and they may reply there.
+async fn may_reply(conn: &mut Conn, thread: Id, viewer: Viewer) -> Result<(), ForumError> {
+    let standing =
+        threads::find(conn, thread, viewer).await?.ok_or(ForumError::NotFound("thread"))?;
+    rules::may_reply(viewer, standing.post_level, standing.thread.locked, standing.thread.deleted)
+}
+
 /// The number of the next reply; or the reason why there is none.
-async fn next_number(
-    tx: &mut Tx,
-    thread: Id,
-    viewer: Viewer,
-    now: Timestamp,
-) -> Result<i64, ForumError> {
-    if let Some(number) = posts::take_number(tx, thread, viewer, now).await? {
+async fn next_number(writing: &mut Writing<'_>, thread: Id) -> Result<i64, ForumError> {
+    let (viewer, now) = (writing.viewer, writing.by.context.now);
+    if let Some(number) = posts::take_number(writing.tx, thread, viewer, now).await? {
         return Ok(number);
     }
-    let standing =
-        threads::find(tx, thread, viewer).await?.ok_or(ForumError::NotFound("thread"))?;
-    rules::may_reply(viewer, standing.post_level, standing.thread.locked, standing.thread.deleted)?;
+    may_reply(writing.tx, thread, viewer).await?;
     // What stood in the way is gone by now; another try will do.
     Err(DbError::Contention.into())
 }

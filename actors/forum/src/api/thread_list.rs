@@ -9,7 +9,7 @@ use panel_kernel::problem::Problem;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{Refusal, Shared, place};
+use super::{Refusal, Shared};
 use crate::error::ForumError;
 use crate::rules::{self, Viewer};
 use crate::store::thread_list::{self, Sort, ThreadFilter};
@@ -44,7 +44,7 @@ pub(super) async fn list_threads(
 ) -> Result<Json<Listing<Thread>>, ForumError> {
     let (mut filter, page) = parse(query)?;
     let scope = scope(&filter);
-    filter.after = place(&forum, &scope, page.cursor.as_deref())?;
+    filter.after = page.after(&forum.cursors, &scope)?;
     let (viewer, sort, fetch) = (Viewer::of(&caller.principal), filter.sort, page.fetch());
     let found: Result<Vec<Thread>, ForumError> =
         forum.db.read(|conn| Box::pin(thread_list::list(conn, filter, viewer, fetch))).await;

@@ -2,8 +2,8 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use http::StatusCode;
-use panel_kernel::data::{Answer, Audit, Tx};
+use futures::FutureExt as _;
+use panel_kernel::data::{Answer, Conn};
 use panel_kernel::http::validate::Check;
 use panel_kernel::http::{Caller, IdPath, IfMatch, Payload, etag};
 use panel_kernel::ids::Id;
@@ -14,13 +14,14 @@ use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
 
 use super::posts::written;
-use super::{Refusal, Shared, SignedIn, created, present, shown};
+use super::writing::{SignedIn, Writing, created, shown};
+use super::{Refusal, Shared, present};
 use crate::error::ForumError;
 use crate::events::{ThreadCreated, ThreadDeleted, ThreadEdited};
 use crate::rules::{self, Viewer};
 use crate::store::authors::{self, Author};
 use crate::store::categories;
-use crate::store::posts;
+use crate::store::posts::{self, Post};
 use crate::store::threads::{self, Thread};
 
 /// A new thread with its opening post.
@@ -57,7 +58,7 @@ pub(super) struct ThreadPatch {
     responses((status = 201, description = "Made", body = Thread), Refusal))]
 pub(super) async fn create_thread(
     State(forum): State<Shared>,
-    SignedIn { user, context }: SignedIn,
+    by: SignedIn,
     Payload(new): Payload<NewThread>,
 ) -> Result<Answer, ForumError> {
     let mut check = Check::new();
@@ -65,14 +66,15 @@ pub(super) async fn create_thread(
     let body = rules::body(&mut check, &new.body, forum.max_body_chars);
     let tags = rules::tags(&mut check, &new.tags);
     check.done()?;
+    let (category_id, now, viewer) = (new.category_id, by.context.now, by.viewer());
     let thread = Thread {
         id: forum.ids.next(),
         slug: rules::slug(&title, "thread"),
         title,
-        category_id: new.category_id,
-        author: Author::from(&user),
-        created_at: context.now,
-        last_post_at: context.now,
+        category_id,
+        author: Author::from(&by.user),
+        created_at: now,
+        last_post_at: now,
         reply_count: 0,
         view_count: 0,
         pinned: false,
@@ -81,37 +83,27 @@ pub(super) async fn create_thread(
         deleted: false,
         version: 1,
     };
-    let post = written(forum.ids.next(), thread.id, thread.author.clone(), body, context.now)?;
-    let (viewer, writing) = (Viewer::from(&user), context.clone());
+    let opening = written(forum.ids.next(), thread.id, thread.author.clone(), &body, now)?;
     forum
-        .db
-        .write(&context, move |tx| {
-            Box::pin(async move {
-                let category = categories::find(tx, thread.category_id, viewer)
-                    .await?
-                    .ok_or_else(unknown_category)?;
-                rules::may_post(viewer, rules::level(category.post_role))?;
-                authors::ensure(tx, &thread.author).await?;
-                threads::insert(tx, &thread, &tags).await?;
-                posts::insert(tx, &post).await?;
-                let Thread { id, category_id, title, .. } = &thread;
-                tx.publish(&ThreadCreated {
-                    id: *id,
-                    category_id: *category_id,
-                    author_id: thread.author.id,
-                    title,
-                });
-                tx.audit(&Audit {
-                    action: "thread.create",
-                    target: format!("thread:{id}"),
-                    before: None,
-                    after: Some(json!({"title": title, "category_id": category_id})),
-                    context: &writing,
-                });
-                let address = format!("/api/v2/forum/threads/{id}");
-                Ok(created(&address, thread.version, &thread))
-            })
-        })
+        .write_text(
+            by,
+            &body,
+            move |conn| may_post_in(conn, category_id, viewer).boxed(),
+            move |mut writing, html| {
+                Box::pin(async move {
+                    may_post_in(writing.tx, category_id, viewer).await?;
+                    authors::ensure(writing.tx, &thread.author).await?;
+                    threads::insert(writing.tx, &thread, &tags).await?;
+                    posts::insert(writing.tx, &Post { body_html: html, ..opening }).await?;
+                    let Thread { id, title, .. } = &thread;
+                    let (id, author_id) = (*id, thread.author.id);
+                    writing.tx.publish(&ThreadCreated { id, category_id, author_id, title });
+                    let made = json!({"title": title, "category_id": category_id});
+                    writing.audit("thread.create", id, None, Some(made));
+                    Ok(created("threads", id, thread.version, &thread))
+                })
+            },
+        )
         .await
 }
 
@@ -143,7 +135,7 @@ pub(super) async fn read_thread(
     responses((status = 200, description = "As it is now", body = Thread), Refusal))]
 pub(super) async fn edit_thread(
     State(forum): State<Shared>,
-    SignedIn { user, context }: SignedIn,
+    by: SignedIn,
     IdPath(id): IdPath,
     if_match: IfMatch,
     Payload(patch): Payload<ThreadPatch>,
@@ -153,35 +145,23 @@ pub(super) async fn edit_thread(
     let tags = patch.tags.map(|tags| rules::tags(&mut check, &tags));
     check.done()?;
     let change = Change { title, tags, category_id: patch.category_id };
-    let (viewer, writing) = (Viewer::from(&user), context.clone());
     forum
-        .db
-        .write(&context, move |tx| {
+        .write(by, move |mut writing| {
             Box::pin(async move {
-                let before = threads::for_change(tx, id, viewer)
-                    .await?
-                    .ok_or(ForumError::NotFound("thread"))?
-                    .thread;
-                rules::may_change(&user, before.author.id, before.locked)?;
+                let before = held(&mut writing, id).await?;
                 if_match.check(before.version)?;
                 if change == Change::default() {
-                    return Ok(shown(StatusCode::OK, before.version, &before));
+                    return Ok(shown(before.version, &before));
                 }
                 if let Some(category) = change.category_id.filter(|id| *id != before.category_id) {
-                    may_move(tx, category, viewer).await?;
+                    may_post_in(writing.tx, category, writing.viewer).await?;
                 }
                 let after = change.make(before.clone())?;
-                threads::update(tx, &after, change.tags.as_deref()).await?;
+                threads::update(writing.tx, &after, change.tags.as_deref()).await?;
                 let (category_id, title) = (after.category_id, after.title.as_str());
-                tx.publish(&ThreadEdited { id, category_id, title });
-                tx.audit(&Audit {
-                    action: "thread.edit",
-                    target: format!("thread:{id}"),
-                    before: Some(edited(&before)),
-                    after: Some(edited(&after)),
-                    context: &writing,
-                });
-                Ok(shown(StatusCode::OK, after.version, &after))
+                writing.tx.publish(&ThreadEdited { id, category_id, title });
+                writing.audit("thread.edit", id, Some(edited(&before)), Some(edited(&after)));
+                Ok(shown(after.version, &after))
             })
         })
         .await
@@ -195,35 +175,32 @@ pub(super) async fn edit_thread(
     responses((status = 204, description = "Gone"), Refusal))]
 pub(super) async fn delete_thread(
     State(forum): State<Shared>,
-    SignedIn { user, context }: SignedIn,
+    by: SignedIn,
     IdPath(id): IdPath,
 ) -> Result<Answer, ForumError> {
-    let (viewer, writing) = (Viewer::from(&user), context.clone());
     forum
-        .db
-        .write(&context, move |tx| {
+        .write(by, move |mut writing| {
             Box::pin(async move {
-                let thread = threads::for_change(tx, id, viewer)
-                    .await?
-                    .ok_or(ForumError::NotFound("thread"))?
-                    .thread;
-                rules::may_change(&user, thread.author.id, thread.locked)?;
+                let thread = held(&mut writing, id).await?;
                 if thread.deleted {
                     return Ok(Answer::no_content());
                 }
-                threads::delete(tx, id, user.id, writing.now).await?;
-                tx.publish(&ThreadDeleted { id });
-                tx.audit(&Audit {
-                    action: "thread.delete",
-                    target: format!("thread:{id}"),
-                    before: Some(edited(&thread)),
-                    after: None,
-                    context: &writing,
-                });
+                let (by, now) = (writing.by.user.id, writing.by.context.now);
+                threads::delete(writing.tx, id, by, now).await?;
+                writing.tx.publish(&ThreadDeleted { id });
+                writing.audit("thread.delete", id, Some(edited(&thread)), None);
                 Ok(Answer::no_content())
             })
         })
         .await
+}
+
+/// The thread, which the writer may change, held until the transaction ends.
+async fn held(writing: &mut Writing<'_>, id: Id) -> Result<Thread, ForumError> {
+    let found = threads::for_change(writing.tx, id, writing.viewer).await?;
+    let thread = found.ok_or(ForumError::NotFound("thread"))?.thread;
+    rules::may_change(&writing.by.user, thread.author.id, thread.locked)?;
+    Ok(thread)
 }
 
 /// A patch whose fields are good.
@@ -252,8 +229,8 @@ impl Change {
 }
 
 /// Whether there is such a category for the viewer, and they may post there.
-async fn may_move(tx: &mut Tx, category: Id, viewer: Viewer) -> Result<(), ForumError> {
-    let category = categories::find(tx, category, viewer).await?.ok_or_else(unknown_category)?;
+async fn may_post_in(conn: &mut Conn, category: Id, viewer: Viewer) -> Result<(), ForumError> {
+    let category = categories::find(conn, category, viewer).await?.ok_or_else(unknown_category)?;
     rules::may_post(viewer, rules::level(category.post_role))
 }
 

@@ -77,15 +77,16 @@ pub(crate) async fn list(conn: &mut Conn, viewer: Viewer) -> Result<Vec<Category
     .await
 }
 
+const FIND: &str =
+    concat!("SELECT ", columns!(), " FROM categories c WHERE c.id = $1 AND c.read_level <= $2");
+
 /// One of them, if the viewer may read it.
 pub(crate) async fn find(
     conn: &mut Conn,
     id: Id,
     viewer: Viewer,
 ) -> Result<Option<Category>, DbError> {
-    let find =
-        concat!("SELECT ", columns!(), " FROM categories c WHERE c.id = $1 AND c.read_level <= $2");
-    conn.optional(sql(find).bind(id).bind(viewer.level)).await
+    conn.optional(sql(FIND).bind(id).bind(viewer.level)).await
 }
 
 /// One of them, to change it: nobody else does until the transaction ends.
@@ -94,9 +95,7 @@ pub(crate) async fn for_change(
     id: Id,
     viewer: Viewer,
 ) -> Result<Option<Category>, DbError> {
-    let find =
-        concat!("SELECT ", columns!(), " FROM categories c WHERE c.id = $1 AND c.read_level <= $2");
-    let find = holding(tx, find, "c").bind(id).bind(viewer.level);
+    let find = holding(tx, FIND, "c").bind(id).bind(viewer.level);
     tx.optional(find).await
 }
 

@@ -1,8 +1,9 @@
-//! Removes what has expired: remembered answers, delivered facts, old inbox rows. In small
-//! pieces, so that nobody waits for it.
+//! Removes what has expired: remembered answers, delivered facts, old inbox rows, and what the
+//! service itself names. In small pieces, so that nobody waits for it.
 //!
 //! Failure: things stay a little longer; a restarted janitor goes on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -19,6 +20,42 @@ const KEEP_FACTS: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// Inbox rows must outlive any possible redelivery.
 const KEEP_INBOX: Duration = Duration::from_secs(30 * 24 * 3_600);
 
+/// Rows that go some time after they have expired.
+#[derive(Clone, Copy, Debug)]
+pub struct Expiry {
+    /// Deletes at most `$2` of those that had expired at the moment `$1`, in microseconds since
+    /// the epoch. It must find them by an index: it runs every minute.
+    pub delete: &'static str,
+    /// How long they stay after that.
+    pub keep: Duration,
+}
+
+// A fact may go when it is old and every consumer that ever asked has had it.
+const KERNEL: [Expiry; 3] = [
+    Expiry {
+        delete: "DELETE FROM idempotency WHERE slot IN \
+                 (SELECT slot FROM idempotency WHERE expires_at <= $1 LIMIT $2)",
+        keep: Duration::ZERO,
+    },
+    Expiry {
+        // Only the oldest are looked at, so that this touches no more than a piece.
+        delete: "DELETE FROM outbox WHERE position IN \
+                 (SELECT o.position FROM \
+                   (SELECT position, epoch, created_at FROM outbox \
+                    ORDER BY position LIMIT $2) AS o \
+                  WHERE o.created_at <= $1 AND NOT EXISTS \
+                   (SELECT 1 FROM outbox_progress AS p WHERE p.epoch < o.epoch \
+                     OR (p.epoch = o.epoch AND p.position < o.position)))",
+        keep: KEEP_FACTS,
+    },
+    Expiry {
+        delete: "DELETE FROM inbox WHERE rejected IS NULL AND (source, position) IN \
+                 (SELECT source, position FROM inbox WHERE received_at <= $1 \
+                   AND rejected IS NULL LIMIT $2)",
+        keep: KEEP_INBOX,
+    },
+];
+
 /// What the janitor is told.
 #[derive(Debug, RactorMessage)]
 pub enum JanitorMessage {
@@ -33,6 +70,8 @@ pub struct Janitor {
     pub db: Database,
     /// How the node takes leases.
     pub leases: Leases,
+    /// What the service itself lets expire.
+    pub expiries: Arc<[Expiry]>,
 }
 
 impl Actor for Janitor {
@@ -70,48 +109,31 @@ impl Actor for Janitor {
 impl Janitor {
     async fn sweep(&self) -> Result<u64, DbError> {
         let Some(lease) = self.leases.acquire("janitor", LEASE).await? else { return Ok(0) };
-        sweep(&self.db, &lease, self.db.clock().now()).await
+        sweep(&self.db, &lease, &self.expiries, self.db.clock().now()).await
     }
 }
 
-/// Removes everything that had expired at `now`; how many rows.
+/// Removes everything of the kernel's and of `expiries` that had expired at `now`, in this order;
+/// how many rows.
 ///
 /// # Errors
 /// [`DbError`]; [`DbError::LeaseLost`] if another node sweeps now.
-pub async fn sweep(db: &Database, lease: &Lease, now: Timestamp) -> Result<u64, DbError> {
-    // A fact may go when it is old and every consumer that ever asked has had it.
-    let pieces = [
-        (
-            "DELETE FROM idempotency WHERE slot IN \
-             (SELECT slot FROM idempotency WHERE expires_at <= $1 LIMIT $2)",
-            now,
-        ),
-        (
-            // Only the oldest are looked at, so that this touches no more than a piece.
-            "DELETE FROM outbox WHERE position IN \
-             (SELECT o.position FROM \
-               (SELECT position, epoch, created_at FROM outbox ORDER BY position LIMIT $2) AS o \
-              WHERE o.created_at <= $1 AND NOT EXISTS \
-               (SELECT 1 FROM outbox_progress AS p WHERE p.epoch < o.epoch \
-                 OR (p.epoch = o.epoch AND p.position < o.position)))",
-            now.minus(KEEP_FACTS),
-        ),
-        (
-            "DELETE FROM inbox WHERE rejected IS NULL AND (source, position) IN \
-             (SELECT source, position FROM inbox WHERE received_at <= $1 \
-               AND rejected IS NULL LIMIT $2)",
-            now.minus(KEEP_INBOX),
-        ),
-    ];
+pub async fn sweep(
+    db: &Database,
+    lease: &Lease,
+    expiries: &[Expiry],
+    now: Timestamp,
+) -> Result<u64, DbError> {
     let mut removed = 0;
-    for (text, before) in pieces {
+    for Expiry { delete, keep } in KERNEL.iter().chain(expiries).copied() {
+        let before = now.minus(keep);
         loop {
             let lease = lease.clone();
             let rows: u64 = db
                 .transact(move |tx| {
                     Box::pin(async move {
                         lease.fence(tx).await?;
-                        tx.execute(sql(text).bind(before).bind(PIECE)).await
+                        tx.execute(sql(delete).bind(before).bind(PIECE)).await
                     })
                 })
                 .await?;

@@ -34,7 +34,7 @@ pub use config::{DatabaseConfig, DatabaseUrl};
 pub use conn::Conn;
 pub use database::{Database, DatabaseHealth};
 pub use error::DbError;
-pub use janitor::{Janitor, JanitorMessage, sweep};
+pub use janitor::{Expiry, Janitor, JanitorMessage, sweep};
 pub use keeper::{Keeper, KeeperMessage};
 pub use lease::{Lease, Leases};
 pub use migrations::Migrations;

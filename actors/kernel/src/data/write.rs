@@ -210,15 +210,16 @@ impl IntoResponse for Answer {
     }
 }
 
-/// Why a first attempt did not end with an answer of its own.
+/// Why an attempt did not end with an answer of its own.
 enum Undone<E> {
     Work(E),
+    Transaction(DbError),
     Duplicate,
 }
 
-impl<E: From<DbError>> From<DbError> for Undone<E> {
+impl<E> From<DbError> for Undone<E> {
     fn from(error: DbError) -> Self {
-        Self::Work(error.into())
+        Self::Transaction(error)
     }
 }
 
@@ -227,9 +228,9 @@ impl Database {
     /// answer. A repetition gets the remembered answer, marked `Idempotency-Replayed: true`.
     ///
     /// # Errors
-    /// What `work` answers (then nothing was done and nothing is remembered), what happened to
-    /// the transaction, or, for a key that belongs to another request, the problem
-    /// `idempotency_mismatch`.
+    /// For a key that belongs to another request the problem `idempotency_mismatch`, whatever
+    /// else is wrong; what `work` answers (then nothing was done and nothing is remembered); or
+    /// what happened to the transaction.
     pub async fn write<E, F>(&self, context: &WriteContext, work: F) -> Result<Answer, E>
     where
         E: From<DbError> + From<Problem> + Send + 'static,
@@ -248,38 +249,37 @@ impl Database {
                 })
             })
             .await;
-        let undone = match done {
-            Ok(answer) => return Ok(answer),
-            Err(undone) => undone,
-        };
-        let mut conn = match (self.reader().await, undone) {
-            (Ok(conn), Undone::Work(error)) => {
-                return self.replay_or(conn, context, error).await;
+        match done {
+            Ok(answer) => Ok(answer),
+            Err(Undone::Work(refusal)) => self.refuse(context, refusal).await,
+            // The database is in trouble or has too much to do: one more question makes neither
+            // better, and nothing was done.
+            Err(Undone::Transaction(error @ (DbError::Unavailable(_) | DbError::Busy))) => {
+                Err(error.into())
             }
-            (Ok(conn), Undone::Duplicate) => conn,
-            (Err(_), Undone::Work(error)) => return Err(error),
-            (Err(error), Undone::Duplicate) => return Err(error.into()),
-        };
-        match recall(&mut conn, context).await? {
-            Some(answer) => Ok(answer?),
-            // It expired between the conflict and the look.
-            None => Err(DbError::Contention.into()),
+            Err(Undone::Transaction(error)) => self.refuse(context, error.into()).await,
+            Err(Undone::Duplicate) => {
+                let remembered = recall(&mut self.reader().await?, context).await?;
+                // Where there is nothing, it expired between the conflict and the look.
+                Ok(remembered.ok_or(DbError::Contention)??)
+            }
         }
     }
 
-    async fn replay_or<E>(
+    /// Refuses a write that did nothing: a repetition of a write that was done gets the answer
+    /// that is remembered for its key. Also for what is refused before any transaction.
+    ///
+    /// # Errors
+    /// The `refusal`; for a key that belongs to another request, `idempotency_mismatch`.
+    pub async fn refuse<E: From<Problem>>(
         &self,
-        mut conn: Conn,
         context: &WriteContext,
-        error: E,
-    ) -> Result<Answer, E>
-    where
-        E: From<DbError> + From<Problem>,
-    {
+        refusal: E,
+    ) -> Result<Answer, E> {
+        let Ok(mut conn) = self.reader().await else { return Err(refusal) };
         match recall(&mut conn, context).await {
-            Ok(Some(Ok(answer))) => Ok(answer),
-            // The key is another request's; this one failed for its own reason, which says more.
-            _ => Err(error),
+            Ok(Some(remembered)) => Ok(remembered?),
+            Ok(None) | Err(_) => Err(refusal),
         }
     }
 }

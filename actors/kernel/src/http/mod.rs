@@ -7,4 +7,4 @@ pub mod validate;
 
 pub use etag::IfMatch;
 pub use extract::{Caller, IdPath, Params, Payload, Write};
-pub use page::{Listing, PageRequest};
+pub use page::{Listing, MAX_PAGE_BYTES, PageRequest};

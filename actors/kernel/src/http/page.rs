@@ -11,6 +11,9 @@ const DEFAULT_LIMIT: u32 = 20;
 /// The most items on a page.
 const MAX_LIMIT: u32 = 100;
 
+/// The most bytes of text on a page of a list whose items may be long.
+pub const MAX_PAGE_BYTES: usize = 512 * 1024;
+
 /// One page of a list.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Listing<T> {
@@ -23,8 +26,27 @@ pub struct Listing<T> {
 impl<T> Listing<T> {
     /// The page out of one item more than fits, which tells whether there is another page.
     #[must_use]
-    pub fn from_excess(mut items: Vec<T>, limit: u32, cursor: impl FnOnce(&T) -> String) -> Self {
-        let fits = usize::try_from(limit).unwrap_or(usize::MAX);
+    pub fn from_excess(items: Vec<T>, limit: u32, cursor: impl FnOnce(&T) -> String) -> Self {
+        Self::within_bytes(items, limit, |_| 0, cursor)
+    }
+
+    /// The same for items that may be long: the page ends before they have more than
+    /// [`MAX_PAGE_BYTES`] together, but not before the first. Where that is sooner than at the
+    /// limit, the one that does not fit is the item more.
+    #[must_use]
+    pub fn within_bytes(
+        mut items: Vec<T>,
+        limit: u32,
+        bytes: impl Fn(&T) -> usize,
+        cursor: impl FnOnce(&T) -> String,
+    ) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut sum = 0_usize;
+        let fitting = items.iter().take(limit).take_while(|item| {
+            sum = sum.saturating_add(bytes(item));
+            sum <= MAX_PAGE_BYTES
+        });
+        let fits = fitting.count().max(1);
         let more = items.len() > fits;
         items.truncate(fits);
         let next_cursor = if more { items.last().map(cursor) } else { None };
@@ -102,5 +124,22 @@ mod tests {
         assert_eq!((page.items, page.next_cursor), (vec![1, 2], Some("2".to_owned())));
         let page = Listing::from_excess(vec![1, 2], 2, ToString::to_string);
         assert_eq!((page.items, page.next_cursor), (vec![1, 2], None));
+        let page = Listing::from_excess(Vec::<u8>::new(), 2, ToString::to_string);
+        assert_eq!((page.items, page.next_cursor), (Vec::new(), None));
+    }
+
+    #[test]
+    fn long_items_end_a_page_but_never_before_the_first() {
+        let page = |sizes: &[usize]| {
+            let page = Listing::within_bytes(sizes.to_vec(), 3, |size| *size, ToString::to_string);
+            (page.items.len(), page.next_cursor.is_some())
+        };
+        let (half, all) = (MAX_PAGE_BYTES / 2, MAX_PAGE_BYTES);
+        assert_eq!(page(&[half, half]), (2, false));
+        assert_eq!(page(&[half, half, 1]), (2, true));
+        assert_eq!(page(&[all + 1, 1]), (1, true));
+        assert_eq!(page(&[all + 1]), (1, false));
+        assert_eq!(page(&[1, all]), (1, true));
+        assert_eq!(page(&[1, 1, 1, 1]), (3, true));
     }
 }

@@ -7,7 +7,7 @@ use utoipa::openapi::OpenApi;
 
 use super::Runtime;
 use crate::config::{BadValue, PoolConfig, Section};
-use crate::data::{Database, Migrations};
+use crate::data::{Database, Expiry, Migrations};
 use crate::events::{Consumer, Subscription};
 use crate::supervision::ChildSpec;
 
@@ -68,6 +68,8 @@ pub struct Assembly {
     pub children: Vec<ChildSpec>,
     /// What it does with the facts it subscribed to.
     pub consumer: Option<Arc<dyn Consumer>>,
+    /// Rows that the janitor removes for it, in this order.
+    pub expiries: Vec<Expiry>,
 }
 
 impl std::fmt::Debug for Assembly {
@@ -80,7 +82,7 @@ impl Assembly {
     /// Routes alone.
     #[must_use]
     pub fn new(router: Router) -> Self {
-        Self { router, children: Vec::new(), consumer: None }
+        Self { router, children: Vec::new(), consumer: None, expiries: Vec::new() }
     }
 
     /// With an actor of its own.
@@ -94,6 +96,13 @@ impl Assembly {
     #[must_use]
     pub fn consumer(mut self, consumer: impl Consumer) -> Self {
         self.consumer = Some(Arc::new(consumer));
+        self
+    }
+
+    /// With rows that expire.
+    #[must_use]
+    pub fn expiring(mut self, expiries: impl IntoIterator<Item = Expiry>) -> Self {
+        self.expiries.extend(expiries);
         self
     }
 }

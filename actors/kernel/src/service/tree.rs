@@ -9,7 +9,9 @@ use super::front_door::FrontDoor;
 use super::load::Load;
 use super::pool::{PoolAddress, PoolSpec};
 use super::{Runtime, ServiceContext, ServiceSpec, adapter, internal};
-use crate::data::{Database, DatabaseConfig, DatabaseUrl, Janitor, Keeper, Leases, SqliteWriter};
+use crate::data::{
+    Database, DatabaseConfig, DatabaseUrl, Expiry, Janitor, Keeper, Leases, SqliteWriter,
+};
 use crate::directory::{SCOPE, group};
 use crate::events::{Bell, Outlet, Relay};
 use crate::message::FrontDoorMessage;
@@ -115,7 +117,7 @@ impl Start {
         self.running.db.store(Some(Arc::new(db.clone())));
         let context = ServiceContext { runtime: runtime.clone(), db: db.clone(), path: name };
         let assembly = (self.spec.assemble)(&context);
-        let top = self.data_children(top, &db);
+        let top = self.data_children(top, &db, assembly.expiries.into());
         let top = assembly.children.into_iter().fold(top, SupervisorSpec::child);
         let own = internal::routes(db, assembly.consumer, (self.spec.openapi)());
         let router =
@@ -123,7 +125,12 @@ impl Start {
         top.child(self.serving(router).into_child("serving"))
     }
 
-    fn data_children(&self, top: SupervisorSpec, db: &Database) -> SupervisorSpec {
+    fn data_children(
+        &self,
+        top: SupervisorSpec,
+        db: &Database,
+        expiries: Arc<[Expiry]>,
+    ) -> SupervisorSpec {
         let node = &self.runtime.node;
         let leases = Leases::new(db.clone(), &node.name, &node.boot);
         let migrations = self.spec.migrations;
@@ -139,7 +146,8 @@ impl Start {
             let db = db.clone();
             let leases = leases.clone();
             ChildSpec::new("janitor", move || {
-                (Janitor { db: db.clone(), leases: leases.clone() }, ())
+                let expiries = Arc::clone(&expiries);
+                (Janitor { db: db.clone(), leases: leases.clone(), expiries }, ())
             })
         };
         let top = top.child(keeper);

@@ -1,0 +1,120 @@
+//! What every write of the forum shares: somebody who is signed in, one transaction, one audit
+//! record, and for texts their HTML.
+
+use axum::extract::FromRequestParts;
+use futures::future::BoxFuture;
+use http::request::Parts;
+use http::{StatusCode, header};
+use panel_kernel::data::{Answer, Audit, Conn, Tx, WriteContext};
+use panel_kernel::http::Write;
+use panel_kernel::ids::Id;
+use panel_kernel::message::User;
+use panel_kernel::problem::Problem;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Forum;
+use crate::error::ForumError;
+use crate::rendering::Renderer;
+use crate::rules::Viewer;
+
+/// A write by somebody who is signed in; anybody else gets 401 before anything is read.
+#[derive(Clone)]
+pub(super) struct SignedIn {
+    pub(super) user: User,
+    pub(super) context: WriteContext,
+}
+
+impl SignedIn {
+    pub(super) fn viewer(&self) -> Viewer {
+        Viewer::from(&self.user)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for SignedIn {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Write(context) = Write::from_request_parts(parts, state).await?;
+        Ok(Self { user: context.principal.user()?.clone(), context })
+    }
+}
+
+/// A write in progress.
+pub(super) struct Writing<'t> {
+    pub(super) tx: &'t mut Tx,
+    pub(super) by: SignedIn,
+    pub(super) viewer: Viewer,
+}
+
+impl Writing<'_> {
+    /// Records the act: `thread.edit` is done to `thread:<id>`.
+    pub(super) fn audit(
+        &mut self,
+        action: &'static str,
+        id: Id,
+        before: Option<Value>,
+        after: Option<Value>,
+    ) {
+        let noun = action.split('.').next().unwrap_or_default();
+        let (target, context) = (format!("{noun}:{id}"), &self.by.context);
+        self.tx.audit(&Audit { action, target, before, after, context });
+    }
+}
+
+impl Forum {
+    /// Does `work` exactly once, in one transaction.
+    pub(super) async fn write<F>(&self, by: SignedIn, work: F) -> Result<Answer, ForumError>
+    where
+        F: for<'t> FnOnce(Writing<'t>) -> BoxFuture<'t, Result<Answer, ForumError>>
+            + Send
+            + 'static,
+    {
+        let (viewer, context) = (by.viewer(), by.context.clone());
+        self.db.write(&context, move |tx| work(Writing { tx, by, viewer })).await
+    }
+
+    /// The same for a text in Markdown, with its HTML. A text that takes long to render is rendered
+    /// only if `may` has nothing against its being written; what can change until then, `work`
+    /// checks again.
+    pub(super) async fn write_text<M, F>(
+        &self,
+        by: SignedIn,
+        body: &str,
+        may: M,
+        work: F,
+    ) -> Result<Answer, ForumError>
+    where
+        M: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<(), ForumError>> + Send,
+        F: for<'t> FnOnce(Writing<'t>, String) -> BoxFuture<'t, Result<Answer, ForumError>>
+            + Send
+            + 'static,
+    {
+        match self.html(body, may).await {
+            Ok(html) => self.write(by, move |writing| work(writing, html)).await,
+            Err(refusal) => self.db.refuse(&by.context, refusal).await,
+        }
+    }
+
+    async fn html<M>(&self, body: &str, may: M) -> Result<String, ForumError>
+    where
+        M: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<(), ForumError>> + Send,
+    {
+        if let Some(html) = Renderer::at_once(body) {
+            return Ok(html);
+        }
+        may(&mut self.db.reader().await?).await?;
+        self.renderer.in_turn(body).await
+    }
+}
+
+/// The answer to a write: the thing as it is now, with its tag.
+pub(super) fn shown<T: Serialize>(version: i64, thing: &T) -> Answer {
+    Answer::versioned(StatusCode::OK, version, thing)
+}
+
+/// The answer to a write that made something, with its address below `/api/v2/forum/`.
+pub(super) fn created<T: Serialize>(kind: &str, id: Id, version: i64, thing: &T) -> Answer {
+    Answer::versioned(StatusCode::CREATED, version, thing)
+        .header(header::LOCATION, &format!("/api/v2/forum/{kind}/{id}"))
+}

@@ -1,0 +1,173 @@
+//! Accounts and sessions in the test's own process, which owns the clock and the connections.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use panel_harness::session::PASSWORD;
+use panel_harness::{Backend, Client, Rig, RigBuilder, Session, eventually, on_both_databases};
+use panel_kernel::config::Section;
+use panel_kernel::data::{Database, DbError, sql};
+use panel_kernel::service::ServiceSpec;
+use panel_kernel::time::Clock;
+use serde_json::json;
+
+on_both_databases!(
+    sessions_go_when_they_have_expired_and_used_tokens_with_them,
+    of_two_who_register_at_once_the_second_hears_which_field_is_taken,
+    logins_never_hold_every_worker,
+);
+
+/// Accounts with few workers, and passwords that are hashed fast.
+fn accounts() -> ServiceSpec {
+    let values = json!({
+        "argon2_memory_kib": 64, "argon2_iterations": 1, "hashing_threads": 1, "hashing_queue": 1,
+        "pool": {"workers": 4, "queue": 32},
+    });
+    let section = Section { path: "auth".to_owned(), values };
+    (panel_auth::SERVICE.configure)(&section).unwrap()
+}
+
+async fn start(backend: Backend, change: impl FnOnce(RigBuilder) -> RigBuilder) -> Rig {
+    let builder = RigBuilder::new(backend.database().await).service(accounts());
+    let rig = Box::pin(change(builder).start()).await;
+    let client = rig.client();
+    // Well before the keys are looked at again.
+    eventually("tokens can be signed", Duration::from_secs(4), async || {
+        let keys = client.get("/api/v2/auth/.well-known/jwks.json").await.expect(200).json();
+        keys["keys"].as_array().is_some_and(|keys| !keys.is_empty())
+    })
+    .await;
+    rig
+}
+
+/// How many sessions and refresh tokens there are.
+async fn counts(db: &Database) -> (i64, i64) {
+    let count = "SELECT (SELECT COUNT(*) FROM sessions), (SELECT COUNT(*) FROM refresh_tokens)";
+    db.reader().await.unwrap().one(sql(count)).await.unwrap()
+}
+
+async fn sessions_go_when_they_have_expired_and_used_tokens_with_them(backend: Backend) {
+    let clock = Clock::manual(Clock::system().now());
+    let rig = start(backend, |builder| builder.clock(clock.clone())).await;
+    let (client, db) = (rig.client(), rig.database("auth"));
+    let days = |days: u64| clock.advance(Duration::from_secs(days * 24 * 3_600));
+    let swept = async |expected: (i64, i64)| {
+        eventually("the janitor has swept", Duration::from_secs(10), async || {
+            rig.sweep("auth");
+            let left = counts(&db).await;
+            if left == expected { Ok(()) } else { Err(left) }
+        })
+        .await;
+    };
+    let mut ada = Session::register(&client, "ada").await;
+    Session::register(&client, "bob").await;
+    let used = ada.refresh_token.clone();
+    days(20);
+    ada.refresh().await;
+    assert_eq!(counts(&db).await, (2, 3));
+    // After 45 days: bob's session is over and gone. Ada's goes on, with both its tokens, of which
+    // the used one would have expired for itself as well.
+    days(25);
+    swept((1, 2)).await;
+    let refresh = async |token: &str| {
+        client.post("/api/v2/auth/refresh").json(&json!({"refresh_token": token})).await
+    };
+    refresh(&used).await.refused(401, "unauthorized");
+    refresh(&ada.refresh_token).await.refused(401, "unauthorized");
+    // After 52 days: that one is over as well.
+    days(7);
+    swept((0, 0)).await;
+    Session::login(&client, "ada", PASSWORD).await;
+    rig.sweep("auth");
+    assert_eq!(counts(&db).await, (1, 1));
+    rig.shutdown().await;
+}
+
+fn register(client: &Client, username: &str, address: &str) -> panel_harness::http::RequestBuilder {
+    let account = json!({"username": username, "email": address, "password": PASSWORD});
+    client.post("/api/v2/auth/register").json(&account)
+}
+
+async fn of_two_who_register_at_once_the_second_hears_which_field_is_taken(backend: Backend) {
+    let rig = start(backend, |builder| builder).await;
+    let (client, db) = (rig.client(), rig.database("auth"));
+    for (first, second, field) in [
+        (("ada", "same@example.org"), ("eve", "SAME@example.org"), "email"),
+        (("bob", "b@example.org"), ("Bob", "c@example.org"), "username"),
+        (("dan", "d@example.org"), ("dan", "d@example.org"), "username"),
+    ] {
+        // The first is on its way: inserted, and committed when the second waits for it.
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let id = rig.runtime.ids.next();
+        let faster = db.transact(move |tx| {
+            Box::pin(async move {
+                let insert =
+                    sql("INSERT INTO users (id, username, username_key, email, email_key, \
+                     display_name, password_hash, role, status, created_at, updated_at, version) \
+                     VALUES ($1, $2, $2, $3, $3, $2, '', 1, 'active', 0, 0, 1)");
+                tx.execute(insert.bind(id).bind(first.0).bind(first.1)).await?;
+                begun.send(()).unwrap();
+                // SQLite's one writer lets nobody in; on PostgreSQL the second has to come so far.
+                let waiting = "SELECT COUNT(*) FROM pg_locks WHERE NOT granted \
+                               AND transactionid = pg_current_xact_id()::xid";
+                while tx.is_postgres() && tx.one::<(i64,)>(sql(waiting)).await?.0 == 0 {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                Ok::<(), DbError>(())
+            })
+        });
+        let slower = async {
+            has_begun.await.unwrap();
+            register(&client, second.0, second.1).await
+        };
+        let (faster, slower) = tokio::join!(faster, slower);
+        faster.unwrap();
+        let problem = slower.refused(409, "conflict");
+        assert_eq!(problem.fields(), [(field, "taken")]);
+    }
+    rig.shutdown().await;
+}
+
+async fn logins_never_hold_every_worker(backend: Backend) {
+    // One connection to read on, which the test holds: every login that looks for its account waits.
+    let rig = start(backend, |builder| {
+        builder.database_settings(|settings| {
+            (settings.readers, settings.connections) = (1, 1);
+            settings.acquire_timeout = "20s".parse().unwrap();
+        })
+    })
+    .await;
+    let client = rig.client();
+    Session::register(&client, "ada").await;
+    let db: Arc<Database> = rig.database("auth");
+    let held = db.reader().await.unwrap();
+    let answered = Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let logins: Vec<_> = (0..12)
+        .map(|_| {
+            let (client, answered) = (client.clone(), Arc::clone(&answered));
+            tokio::spawn(async move {
+                let answer = Session::try_login(&client, "ada", PASSWORD).await;
+                answered.lock().push(answer);
+            })
+        })
+        .collect();
+    eventually("all but two were refused", Duration::from_secs(5), async || {
+        let count = answered.lock().len();
+        if count == 10 { Ok(()) } else { Err(count) }
+    })
+    .await;
+    for refused in answered.lock().drain(..) {
+        assert_eq!(refused.refused(503, "unavailable").detail, "too many logins at once");
+    }
+    // Two of four workers are held, and nothing waits: whoever asks for keys is answered.
+    for _ in 0..20 {
+        client.get("/api/v2/auth/.well-known/jwks.json").await.expect(200);
+    }
+    drop(held);
+    for login in logins {
+        login.await.unwrap();
+    }
+    let rest: Vec<u16> = answered.lock().iter().map(|answer| answer.status.as_u16()).collect();
+    assert_eq!(rest, [200, 200]);
+    rig.shutdown().await;
+}
