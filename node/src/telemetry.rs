@@ -4,16 +4,43 @@
 
 use std::io::IsTerminal as _;
 
+use serde::{Deserialize, Serialize};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
-
-use crate::config::{LogFormat, LogSection};
 
 /// Lines that may wait to be written; bounds memory.
 const WAITING_LINES: usize = 16_384;
 /// Libraries that tell more than an operator wants to hear at our own level.
 const QUIET: [&str; 5] =
     ["ractor=warn", "ractor_cluster=warn", "sqlx=warn", "hyper=warn", "h2=warn"];
+
+/// The `[log]` section.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LogSection {
+    /// `json`, `pretty`, or `auto`: pretty on a terminal.
+    pub(crate) format: LogFormat,
+    /// A level or a filter.
+    pub(crate) level: String,
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self { format: LogFormat::Auto, level: "info".to_owned() }
+    }
+}
+
+/// How logs look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogFormat {
+    /// Pretty on a terminal, else JSON.
+    Auto,
+    /// One JSON object per line.
+    Json,
+    /// For people.
+    Pretty,
+}
 
 /// Whether `level` is a level or a filter.
 pub(crate) fn check(level: &str) -> Result<(), String> {

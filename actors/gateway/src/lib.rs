@@ -18,6 +18,7 @@ mod edge;
 mod health;
 mod identity;
 mod listener;
+mod outgoing;
 mod own;
 pub mod server;
 mod service_port;

@@ -27,10 +27,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::FutureExt as _;
-use http::{HeaderMap, Method, Request, Response, request};
-use http_body_util::Full;
+use http::{Request, request};
 use hyper::body::Incoming;
 use panel_kernel::message::{Body, Extensions, Principal, Reply};
 use panel_kernel::problem::{Kind, Problem};
@@ -39,6 +37,7 @@ use panel_kernel::time::Clock;
 use crate::config::GatewayConfig;
 use crate::dispatch::Dispatcher;
 use crate::identity::Identity;
+use crate::outgoing::Outgoing;
 use crate::own::Own;
 use crate::server::{Handler, HttpResponse};
 
@@ -62,13 +61,6 @@ pub(crate) struct EdgeParts {
     pub(crate) observer: Observer,
 }
 
-/// An answer on its way out.
-pub(crate) struct Outgoing {
-    pub(crate) status: http::StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-}
-
 impl Handler for Edge {
     async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> HttpResponse {
         let (parts, body) = request.into_parts();
@@ -79,11 +71,11 @@ impl Handler for Edge {
             Err(Problem::internal())
         });
         let mut outgoing =
-            outcome.unwrap_or_else(|problem| problem_answer(&problem, &exchange.request_id));
+            outcome.unwrap_or_else(|problem| Outgoing::problem(&problem, &exchange.request_id));
         finish::headers(&mut outgoing.headers, &exchange);
         self.0.cors.decorate(&parts.headers, &mut outgoing.headers);
         self.0.observer.record(&exchange, &parts.method, outgoing.status);
-        into_http(outgoing, &parts.method)
+        outgoing.into_http(&parts.method)
     }
 }
 
@@ -150,26 +142,4 @@ fn from_reply(reply: Reply, exchange: &Exchange) -> Result<Outgoing, Problem> {
         body = serde_json::to_vec(&problem).unwrap_or_default().into();
     }
     Ok(Outgoing { status: reply.status, headers: reply.headers, body })
-}
-
-fn problem_answer(problem: &Problem, request_id: &str) -> Outgoing {
-    let reply = Reply::problem(problem);
-    let body = serde_json::to_vec(&problem.body(request_id)).unwrap_or_default();
-    Outgoing { status: reply.status, headers: reply.headers, body: body.into() }
-}
-
-fn into_http(outgoing: Outgoing, method: &Method) -> HttpResponse {
-    let Outgoing { status, mut headers, body } = outgoing;
-    // The service's own count is of the body it sent, which the edge may have changed since.
-    headers.remove(http::header::CONTENT_LENGTH);
-    let body = if method == Method::HEAD {
-        headers.insert(http::header::CONTENT_LENGTH, body.len().into());
-        Bytes::new()
-    } else {
-        body
-    };
-    let mut response = Response::new(Full::new(body));
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    response
 }
