@@ -109,7 +109,15 @@ async fn slow_and_idle_clients_are_let_go() {
     let answer = raw(node.http(), b"GET /api/v2/health HTTP/1.1\r\nHost: x\r\nX-Slow: ").await;
     assert!(began.elapsed() < Duration::from_secs(4), "the node let go, and not the test");
     let answer = String::from_utf8_lossy(&answer).into_owned();
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("in time"), "{answer}");
+    // Silence from the beginning, and after an answer: there is nothing to be said.
+    for begun in [&b""[..], b"GET /api/v2/forum/nothing HTTP/1.1\r\nHost: x\r\n\r\n"] {
+        let began = Instant::now();
+        let answer = raw(node.http(), begun).await;
+        assert!(began.elapsed() < Duration::from_secs(4), "the node let go, and not the test");
+        let answers = String::from_utf8_lossy(&answer).matches("HTTP/1.1 ").count();
+        assert_eq!(answers, usize::from(!begun.is_empty()));
+    }
     // A head that promises a body that never comes.
     let promise =
         b"POST /api/v2/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\

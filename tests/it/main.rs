@@ -9,6 +9,7 @@ mod configuration;
 mod contract;
 mod data;
 mod dependencies;
+mod edge;
 mod exactly_once;
 mod forum;
 mod guestbook;

@@ -28,5 +28,5 @@ pub use config::GatewayConfig;
 pub use health::{Dependencies, DependencyHealth};
 pub use listener::{Listener, ListenerMessage};
 pub use own::own_document;
-pub use service_port::{small_answer, small_problem};
+pub use service_port::{small_answer, small_problem, unless_read};
 pub use supervisor::{Gateway, GatewayParts, Sockets};

@@ -71,7 +71,7 @@ pub(crate) async fn start(config: &Config) -> Result<Node, Failure> {
     let mut spec = SupervisorSpec::new("", &runtime.tree)
         .intensity(Intensity::never_give_up(Duration::from_secs(60)))
         .backoff(Backoff { first: Duration::from_millis(100), most: Duration::from_secs(30) })
-        .child(ops_child(sockets.ops, ops.clone(), ops_shutdown.clone()))
+        .child(ops_child(sockets.ops, ops.clone(), config, ops_shutdown.clone()))
         .child(panel_cluster::child(&runtime));
     for child in redis.into_iter().chain(children).chain(gateway.as_ref().map(Gateway::child)) {
         spec = spec.child(child);
@@ -173,12 +173,18 @@ fn database_health(services: &[Running]) -> DependencyHealth {
     health
 }
 
-fn ops_child(socket: std::net::TcpListener, ops: Ops, shutdown: CancellationToken) -> ChildSpec {
+fn ops_child(
+    socket: std::net::TcpListener,
+    ops: Ops,
+    config: &Config,
+    shutdown: CancellationToken,
+) -> ChildSpec {
     let socket = Arc::new(socket);
     let parts = ServerParts {
         limits: ServerLimits {
             connections: Arc::new(Semaphore::new(OPS_CONNECTIONS)),
-            head_timeout: Duration::from_secs(10),
+            head_timeout: config.gateway.head_timeout.0,
+            write_timeout: config.gateway.write_timeout.0,
             head_bytes: 16 * 1024,
         },
         shutdown,

@@ -9,7 +9,7 @@
 //! 7. dispatch: as a message to a member of the service
 //! 8. `conditional`: the answer gets an entity tag; who has it gets 304
 //! 9. `finish`: security headers, CORS headers, request id, HEAD without body
-//! 10. one log line, two metrics
+//! 10. `watch`, `observe`: one log line, two metrics, also if the client has gone meanwhile
 
 mod authenticate;
 mod body;
@@ -21,6 +21,7 @@ mod finish;
 mod head;
 mod observe;
 mod target;
+mod watch;
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -28,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use http::{Request, request};
+use http::{Method, Request, request};
 use hyper::body::Incoming;
 use panel_kernel::message::{Body, Extensions, Principal, Reply};
 use panel_kernel::problem::{Kind, Problem};
@@ -45,6 +46,7 @@ pub(crate) use cors::Cors;
 pub(crate) use exchange::Exchange;
 pub(crate) use observe::Observer;
 pub(crate) use target::{Target, Targets};
+use watch::Watch;
 
 /// Everything the edge needs. Cheap to clone.
 #[derive(Clone)]
@@ -64,18 +66,29 @@ pub(crate) struct EdgeParts {
 impl Handler for Edge {
     async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> HttpResponse {
         let (parts, body) = request.into_parts();
-        let mut exchange = Exchange::begin(&parts, peer);
-        let answering = AssertUnwindSafe(self.answer(&mut exchange, &parts, body)).catch_unwind();
-        let outcome = answering.await.unwrap_or_else(|_| {
+        let method = observe::label(&parts.method);
+        let exchange = Exchange::begin(&parts, peer);
+        let mut watch = Watch::begin(&self.0.observer, method, exchange);
+        let answering = self.answer(&mut watch.exchange, &parts, body);
+        let outcome = AssertUnwindSafe(answering).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!("the edge panicked");
             Err(Problem::internal())
         });
+        let request_id = &watch.exchange.request_id;
         let mut outgoing =
-            outcome.unwrap_or_else(|problem| Outgoing::problem(&problem, &exchange.request_id));
-        finish::headers(&mut outgoing.headers, &exchange);
+            outcome.unwrap_or_else(|problem| Outgoing::problem(&problem, request_id));
+        finish::headers(&mut outgoing.headers, &watch.exchange);
         self.0.cors.decorate(&parts.headers, &mut outgoing.headers);
-        self.0.observer.record(&exchange, &parts.method, outgoing.status);
+        watch.answered(outgoing.status);
         outgoing.into_http(&parts.method)
+    }
+
+    fn refuse(&self, problem: &Problem, peer: SocketAddr) -> HttpResponse {
+        let exchange = Exchange::unreadable(peer);
+        let mut outgoing = Outgoing::problem(problem, &exchange.request_id);
+        finish::headers(&mut outgoing.headers, &exchange);
+        Watch::begin(&self.0.observer, observe::OTHER, exchange).answered(outgoing.status);
+        outgoing.into_http(&Method::GET)
     }
 }
 
@@ -88,6 +101,10 @@ impl Edge {
     ) -> Result<Outgoing, Problem> {
         let edge = &self.0;
         head::check(parts, &edge.config)?;
+        if let Some(answer) = head::without_path(parts, &exchange.request_id) {
+            return Ok(answer);
+        }
+        head::target(&parts.uri)?;
         if let Some(preflight) = edge.cors.preflight(parts) {
             return Ok(preflight);
         }

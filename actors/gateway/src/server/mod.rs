@@ -1,7 +1,11 @@
 //! An HTTP/1.1 server on one socket: what both the edge and the ops port run on.
 
+mod refusal;
+mod wire;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +16,19 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use panel_kernel::problem::Problem;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use wire::{Turn, Wire};
+
+/// How much of what is not wanted is still read before a connection is closed, and for how long.
+pub(crate) const LINGER_BYTES: usize = 8 * 1024 * 1024;
+pub(crate) const LINGER_TIME: Duration = Duration::from_secs(2);
+/// The most header fields in a head.
+const MAX_FIELDS: usize = 256;
 
 /// What leaves the server.
 pub type HttpResponse = Response<Full<Bytes>>;
@@ -28,6 +41,9 @@ pub trait Handler: Clone + Send + Sync + 'static {
         request: Request<Incoming>,
         peer: SocketAddr,
     ) -> impl Future<Output = HttpResponse> + Send;
+
+    /// Answers what can't be read as a request. The connection ends with it.
+    fn refuse(&self, problem: &Problem, peer: SocketAddr) -> HttpResponse;
 }
 
 /// Bounds of a server.
@@ -37,6 +53,8 @@ pub struct ServerLimits {
     pub connections: Arc<Semaphore>,
     /// For a request head to arrive whole, and between requests.
     pub head_timeout: Duration,
+    /// For a write to make progress: clients that read no answers are let go.
+    pub write_timeout: Duration,
     /// The most bytes hyper reads for a head. Above the edge's own limits, so that those answer.
     pub head_bytes: usize,
 }
@@ -87,26 +105,41 @@ async fn connection<H: Handler>(
     parts: ServerParts,
     _permit: OwnedSemaphorePermit,
 ) {
-    let service = service_fn(|request| {
-        let handler = handler.clone();
-        async move { Ok::<_, Infallible>(handler.handle(request, peer).await) }
+    let (turn, handler) = (&Turn::default(), &handler);
+    let service = service_fn(move |request| {
+        turn.service();
+        async move {
+            let answer = handler.handle(request, peer).await;
+            turn.answered();
+            Ok::<_, Infallible>(answer)
+        }
     });
-    let connection = http1::Builder::new()
+    let wire = Wire::new(stream, turn, parts.limits.write_timeout);
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(parts.limits.head_timeout)
         .max_buf_size(parts.limits.head_bytes)
-        .max_headers(256)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
+        .max_headers(MAX_FIELDS)
+        .serve_connection(TokioIo::new(wire), service);
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = parts.shutdown.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+        ended = &mut connection => Some(ended),
+        () = parts.shutdown.cancelled() => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            Pin::new(&mut connection).graceful_shutdown();
+            (&mut connection).await
         }
     };
-    if let Err(error) = ended {
-        // A client that went away or sent no HTTP; nothing of ours.
-        tracing::debug!(%peer, %error, "connection ended");
+    let Err(error) = ended else { return };
+    // A client that went away or sent no HTTP; nothing of ours.
+    tracing::debug!(%peer, %error, "connection ended");
+    if turn.is_clients() {
+        let ended = connection.into_parts();
+        let wire = ended.io.into_inner();
+        if let Some(problem) = refusal::problem(&error, wire.held_back(), &ended.read_buf) {
+            refusal::send(wire, turn, handler.refuse(&problem, peer)).await;
+        }
     }
 }
