@@ -89,6 +89,43 @@ async fn a_missing_service_is_named_and_the_others_serve() {
 }
 
 #[tokio::test]
+async fn health_gives_a_short_cause_and_the_log_the_details() {
+    // Nobody listens there.
+    let url = "postgres://panel_user:secret@127.0.0.1:1/panel_database";
+    let node = Node::builder()
+        .database_url(url)
+        .env("REDIS_URL", "redis://127.0.0.1:1/0")
+        .may_be_degraded()
+        .start()
+        .await;
+    let client = node.client();
+    let told = eventually("both are reported down", Duration::from_secs(10), async || {
+        let answer = client.get("/api/v2/health").await.expect(200);
+        let dependencies = &answer.json()["dependencies"];
+        let (database, redis) = (&dependencies["database"], &dependencies["redis"]);
+        let told = database["reason"] == "the database is not available"
+            && database["status"] == "down"
+            && database["service"] == "auth"
+            && redis["reason"] == "redis is not available";
+        if told { Ok(answer.text()) } else { Err(answer) }
+    })
+    .await;
+    for detail in ["127.0.0.1", "panel_user", "refused", "os error"] {
+        assert!(!told.contains(detail), "{told}");
+    }
+    for message in ["database is down", "redis is down"] {
+        eventually(message, Duration::from_secs(5), async || {
+            let logged = |line: &serde_json::Value| {
+                let why = line["why"].as_str().unwrap_or_default().to_lowercase();
+                line["message"] == message && why.contains("refused")
+            };
+            node.log_json().iter().any(logged)
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn redis_that_is_down_is_reported_and_changes_nothing() {
     let node = Node::builder().env("REDIS_URL", "redis://127.0.0.1:1/0").start().await;
     let client = node.client();

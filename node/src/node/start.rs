@@ -152,25 +152,17 @@ fn dependencies(services: Vec<Running>, redis: RedisHealth) -> Dependencies {
     })
 }
 
-/// The databases of this node's services, as one.
+/// The databases of this node's services, as one: the first that is not up speaks for all.
 fn database_health(services: &[Running]) -> DependencyHealth {
-    let mut health = DependencyHealth::not_configured();
-    for service in services {
-        let database = service.db.load().as_ref().map(|db| db.health());
-        match database {
-            Some(DatabaseHealth::Up) if health.status == "not_configured" => {
-                health = DependencyHealth::up();
-            }
-            Some(DatabaseHealth::Up) => {}
-            Some(DatabaseHealth::Down(why) | DatabaseHealth::ReadOnly(why)) => {
-                return DependencyHealth::down(format!("{}: {why}", service.name));
-            }
-            Some(DatabaseHealth::Starting) | None => {
-                return DependencyHealth::down(format!("{}: starting", service.name));
-            }
-        }
+    let down = services.iter().find_map(|service| {
+        let health = service.db.load().as_ref().map_or(DatabaseHealth::Starting, |db| db.health());
+        health.cause().map(|cause| DependencyHealth::down(cause).of(service.name))
+    });
+    match down {
+        Some(down) => down,
+        None if services.is_empty() => DependencyHealth::not_configured(),
+        None => DependencyHealth::up(),
     }
-    health
 }
 
 fn ops_child(
