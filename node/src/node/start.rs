@@ -12,14 +12,14 @@ use panel_kernel::events::Outlet;
 use panel_kernel::ids::random_hex;
 use panel_kernel::keys::ClusterKey;
 use panel_kernel::service::{self, NodeIdentity, Running, Runtime, ServiceSpec};
-use panel_kernel::supervision::{Backoff, ChildSpec, Intensity, Supervisor, SupervisorSpec};
+use panel_kernel::supervision::{Backoff, ChildSpec, Intensity, SupervisorSpec};
 use panel_kernel::time::Clock;
-use ractor::Actor;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Node;
+use super::guardian::Root;
 use super::sockets::Sockets;
 use crate::config::Config;
 use crate::lock::{Locks, RunFile};
@@ -76,12 +76,11 @@ pub(crate) async fn start(config: &Config) -> Result<Node, Failure> {
     for child in redis.into_iter().chain(children).chain(gateway.as_ref().map(Gateway::child)) {
         spec = spec.child(child);
     }
-    #[allow(clippy::disallowed_methods, reason = "the root has nobody above it")]
-    let (root, ended) = Actor::spawn(None, Supervisor, spec).await.map_err(Failure::other)?;
-    *ops.0.root.lock() = Some(root.clone());
+    let root = Root::start(spec).await.map_err(Failure::other)?;
+    *ops.0.root.lock() = Some(root.actor.clone());
     locks.announce(&run_file).map_err(Failure::other)?;
     announce(config, &run_file);
-    Ok(Node { root, ended, services: running, gateway, ops, ops_shutdown, locks })
+    Ok(Node { root, services: running, gateway, ops, ops_shutdown, locks })
 }
 
 /// Where SQLite files of this node's services lie.
