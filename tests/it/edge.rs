@@ -1,14 +1,13 @@
-//! What the edge says to requests that no HTTP library would send, to clients that do not read,
-//! and to those that do not wait.
+//! What the edge says to requests that no HTTP library would send.
 
 use std::time::{Duration, Instant};
 
-use panel_harness::{Backend, Metrics, Node, Probe, Rig, RigBuilder, eventually, raw};
-use panel_kernel::config::PoolConfig;
-use panel_kernel::problem::Problem;
+use panel_harness::{Backend, Node, Rig, eventually, raw};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
+
+use crate::edge_clients::counted;
 
 /// One answer of a connection, read by hand.
 #[derive(Debug)]
@@ -69,13 +68,6 @@ async fn sent(address: &str, bytes: &[u8]) -> Vec<u8> {
     let answer = raw(address, bytes).await;
     assert!(began.elapsed() < Duration::from_secs(4), "the server did not close: {bytes:?}");
     answer
-}
-
-/// Requests counted for the gateway's own routes.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small count")]
-fn counted(metrics: &Metrics, method: &str, route: &str, status: &str) -> u64 {
-    let labels = [("route", route), ("method", method), ("status", status)];
-    metrics.find("panel_http_requests_total", &labels).map_or(0, |value| value as u64)
 }
 
 const TLS_HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x00\x01\x02\x03";
@@ -251,132 +243,4 @@ async fn every_form_of_a_target_is_answered_deliberately() {
         }
     }
     node.ops_client().post("/health/live").await.refused(405, "method_not_allowed");
-}
-
-/// Clients that ask for a lot and read nothing of it fill the socket in both directions.
-async fn asks_and_does_not_read(address: &str, path: &str) -> TcpStream {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4_096).unwrap();
-    let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").repeat(2_000);
-    // The node stops reading when it can't write: some of it may never be taken.
-    let sending = stream.write_all(request.as_bytes());
-    drop(tokio::time::timeout(Duration::from_millis(500), sending).await);
-    stream
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clients_that_read_no_answers_are_let_go() {
-    // One connection at a time, so that who holds it shows.
-    let node = Node::builder()
-        .env("PANEL_GATEWAY__MAX_CONNECTIONS", "1")
-        .env("PANEL_GATEWAY__HEAD_TIMEOUT", "5m")
-        .env("PANEL_GATEWAY__WRITE_TIMEOUT", "1s");
-    let node = node.start().await;
-    let deaf = asks_and_does_not_read(node.http(), "/api/v2/openapi.json").await;
-    let next = tokio::time::timeout(Duration::from_secs(20), async {
-        node.client().get("/api/v2/health").await.expect(200);
-    });
-    next.await.expect("the next client has its turn");
-    drop(deaf);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_goes_away_is_one_line_and_one_count_and_its_read_is_never_begun() {
-    let rig = one_worker().await;
-    let writer = hold_the_writer(&rig);
-    let write = rig.client().post("/api/v2/probe/write");
-    let held = tokio::spawn(write.json(&serde_json::json!({"value": "x"})).send());
-    eventually("the worker is held", Duration::from_secs(5), async || {
-        rig.probe.count("write") == 1
-    })
-    .await;
-    let gone = begin(&rig, "GET /api/v2/probe/ok HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    eventually("it waits", Duration::from_secs(5), async || rig.handle("probe").load.inside() == 2)
-        .await;
-    drop(gone);
-    eventually("it is counted as gone", Duration::from_secs(5), async || {
-        counted(&rig.metrics(), "GET", "unmatched", "499") == 1
-    })
-    .await;
-    let labels = [("service", "probe"), ("route", "unmatched")];
-    let seconds = rig.metrics().value("panel_http_request_seconds_count", &labels);
-    assert!((seconds - 1.0).abs() < f64::EPSILON, "its time is measured: {seconds}");
-    writer.let_go().await;
-    assert_eq!(held.await.unwrap().unwrap().status, 201);
-    eventually("nobody is inside", Duration::from_secs(5), async || {
-        rig.handle("probe").load.inside() == 0
-    })
-    .await;
-    assert_eq!(rig.probe.count("ok"), 0, "nobody waited for it any more");
-    rig.client().get("/api/v2/probe/ok").await.expect(200);
-    assert_eq!(counted(&rig.metrics(), "GET", "unmatched", "499"), 1, "and only once");
-    rig.shutdown().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_write_that_has_begun_is_done_though_its_client_has_gone() {
-    let rig = one_worker().await;
-    let writer = hold_the_writer(&rig);
-    let body = r#"{"value": "kept"}"#;
-    let request = format!(
-        "POST /api/v2/probe/write HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let gone = begin(&rig, &request).await;
-    eventually("it has begun", Duration::from_secs(5), async || rig.probe.count("write") == 1)
-        .await;
-    drop(gone);
-    eventually("it is counted as gone", Duration::from_secs(5), async || {
-        counted(&rig.metrics(), "POST", "unmatched", "499") == 1
-    })
-    .await;
-    writer.let_go().await;
-    eventually("it is written", Duration::from_secs(5), async || {
-        let effects = rig.client().get("/api/v2/probe/effects").await.expect(200).json();
-        effects["values"] == serde_json::json!(["kept"])
-    })
-    .await;
-    rig.shutdown().await;
-}
-
-/// The one writer of a SQLite file, with a transaction that does not end by itself.
-struct HeldWriter(tokio::sync::oneshot::Sender<()>, tokio::task::JoinHandle<Result<(), Problem>>);
-
-fn hold_the_writer(rig: &Rig) -> HeldWriter {
-    let (release, released) = tokio::sync::oneshot::channel::<()>();
-    let db = rig.database("probe");
-    let holding = async move {
-        db.transact(move |_| {
-            Box::pin(async move {
-                drop(released.await);
-                Ok(())
-            })
-        })
-        .await
-    };
-    HeldWriter(release, tokio::spawn(holding))
-}
-
-impl HeldWriter {
-    async fn let_go(self) {
-        self.0.send(()).expect("the transaction was not given up meanwhile");
-        self.1.await.unwrap().unwrap();
-    }
-}
-
-async fn one_worker() -> Rig {
-    let probe = Probe::new();
-    let builder = RigBuilder::new(Backend::Sqlite.database().await)
-        .service(probe.spec_with(PoolConfig { workers: 1, queue: 8 }))
-        .probe(&probe);
-    Box::pin(builder.start()).await
-}
-
-/// A connection on which this has been sent.
-async fn begin(rig: &Rig, request: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(rig.address).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
-    stream
 }

@@ -10,6 +10,7 @@ mod contract;
 mod data;
 mod dependencies;
 mod edge;
+mod edge_clients;
 mod exactly_once;
 mod forum;
 mod guestbook;

@@ -64,11 +64,34 @@ pub(crate) struct EdgeParts {
 }
 
 impl Handler for Edge {
-    async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> HttpResponse {
+    fn handle(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = HttpResponse> + Send {
+        // At once: the client may be gone before the answer is begun.
         let (parts, body) = request.into_parts();
         let method = observe::label(&parts.method);
         let exchange = Exchange::begin(&parts, peer);
-        let mut watch = Watch::begin(&self.0.observer, method, exchange);
+        self.watched(Watch::begin(&self.0.observer, method, exchange), parts, body)
+    }
+
+    fn refuse(&self, problem: &Problem, peer: SocketAddr) -> HttpResponse {
+        let exchange = Exchange::unreadable(peer);
+        let mut outgoing = Outgoing::problem(problem, &exchange.request_id);
+        finish::headers(&mut outgoing.headers, &exchange);
+        Watch::begin(&self.0.observer, observe::OTHER, exchange).answered(outgoing.status);
+        outgoing.into_http(&Method::GET)
+    }
+}
+
+impl Edge {
+    async fn watched(
+        &self,
+        mut watch: Watch<'_>,
+        parts: request::Parts,
+        body: Incoming,
+    ) -> HttpResponse {
         let answering = self.answer(&mut watch.exchange, &parts, body);
         let outcome = AssertUnwindSafe(answering).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!("the edge panicked");
@@ -83,16 +106,6 @@ impl Handler for Edge {
         outgoing.into_http(&parts.method)
     }
 
-    fn refuse(&self, problem: &Problem, peer: SocketAddr) -> HttpResponse {
-        let exchange = Exchange::unreadable(peer);
-        let mut outgoing = Outgoing::problem(problem, &exchange.request_id);
-        finish::headers(&mut outgoing.headers, &exchange);
-        Watch::begin(&self.0.observer, observe::OTHER, exchange).answered(outgoing.status);
-        outgoing.into_http(&Method::GET)
-    }
-}
-
-impl Edge {
     async fn answer(
         &self,
         exchange: &mut Exchange,

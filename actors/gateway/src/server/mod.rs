@@ -35,7 +35,8 @@ pub type HttpResponse = Response<Full<Bytes>>;
 
 /// Answers requests.
 pub trait Handler: Clone + Send + Sync + 'static {
-    /// Answers one. Must not panic and must not wait for ever.
+    /// Answers one. Must not panic and must not wait for ever. The answer is dropped, perhaps
+    /// before it was begun, if the client goes away.
     fn handle(
         &self,
         request: Request<Incoming>,
@@ -49,7 +50,7 @@ pub trait Handler: Clone + Send + Sync + 'static {
 /// Bounds of a server.
 #[derive(Clone, Debug)]
 pub struct ServerLimits {
-    /// Open connections; further ones wait in the kernel's backlog.
+    /// Open connections; further ones wait, all but one of each listener in the kernel's backlog.
     pub connections: Arc<Semaphore>,
     /// For a request head to arrive whole, and between requests.
     pub head_timeout: Duration,
@@ -73,17 +74,19 @@ pub struct ServerParts {
 /// Accepts until it is cancelled.
 pub async fn accept<H: Handler>(listener: TcpListener, handler: H, parts: ServerParts) {
     loop {
-        let permit = tokio::select! {
-            () = parts.shutdown.cancelled() => return,
-            permit = Arc::clone(&parts.limits.connections).acquire_owned() => permit,
-        };
-        let Ok(permit) = permit else { return };
         let accepted = tokio::select! {
             () = parts.shutdown.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
+                // Only now: listeners share the bound, and one that nobody calls must not take
+                // from the others.
+                let permit = tokio::select! {
+                    () = parts.shutdown.cancelled() => return,
+                    permit = Arc::clone(&parts.limits.connections).acquire_owned() => permit,
+                };
+                let Ok(permit) = permit else { return };
                 // Answers are small; waiting to fill a segment only adds latency.
                 drop(stream.set_nodelay(true));
                 let (handler, own) = (handler.clone(), parts.clone());
@@ -108,8 +111,9 @@ async fn connection<H: Handler>(
     let (turn, handler) = (&Turn::default(), &handler);
     let service = service_fn(move |request| {
         turn.service();
+        let answering = handler.handle(request, peer);
         async move {
-            let answer = handler.handle(request, peer).await;
+            let answer = answering.await;
             turn.answered();
             Ok::<_, Infallible>(answer)
         }
