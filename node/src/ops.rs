@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use panel_gateway::server::{Handler, HttpResponse};
-use panel_gateway::{small_answer, small_problem};
+use panel_gateway::{small_answer, small_problem, unless_read};
 use panel_kernel::data::DatabaseHealth;
 use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::service::{Running, Runtime};
@@ -24,7 +24,12 @@ use serde::Serialize;
 
 const JSON: &str = "application/json";
 /// The version of Prometheus's text format.
-const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+const LIVE: &str = "/health/live";
+const READY: &str = "/health/ready";
+const METRICS: &str = "/metrics";
+const ROUTES: [&str; 4] = ["/health", LIVE, READY, METRICS];
 
 /// Answers on the ops port. Cheap to clone.
 #[derive(Clone)]
@@ -58,19 +63,24 @@ struct ServiceReport {
 
 impl Handler for Ops {
     async fn handle(&self, request: Request<Incoming>, _: SocketAddr) -> HttpResponse {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return problem(Kind::MethodNotAllowed, "only GET works here");
+        let path = request.uri().path();
+        if !ROUTES.contains(&path) {
+            let detail = format!("this port answers {}", ROUTES.join(", "));
+            return small_problem(&Problem::new(Kind::NotFound, detail));
         }
-        match request.uri().path() {
-            "/health/live" => status(self.is_live().await),
-            "/health/ready" => status(self.is_ready()),
-            "/health" => self.health(),
-            "/metrics" => self.metrics(),
-            _ => problem(
-                Kind::NotFound,
-                "this port answers /health, /health/live, /health/ready and /metrics",
-            ),
+        if let Some(answer) = unless_read(request.method()) {
+            return answer;
         }
+        match path {
+            LIVE => status(self.is_live().await),
+            READY => status(self.is_ready()),
+            METRICS => self.metrics(),
+            _ => self.health(),
+        }
+    }
+
+    fn refuse(&self, problem: &Problem, _: SocketAddr) -> HttpResponse {
+        small_problem(problem)
     }
 }
 
@@ -114,7 +124,7 @@ impl Ops {
         for service in &self.0.services {
             service.publish_load();
         }
-        small_answer(StatusCode::OK, METRICS, self.0.runtime.metrics.render())
+        small_answer(StatusCode::OK, EXPOSITION, self.0.runtime.metrics.render())
     }
 }
 
@@ -125,12 +135,4 @@ fn status(good: bool) -> HttpResponse {
         (StatusCode::SERVICE_UNAVAILABLE, &br#"{"status":"unavailable"}"#[..])
     };
     small_answer(code, JSON, text.to_vec())
-}
-
-fn problem(kind: Kind, detail: &str) -> HttpResponse {
-    let mut answer = small_problem(&Problem::new(kind, detail));
-    if kind == Kind::MethodNotAllowed {
-        answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET,HEAD"));
-    }
-    answer
 }

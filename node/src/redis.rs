@@ -35,7 +35,8 @@ pub(crate) fn watch(url: &SecretUrl) -> Result<(RedisHealth, Option<ChildSpec>),
     let pool = Config::from_url(url.expose())
         .create_pool(Some(Runtime::Tokio1))
         .map_err(|error| format!("{url} can't be used: {error}"))?;
-    let health = RedisHealth(Arc::new(ArcSwap::from_pointee(DependencyHealth::down("starting"))));
+    let health =
+        RedisHealth(Arc::new(ArcSwap::from_pointee(DependencyHealth::down("redis is starting"))));
     let watched = health.clone();
     let child = ChildSpec::new("redis", move || {
         (Watcher { pool: pool.clone(), health: watched.clone() }, ())
@@ -75,18 +76,28 @@ impl Actor for Watcher {
         WatcherMessage::Look: WatcherMessage,
         (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
-        let health = match tokio::time::timeout(PATIENCE, self.ping()).await {
-            Ok(Ok(())) => DependencyHealth::up(),
-            Ok(Err(why)) => DependencyHealth::down(why),
-            Err(_) => DependencyHealth::down("no answer in time"),
-        };
-        self.health.0.store(Arc::new(health));
+        let pinged = tokio::time::timeout(PATIENCE, self.ping()).await;
+        self.found(pinged.unwrap_or_else(|_| Err("it did not answer in time".to_owned())));
         drop(myself.send_after(LOOK, || WatcherMessage::Look));
         Ok(())
     }
 }
 
 impl Watcher {
+    /// Logs a change, with the details; who asks for health hears that it is so.
+    fn found(&self, pinged: Result<(), String>) {
+        let health = match pinged {
+            Ok(()) => DependencyHealth::up(),
+            Err(_) => DependencyHealth::down("redis is not available"),
+        };
+        let before = self.health.0.swap(Arc::new(health.clone()));
+        match pinged {
+            _ if *before == health => {}
+            Ok(()) => tracing::info!("redis is up"),
+            Err(why) => tracing::warn!(why, "redis is down"),
+        }
+    }
+
     async fn ping(&self) -> Result<(), String> {
         let mut conn = self.pool.get().await.map_err(|error| error.to_string())?;
         deadpool_redis::redis::cmd("PING")

@@ -1,6 +1,7 @@
 //! Who may import whom. The rules of `docs/architecture.md`, checked against the manifests and
 //! the sources.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 const SERVICES: [&str; 4] = ["auth", "forum", "cms", "admin"];
@@ -62,6 +63,48 @@ fn crates_depend_downwards_only() {
     for folder in ["cluster", "gateway"].iter().chain(&SERVICES) {
         let dependencies = own_dependencies(&format!("actors/{folder}"));
         assert_eq!(dependencies, ["kernel"], "actors/{folder}");
+    }
+}
+
+/// The modules at the top of a crate that each of them names as `crate::…`.
+fn imports(folder: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let module = |path: &str| {
+        let rest = path.split("/src/").nth(1).unwrap();
+        rest.split(['/', '.']).next().unwrap().to_owned()
+    };
+    let files = sources(folder);
+    let modules: BTreeSet<String> = files.iter().map(|(path, _)| module(path)).collect();
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (path, text) in &files {
+        for named in code(text).split("crate::").skip(1) {
+            let list = named.strip_prefix('{').and_then(|list| list.split('}').next());
+            for name in list.unwrap_or(named).split(',').take(if list.is_some() { 99 } else { 1 }) {
+                let name = name.trim().split(|c: char| !c.is_alphanumeric() && c != '_').next();
+                let name = name.unwrap_or_default();
+                if modules.contains(name) && name != module(path) {
+                    found.entry(module(path)).or_default().insert(name.to_owned());
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn modules_of_the_edge_and_the_node_have_no_circles() {
+    for folder in ["actors/gateway/src", "node/src"] {
+        let mut left = imports(folder);
+        assert!(left.len() >= 3, "{folder} is read wrongly: {left:?}");
+        // Whoever imports nobody that is left is in no circle.
+        loop {
+            let names: BTreeSet<String> = left.keys().cloned().collect();
+            let before = left.len();
+            left.retain(|_, imported| imported.iter().any(|name| names.contains(name)));
+            if left.len() == before {
+                break;
+            }
+        }
+        assert!(left.is_empty(), "{folder} has a circle: {left:?}");
     }
 }
 

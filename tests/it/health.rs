@@ -89,6 +89,43 @@ async fn a_missing_service_is_named_and_the_others_serve() {
 }
 
 #[tokio::test]
+async fn health_gives_a_short_cause_and_the_log_the_details() {
+    // Nobody listens there.
+    let url = "postgres://panel_user:secret@127.0.0.1:1/panel_database";
+    let node = Node::builder()
+        .database_url(url)
+        .env("REDIS_URL", "redis://127.0.0.1:1/0")
+        .may_be_degraded()
+        .start()
+        .await;
+    let client = node.client();
+    let told = eventually("both are reported down", Duration::from_secs(10), async || {
+        let answer = client.get("/api/v2/health").await.expect(200);
+        let dependencies = &answer.json()["dependencies"];
+        let (database, redis) = (&dependencies["database"], &dependencies["redis"]);
+        let told = database["reason"] == "the database is not available"
+            && database["status"] == "down"
+            && database["service"] == "auth"
+            && redis["reason"] == "redis is not available";
+        if told { Ok(answer.text()) } else { Err(answer) }
+    })
+    .await;
+    for detail in ["127.0.0.1", "panel_user", "refused", "os error"] {
+        assert!(!told.contains(detail), "{told}");
+    }
+    for message in ["database is down", "redis is down"] {
+        eventually(message, Duration::from_secs(5), async || {
+            let logged = |line: &serde_json::Value| {
+                let why = line["why"].as_str().unwrap_or_default().to_lowercase();
+                line["message"] == message && why.contains("refused")
+            };
+            node.log_json().iter().any(logged)
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn redis_that_is_down_is_reported_and_changes_nothing() {
     let node = Node::builder().env("REDIS_URL", "redis://127.0.0.1:1/0").start().await;
     let client = node.client();
@@ -109,7 +146,15 @@ async fn slow_and_idle_clients_are_let_go() {
     let answer = raw(node.http(), b"GET /api/v2/health HTTP/1.1\r\nHost: x\r\nX-Slow: ").await;
     assert!(began.elapsed() < Duration::from_secs(4), "the node let go, and not the test");
     let answer = String::from_utf8_lossy(&answer).into_owned();
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("in time"), "{answer}");
+    // Silence from the beginning, and after an answer: there is nothing to be said.
+    for begun in [&b""[..], b"GET /api/v2/forum/nothing HTTP/1.1\r\nHost: x\r\n\r\n"] {
+        let began = Instant::now();
+        let answer = raw(node.http(), begun).await;
+        assert!(began.elapsed() < Duration::from_secs(4), "the node let go, and not the test");
+        let answers = String::from_utf8_lossy(&answer).matches("HTTP/1.1 ").count();
+        assert_eq!(answers, usize::from(!begun.is_empty()));
+    }
     // A head that promises a body that never comes.
     let promise =
         b"POST /api/v2/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\

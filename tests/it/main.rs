@@ -9,6 +9,8 @@ mod configuration;
 mod contract;
 mod data;
 mod dependencies;
+mod edge;
+mod edge_clients;
 mod exactly_once;
 mod facts;
 mod forum;

@@ -13,6 +13,9 @@ pub struct GatewayConfig {
     pub head_timeout: Span,
     /// How long a client may take to send its body.
     pub body_timeout: Span,
+    /// How long a client may leave an answer unread before its connection is closed. Every byte
+    /// it takes starts the time anew.
+    pub write_timeout: Span,
     /// How long a request may take inside, from the last byte of the body to the answer.
     pub request_timeout: Span,
     /// The largest body, in bytes. Bodies up to 128 KiB travel in messages.
@@ -33,6 +36,7 @@ impl Default for GatewayConfig {
             max_connections: 10_000,
             head_timeout: Span::seconds(10),
             body_timeout: Span::seconds(30),
+            write_timeout: Span::seconds(30),
             request_timeout: Span::seconds(10),
             max_body_bytes: INLINE_LIMIT,
             max_uri_bytes: 8 * 1024,
@@ -69,6 +73,7 @@ impl GatewayConfig {
         for (key, span) in [
             ("head_timeout", self.head_timeout),
             ("body_timeout", self.body_timeout),
+            ("write_timeout", self.write_timeout),
             ("request_timeout", self.request_timeout),
         ] {
             if span.0.is_zero() {

@@ -14,28 +14,39 @@ use utoipa::ToSchema;
 pub struct DependencyHealth {
     /// `up`, `down`, `starting`, `not_configured`.
     pub status: &'static str,
-    /// Why, if it is not up.
+    /// Why, if it is not up. Fixed words: what drivers say names hosts, paths and accounts, and
+    /// anybody may ask.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: Option<&'static str>,
+    /// Whose it is that is not up, where several services have one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<&'static str>,
 }
 
 impl DependencyHealth {
     /// It answers.
     #[must_use]
     pub const fn up() -> Self {
-        Self { status: "up", reason: None }
+        Self { status: "up", reason: None, service: None }
     }
 
     /// It does not, for this reason.
     #[must_use]
-    pub fn down(reason: impl Into<String>) -> Self {
-        Self { status: "down", reason: Some(reason.into()) }
+    pub const fn down(reason: &'static str) -> Self {
+        Self { status: "down", reason: Some(reason), service: None }
+    }
+
+    /// It is this service's.
+    #[must_use]
+    pub const fn of(mut self, service: &'static str) -> Self {
+        self.service = Some(service);
+        self
     }
 
     /// It was not asked for.
     #[must_use]
     pub const fn not_configured() -> Self {
-        Self { status: "not_configured", reason: None }
+        Self { status: "not_configured", reason: None, service: None }
     }
 
     fn is_fine(&self) -> bool {

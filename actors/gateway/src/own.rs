@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request};
+use http::{HeaderMap, Method, request};
 use panel_kernel::ids::random_hex;
 use panel_kernel::message::{Body, Envelope, Extensions, Payload, Principal, TraceContext};
 use panel_kernel::problem::{Kind, Problem};
@@ -16,8 +15,8 @@ use serde::Serialize;
 use utoipa::openapi::OpenApi;
 
 use crate::dispatch::Dispatcher;
-use crate::edge::Outgoing;
 use crate::health::{Health, MemberReport};
+use crate::outgoing::Outgoing;
 
 const HEALTH: &str = "/api/v2/health";
 const SERVICES: &str = "/api/v2/services";
@@ -25,6 +24,9 @@ const ROUTES: &str = "/api/v2/routes";
 const OPENAPI: &str = "/api/v2/openapi.json";
 /// All of them.
 pub(crate) const OWN_ROUTES: [&str; 4] = [HEALTH, SERVICES, ROUTES, OPENAPI];
+
+/// What they can be asked with.
+const METHODS: &str = "GET,HEAD,OPTIONS";
 
 /// How long a service's document is believed; it only changes with its release.
 const DOCUMENT_LIFE: Duration = Duration::from_secs(10);
@@ -72,14 +74,14 @@ impl Own {
     ) -> Result<Outgoing, Problem> {
         match parts.method {
             Method::GET | Method::HEAD => {}
-            Method::OPTIONS => return Ok(allowed(StatusCode::NO_CONTENT, Bytes::new())),
-            _ => return Ok(not_allowed(request_id)),
+            Method::OPTIONS => return Ok(Outgoing::allow(METHODS)),
+            _ => return Ok(Outgoing::not_allowed(METHODS, request_id)),
         }
         match route {
-            HEALTH => json(&self.health.report()),
-            SERVICES => json(&Items { items: self.services() }),
-            ROUTES => json(&Items { items: routes(&self.document().await) }),
-            OPENAPI => json(&self.document().await),
+            HEALTH => Outgoing::json(&self.health.report()),
+            SERVICES => Outgoing::json(&Items { items: self.services() }),
+            ROUTES => Outgoing::json(&Items { items: routes(&self.document().await) }),
+            OPENAPI => Outgoing::json(&self.document().await),
             _ => Err(Problem::new(Kind::NotFound, "there is no such route")),
         }
     }
@@ -205,27 +207,4 @@ fn routes(document: &OpenApi) -> Vec<RouteItem> {
         }
     }
     items
-}
-
-pub(crate) fn json<T: Serialize>(value: &T) -> Result<Outgoing, Problem> {
-    let body = serde_json::to_vec(value).map_err(|_| Problem::internal())?;
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(Outgoing { status: StatusCode::OK, headers, body: body.into() })
-}
-
-fn allowed(status: StatusCode, body: Bytes) -> Outgoing {
-    let mut headers = HeaderMap::new();
-    headers.insert(header::ALLOW, HeaderValue::from_static("GET,HEAD,OPTIONS"));
-    Outgoing { status, headers, body }
-}
-
-fn not_allowed(request_id: &str) -> Outgoing {
-    let problem = Problem::new(Kind::MethodNotAllowed, "see Allow for the methods this route has");
-    let body = serde_json::to_vec(&problem.body(request_id)).unwrap_or_default();
-    let mut outgoing = allowed(problem.kind.status(), body.into());
-    let media_type = HeaderValue::from_static(panel_kernel::problem::MEDIA_TYPE);
-    outgoing.headers.insert(header::CONTENT_TYPE, media_type);
-    outgoing.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    outgoing
 }

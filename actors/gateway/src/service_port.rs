@@ -37,10 +37,7 @@ impl Handler for ServicePort {
             );
             return small_problem(&Problem::new(Kind::NotFound, detail));
         }
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let mut answer =
-                small_problem(&Problem::new(Kind::MethodNotAllowed, "only GET works here"));
-            answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET,HEAD"));
+        if let Some(answer) = unless_read(request.method()) {
             return answer;
         }
         let report = self.health.service(self.service);
@@ -55,6 +52,26 @@ impl Handler for ServicePort {
         let body = serde_json::to_vec(&report).unwrap_or_default();
         small_answer(status, "application/json", body)
     }
+
+    fn refuse(&self, problem: &Problem, _: SocketAddr) -> HttpResponse {
+        small_problem(problem)
+    }
+}
+
+/// The answer to methods that a route does not have which can only be read.
+#[must_use]
+pub fn unless_read(method: &Method) -> Option<HttpResponse> {
+    let mut answer = match *method {
+        Method::GET | Method::HEAD => return None,
+        Method::OPTIONS => {
+            let mut answer = Response::new(Full::default());
+            *answer.status_mut() = StatusCode::NO_CONTENT;
+            answer
+        }
+        _ => small_problem(&Problem::new(Kind::MethodNotAllowed, "only reading works here")),
+    };
+    answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET,HEAD,OPTIONS"));
+    Some(answer)
 }
 
 /// A small answer, never kept by anybody.

@@ -95,6 +95,7 @@ impl Gateway {
             limits: ServerLimits {
                 connections: Arc::new(Semaphore::new(config.max_connections)),
                 head_timeout: config.head_timeout.0,
+                write_timeout: config.write_timeout.0,
                 // Heads a little over the edge's limits must reach it, so that it can answer.
                 head_bytes: (config.max_header_bytes + config.max_uri_bytes) * 4,
             },

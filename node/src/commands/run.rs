@@ -1,10 +1,15 @@
 //! `panel-node run`.
 
+use std::time::Duration;
+
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::{Failure, node, telemetry};
+
+/// How long work that does not end with the node may still take.
+const LEFT_OVER: Duration = Duration::from_secs(2);
 
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let config = Config::load(args)?;
@@ -14,19 +19,27 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         .thread_name("panel")
         .build()
         .map_err(Failure::other)?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         // Before anything starts, so that no signal falls into a gap.
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::other)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::other)?;
-        let node = node::start(&config).await?;
+        let mut node = node::start(&config).await?;
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            why = node.root_ended() => {
+                tracing::error!(why, "the root supervisor ended");
+                let sentence = format!("the root supervisor ended ({why}); start the node again");
+                return Err(Failure::Other(sentence));
+            }
         }
         tokio::select! {
             () = node.shut_down() => Ok(()),
             _ = interrupt.recv() => Err(Failure::Other("told twice, stopped at once".into())),
             _ = terminate.recv() => Err(Failure::Other("told twice, stopped at once".into())),
         }
-    })
+    });
+    // What is left over does not keep the process.
+    runtime.shutdown_timeout(LEFT_OVER);
+    outcome
 }

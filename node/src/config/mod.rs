@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 
 use crate::cli::{CommonArgs, LogFormatArg, RunArgs};
 use crate::services::{GATEWAY, SERVICES};
+use crate::telemetry::LogSection;
 
 pub(crate) use layers::ConfigError;
 use layers::Layers;
@@ -62,34 +63,6 @@ impl Default for NodeSection {
             service_ports_enabled: true,
         }
     }
-}
-
-/// The `[log]` section.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct LogSection {
-    /// `json`, `pretty`, or `auto`: pretty on a terminal.
-    pub(crate) format: LogFormat,
-    /// A level or a filter.
-    pub(crate) level: String,
-}
-
-impl Default for LogSection {
-    fn default() -> Self {
-        Self { format: LogFormat::Auto, level: "info".to_owned() }
-    }
-}
-
-/// How logs look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum LogFormat {
-    /// Pretty on a terminal, else JSON.
-    Auto,
-    /// One JSON object per line.
-    Json,
-    /// For people.
-    Pretty,
 }
 
 /// The `[redis]` section.

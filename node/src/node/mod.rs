@@ -1,6 +1,7 @@
 //! A running node: from configuration to a supervised tree, and back down again.
 //!
 //! ```text
+//! guardian              hears if the root ends
 //! root                  one for one; never gives up
 //! ├── ops               health and metrics
 //! ├── cluster           who serves what
@@ -9,6 +10,7 @@
 //! └── gateway           (if it is an edge)
 //! ```
 
+mod guardian;
 mod sockets;
 mod start;
 
@@ -17,13 +19,11 @@ use std::time::Duration;
 
 use panel_gateway::Gateway;
 use panel_kernel::service::Running;
-use panel_kernel::supervision::SupervisorMessage;
-use ractor::ActorRef;
-use tokio::task::JoinHandle;
 
 use crate::lock::Locks;
 use crate::ops::Ops;
 
+use guardian::Root;
 pub(crate) use start::start;
 
 /// How long shutdown waits for requests inside services.
@@ -32,8 +32,7 @@ const GLANCE: Duration = Duration::from_millis(5);
 
 /// A node that runs.
 pub(crate) struct Node {
-    root: ActorRef<SupervisorMessage>,
-    ended: JoinHandle<()>,
+    root: Root,
     services: Vec<Running>,
     gateway: Option<Gateway>,
     ops: Ops,
@@ -43,6 +42,12 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// Waits until the root supervisor has ended by itself, which it never should: why it did.
+    /// Nothing runs any more then, and only a new process helps.
+    pub(crate) async fn root_ended(&mut self) -> String {
+        self.root.ended().await
+    }
+
     /// Shutdown, in order: say so; take no new connections and finish those there are; leave
     /// the groups and finish what is inside the services; stop the tree, last child first.
     /// Nothing that was accepted is lost.
@@ -64,11 +69,8 @@ impl Node {
             tracing::warn!("requests inside services did not end in time");
         }
         self.ops_shutdown.cancel();
-        self.root.stop(None);
         // The root stops its children one after the other, each within its own limit.
-        if self.ended.await.is_err() {
-            tracing::warn!("the root supervisor did not end cleanly");
-        }
+        self.root.stop().await;
         for service in &self.services {
             if let Some(db) = service.db.load_full() {
                 db.close().await;

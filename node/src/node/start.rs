@@ -12,14 +12,14 @@ use panel_kernel::events::Outlet;
 use panel_kernel::ids::random_hex;
 use panel_kernel::keys::ClusterKey;
 use panel_kernel::service::{self, NodeIdentity, Running, Runtime, ServiceSpec};
-use panel_kernel::supervision::{Backoff, ChildSpec, Intensity, Supervisor, SupervisorSpec};
+use panel_kernel::supervision::{Backoff, ChildSpec, Intensity, SupervisorSpec};
 use panel_kernel::time::Clock;
-use ractor::Actor;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Node;
+use super::guardian::Root;
 use super::sockets::Sockets;
 use crate::config::Config;
 use crate::lock::{Locks, RunFile};
@@ -71,17 +71,16 @@ pub(crate) async fn start(config: &Config) -> Result<Node, Failure> {
     let mut spec = SupervisorSpec::new("", &runtime.tree)
         .intensity(Intensity::never_give_up(Duration::from_secs(60)))
         .backoff(Backoff { first: Duration::from_millis(100), most: Duration::from_secs(30) })
-        .child(ops_child(sockets.ops, ops.clone(), ops_shutdown.clone()))
+        .child(ops_child(sockets.ops, ops.clone(), config, ops_shutdown.clone()))
         .child(panel_cluster::child(&runtime));
     for child in redis.into_iter().chain(children).chain(gateway.as_ref().map(Gateway::child)) {
         spec = spec.child(child);
     }
-    #[allow(clippy::disallowed_methods, reason = "the root has nobody above it")]
-    let (root, ended) = Actor::spawn(None, Supervisor, spec).await.map_err(Failure::other)?;
-    *ops.0.root.lock() = Some(root.clone());
+    let root = Root::start(spec).await.map_err(Failure::other)?;
+    *ops.0.root.lock() = Some(root.actor.clone());
     locks.announce(&run_file).map_err(Failure::other)?;
     announce(config, &run_file);
-    Ok(Node { root, ended, services: running, gateway, ops, ops_shutdown, locks })
+    Ok(Node { root, services: running, gateway, ops, ops_shutdown, locks })
 }
 
 /// Where SQLite files of this node's services lie.
@@ -152,33 +151,31 @@ fn dependencies(services: Vec<Running>, redis: RedisHealth) -> Dependencies {
     })
 }
 
-/// The databases of this node's services, as one.
+/// The databases of this node's services, as one: the first that is not up speaks for all.
 fn database_health(services: &[Running]) -> DependencyHealth {
-    let mut health = DependencyHealth::not_configured();
-    for service in services {
-        let database = service.db.load().as_ref().map(|db| db.health());
-        match database {
-            Some(DatabaseHealth::Up) if health.status == "not_configured" => {
-                health = DependencyHealth::up();
-            }
-            Some(DatabaseHealth::Up) => {}
-            Some(DatabaseHealth::Down(why) | DatabaseHealth::ReadOnly(why)) => {
-                return DependencyHealth::down(format!("{}: {why}", service.name));
-            }
-            Some(DatabaseHealth::Starting) | None => {
-                return DependencyHealth::down(format!("{}: starting", service.name));
-            }
-        }
+    let down = services.iter().find_map(|service| {
+        let health = service.db.load().as_ref().map_or(DatabaseHealth::Starting, |db| db.health());
+        health.cause().map(|cause| DependencyHealth::down(cause).of(service.name))
+    });
+    match down {
+        Some(down) => down,
+        None if services.is_empty() => DependencyHealth::not_configured(),
+        None => DependencyHealth::up(),
     }
-    health
 }
 
-fn ops_child(socket: std::net::TcpListener, ops: Ops, shutdown: CancellationToken) -> ChildSpec {
+fn ops_child(
+    socket: std::net::TcpListener,
+    ops: Ops,
+    config: &Config,
+    shutdown: CancellationToken,
+) -> ChildSpec {
     let socket = Arc::new(socket);
     let parts = ServerParts {
         limits: ServerLimits {
             connections: Arc::new(Semaphore::new(OPS_CONNECTIONS)),
-            head_timeout: Duration::from_secs(10),
+            head_timeout: config.gateway.head_timeout.0,
+            write_timeout: config.gateway.write_timeout.0,
             head_bytes: 16 * 1024,
         },
         shutdown,

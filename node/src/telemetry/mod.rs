@@ -9,16 +9,44 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal as _;
 use std::panic::PanicHookInfo;
 
+use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
 use self::json::{Json, SpanFields};
 pub(crate) use self::sink::Logging;
 use self::sink::Sink;
-use crate::config::{LogFormat, LogSection};
 
 /// Libraries that tell more than an operator wants to hear at our own level.
 const QUIET: [&str; 5] =
     ["ractor=warn", "ractor_cluster=warn", "sqlx=warn", "hyper=warn", "h2=warn"];
+
+/// The `[log]` section.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LogSection {
+    /// `json`, `pretty`, or `auto`: pretty on a terminal.
+    pub(crate) format: LogFormat,
+    /// A level or a filter.
+    pub(crate) level: String,
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self { format: LogFormat::Auto, level: "info".to_owned() }
+    }
+}
+
+/// How logs look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogFormat {
+    /// Pretty on a terminal, else JSON.
+    Auto,
+    /// One JSON object per line.
+    Json,
+    /// For people.
+    Pretty,
+}
 
 /// Whether `level` is a level or a filter.
 pub(crate) fn check(level: &str) -> Result<(), String> {

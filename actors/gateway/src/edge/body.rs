@@ -1,7 +1,5 @@
 //! The request body: whole, in time, and not too large.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::{header, request};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -9,10 +7,7 @@ use hyper::body::{Body as _, Incoming};
 use panel_kernel::problem::{Kind, Problem};
 
 use crate::config::GatewayConfig;
-
-/// How much of a body that is too large is still read, and for how long.
-const LINGER_BYTES: usize = 8 * 1024 * 1024;
-const LINGER_TIME: Duration = Duration::from_secs(2);
+use crate::server::{LINGER_BYTES, LINGER_TIME};
 
 pub(super) async fn read(
     body: Incoming,

@@ -3,7 +3,7 @@
 use http::{HeaderValue, Method, StatusCode, header, request};
 use panel_kernel::http::etag;
 
-use super::Outgoing;
+use crate::outgoing::Outgoing;
 
 pub(super) fn apply(parts: &request::Parts, outgoing: &mut Outgoing) {
     let is_read = matches!(parts.method, Method::GET | Method::HEAD);

@@ -25,11 +25,21 @@ impl Exchange {
         let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let request_id = header("x-request-id").filter(|id| is_well_formed(id)).map(str::to_owned);
         let trace = header("traceparent").and_then(TraceContext::parse).map(TraceContext::child);
+        let trace = trace.unwrap_or_else(TraceContext::begin);
+        Self::new(peer, request_id.unwrap_or_else(random_hex), trace)
+    }
+
+    /// Of something that can't be read.
+    pub(crate) fn unreadable(peer: SocketAddr) -> Self {
+        Self::new(peer, random_hex(), TraceContext::begin())
+    }
+
+    fn new(peer: SocketAddr, request_id: String, trace: TraceContext) -> Self {
         Self {
             started: Instant::now(),
             peer,
-            request_id: request_id.unwrap_or_else(random_hex),
-            trace: trace.unwrap_or_else(TraceContext::begin),
+            request_id,
+            trace,
             service: None,
             route: None,
             member: None,

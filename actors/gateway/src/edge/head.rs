@@ -1,9 +1,14 @@
 //! The request head: not too long, and with one meaning.
 
-use http::{Method, header, request};
+use http::uri::Scheme;
+use http::{Method, Uri, Version, header, request};
 use panel_kernel::problem::{Kind, Problem};
 
 use crate::config::GatewayConfig;
+use crate::outgoing::Outgoing;
+
+/// Every method that some route has.
+const METHODS: &str = "GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS";
 
 pub(super) fn check(parts: &request::Parts, config: &GatewayConfig) -> Result<(), Problem> {
     let target = parts.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
@@ -17,13 +22,34 @@ pub(super) fn check(parts: &request::Parts, config: &GatewayConfig) -> Result<()
         let detail = format!("at most {} bytes of header fields", config.max_header_bytes);
         return Err(Problem::new(Kind::HeadersTooLarge, detail));
     }
-    if parts.method == Method::CONNECT || parts.method == Method::TRACE {
-        return Err(Problem::new(Kind::BadRequest, "this method is not for an application server"));
-    }
-    if parts.headers.get_all(header::HOST).iter().count() != 1 {
+    // HTTP/1.0 knows no Host; everybody else names one.
+    let hosts = parts.headers.get_all(header::HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && parts.version > Version::HTTP_10) {
         return Err(Problem::new(Kind::BadRequest, "send exactly one Host"));
     }
-    path(parts.uri.path())
+    Ok(())
+}
+
+/// The answer to what is asked of no path: `OPTIONS *` hears what there is, and tunnels and
+/// echoes (CONNECT, TRACE) are not for an application server.
+pub(super) fn without_path(parts: &request::Parts, request_id: &str) -> Option<Outgoing> {
+    match parts.method {
+        Method::OPTIONS if parts.uri.path() == "*" => Some(Outgoing::allow(METHODS)),
+        Method::CONNECT | Method::TRACE => Some(Outgoing::not_allowed(METHODS, request_id)),
+        _ => None,
+    }
+}
+
+/// The target: a path, or a whole URL as proxies are sent it, of which only the path counts.
+pub(super) fn target(uri: &Uri) -> Result<(), Problem> {
+    let known = |scheme: &Scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS;
+    if !uri.scheme().is_none_or(known) {
+        return Err(Problem::new(Kind::BadRequest, "the URL must begin with http: or https:"));
+    }
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err(Problem::new(Kind::BadRequest, "credentials in a URL are not accepted"));
+    }
+    path(uri.path())
 }
 
 /// A path must mean the same to everybody who reads it: no empty or dot segments, no encoded

@@ -9,7 +9,7 @@
 //! 7. dispatch: as a message to a member of the service
 //! 8. `conditional`: the answer gets an entity tag; who has it gets 304
 //! 9. `finish`: security headers, CORS headers, request id, HEAD without body
-//! 10. one log line, two metrics
+//! 10. `watch`, `observe`: one log line, two metrics, also if the client has gone meanwhile
 
 mod authenticate;
 mod body;
@@ -21,16 +21,15 @@ mod finish;
 mod head;
 mod observe;
 mod target;
+mod watch;
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::FutureExt as _;
-use http::{HeaderMap, Method, Request, Response, request};
-use http_body_util::Full;
+use http::{Method, Request, request};
 use hyper::body::Incoming;
 use panel_kernel::message::{Body, Extensions, Principal, Reply};
 use panel_kernel::problem::{Kind, Problem};
@@ -39,6 +38,7 @@ use panel_kernel::time::Clock;
 use crate::config::GatewayConfig;
 use crate::dispatch::Dispatcher;
 use crate::identity::Identity;
+use crate::outgoing::Outgoing;
 use crate::own::Own;
 use crate::server::{Handler, HttpResponse};
 
@@ -46,6 +46,7 @@ pub(crate) use cors::Cors;
 pub(crate) use exchange::Exchange;
 pub(crate) use observe::Observer;
 pub(crate) use target::{Target, Targets};
+use watch::Watch;
 
 /// Everything the edge needs. Cheap to clone.
 #[derive(Clone)]
@@ -62,32 +63,49 @@ pub(crate) struct EdgeParts {
     pub(crate) observer: Observer,
 }
 
-/// An answer on its way out.
-pub(crate) struct Outgoing {
-    pub(crate) status: http::StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-}
-
 impl Handler for Edge {
-    async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> HttpResponse {
+    fn handle(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = HttpResponse> + Send {
+        // At once: the client may be gone before the answer is begun.
         let (parts, body) = request.into_parts();
-        let mut exchange = Exchange::begin(&parts, peer);
-        let answering = AssertUnwindSafe(self.answer(&mut exchange, &parts, body)).catch_unwind();
-        let outcome = answering.await.unwrap_or_else(|_| {
-            tracing::error!("the edge panicked");
-            Err(Problem::internal())
-        });
-        let mut outgoing =
-            outcome.unwrap_or_else(|problem| problem_answer(&problem, &exchange.request_id));
+        let method = observe::label(&parts.method);
+        let exchange = Exchange::begin(&parts, peer);
+        self.watched(Watch::begin(&self.0.observer, method, exchange), parts, body)
+    }
+
+    fn refuse(&self, problem: &Problem, peer: SocketAddr) -> HttpResponse {
+        let exchange = Exchange::unreadable(peer);
+        let mut outgoing = Outgoing::problem(problem, &exchange.request_id);
         finish::headers(&mut outgoing.headers, &exchange);
-        self.0.cors.decorate(&parts.headers, &mut outgoing.headers);
-        self.0.observer.record(&exchange, &parts.method, outgoing.status);
-        into_http(outgoing, &parts.method)
+        Watch::begin(&self.0.observer, observe::OTHER, exchange).answered(outgoing.status);
+        outgoing.into_http(&Method::GET)
     }
 }
 
 impl Edge {
+    async fn watched(
+        &self,
+        mut watch: Watch<'_>,
+        parts: request::Parts,
+        body: Incoming,
+    ) -> HttpResponse {
+        let answering = self.answer(&mut watch.exchange, &parts, body);
+        let outcome = AssertUnwindSafe(answering).catch_unwind().await.unwrap_or_else(|_| {
+            tracing::error!("the edge panicked");
+            Err(Problem::internal())
+        });
+        let request_id = &watch.exchange.request_id;
+        let mut outgoing =
+            outcome.unwrap_or_else(|problem| Outgoing::problem(&problem, request_id));
+        finish::headers(&mut outgoing.headers, &watch.exchange);
+        self.0.cors.decorate(&parts.headers, &mut outgoing.headers);
+        watch.answered(outgoing.status);
+        outgoing.into_http(&parts.method)
+    }
+
     async fn answer(
         &self,
         exchange: &mut Exchange,
@@ -96,6 +114,10 @@ impl Edge {
     ) -> Result<Outgoing, Problem> {
         let edge = &self.0;
         head::check(parts, &edge.config)?;
+        if let Some(answer) = head::without_path(parts, &exchange.request_id) {
+            return Ok(answer);
+        }
+        head::target(&parts.uri)?;
         if let Some(preflight) = edge.cors.preflight(parts) {
             return Ok(preflight);
         }
@@ -150,26 +172,4 @@ fn from_reply(reply: Reply, exchange: &Exchange) -> Result<Outgoing, Problem> {
         body = serde_json::to_vec(&problem).unwrap_or_default().into();
     }
     Ok(Outgoing { status: reply.status, headers: reply.headers, body })
-}
-
-fn problem_answer(problem: &Problem, request_id: &str) -> Outgoing {
-    let reply = Reply::problem(problem);
-    let body = serde_json::to_vec(&problem.body(request_id)).unwrap_or_default();
-    Outgoing { status: reply.status, headers: reply.headers, body: body.into() }
-}
-
-fn into_http(outgoing: Outgoing, method: &Method) -> HttpResponse {
-    let Outgoing { status, mut headers, body } = outgoing;
-    // The service's own count is of the body it sent, which the edge may have changed since.
-    headers.remove(http::header::CONTENT_LENGTH);
-    let body = if method == Method::HEAD {
-        headers.insert(http::header::CONTENT_LENGTH, body.len().into());
-        Bytes::new()
-    } else {
-        body
-    };
-    let mut response = Response::new(Full::new(body));
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    response
 }

@@ -31,12 +31,11 @@ impl Observer {
         Ok(Self { requests: metrics.register(requests)?, seconds: metrics.register(seconds)? })
     }
 
-    pub(super) fn record(&self, exchange: &Exchange, method: &Method, status: StatusCode) {
+    pub(super) fn record(&self, exchange: &Exchange, method: &'static str, status: StatusCode) {
         let took = exchange.started.elapsed();
         let service = exchange.service.unwrap_or("gateway");
         // Paths that match no route are as many as clients can think of; they share a label.
         let route = exchange.route.as_deref().unwrap_or("unmatched");
-        let method = known(method);
         self.requests.with_label_values(&[service, route, method, status.as_str()]).inc();
         self.seconds.with_label_values(&[service, route]).observe(took.as_secs_f64());
         tracing::info!(
@@ -55,8 +54,11 @@ impl Observer {
     }
 }
 
-/// Methods a client may make up share a label as well.
-fn known(method: &Method) -> &'static str {
+/// The method of what can't be read, and of what clients make up: as many as they can think of.
+pub(super) const OTHER: &str = "other";
+
+/// A method as a label.
+pub(super) fn label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",
@@ -65,6 +67,6 @@ fn known(method: &Method) -> &'static str {
         Method::PATCH => "PATCH",
         Method::DELETE => "DELETE",
         Method::OPTIONS => "OPTIONS",
-        _ => "other",
+        _ => OTHER,
     }
 }

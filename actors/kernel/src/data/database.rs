@@ -45,6 +45,20 @@ pub enum DatabaseHealth {
     Down(String),
 }
 
+impl DatabaseHealth {
+    /// What anybody may know of why it is not up. The details name hosts, paths and accounts:
+    /// they are for the log and the ops port.
+    #[must_use]
+    pub const fn cause(&self) -> Option<&'static str> {
+        match self {
+            Self::Up => None,
+            Self::Starting => Some("the database is starting"),
+            Self::ReadOnly(_) => Some("the database can't be written"),
+            Self::Down(_) => Some("the database is not available"),
+        }
+    }
+}
+
 /// One service's database.
 #[derive(Clone)]
 pub struct Database(pub(super) Arc<Inner>);

@@ -12,13 +12,16 @@
 mod address;
 mod child;
 mod policy;
+mod spec;
+mod stopping;
 mod supervisor;
 mod tree;
 
 pub use address::{Address, CallFailed};
 pub use child::{ChildSpec, Restart};
 pub use policy::{Backoff, Intensity, RestartWindow, Strategy};
-pub use supervisor::{Supervisor, SupervisorMessage, SupervisorSpec};
+pub use spec::SupervisorSpec;
+pub use supervisor::{Supervisor, SupervisorMessage};
 pub use tree::{ActorState, ActorStatus, Tree};
 
 #[cfg(test)]

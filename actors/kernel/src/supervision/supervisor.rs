@@ -1,77 +1,19 @@
 //! The supervisor actor.
+//!
+//! It never waits for a child to stop: that may take long, and meanwhile it must say that it is
+//! there. Children are stopped by a task whose end is a message; what happens in between waits
+//! its turn.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
+use ractor::{
+    Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent,
+};
 use ractor_cluster::RactorMessage;
 
-use super::{Backoff, ChildSpec, Intensity, Restart, RestartWindow, Strategy, Tree};
-
-/// A supervisor's table.
-#[derive(Clone, Debug)]
-pub struct SupervisorSpec {
-    /// Its path in the tree; empty for the root.
-    pub path: String,
-    /// Who else is restarted when a child ends.
-    pub strategy: Strategy,
-    /// When it gives up.
-    pub intensity: Intensity,
-    /// How long it waits before a restart.
-    pub backoff: Backoff,
-    /// Whom it keeps running, in starting order. They stop in the opposite order.
-    pub children: Vec<ChildSpec>,
-    /// Where it reports.
-    pub tree: Tree,
-}
-
-impl SupervisorSpec {
-    /// One-for-one, three restarts in ten seconds, waiting 50 ms to 5 s: what most want.
-    #[must_use]
-    pub fn new(path: impl Into<String>, tree: &Tree) -> Self {
-        Self {
-            path: path.into(),
-            strategy: Strategy::OneForOne,
-            intensity: Intensity::new(3, Duration::from_secs(10)),
-            backoff: Backoff { first: Duration::from_millis(50), most: Duration::from_secs(5) },
-            children: Vec::new(),
-            tree: tree.clone(),
-        }
-    }
-
-    /// With another strategy.
-    #[must_use]
-    pub const fn strategy(mut self, strategy: Strategy) -> Self {
-        self.strategy = strategy;
-        self
-    }
-
-    /// With another intensity.
-    #[must_use]
-    pub const fn intensity(mut self, intensity: Intensity) -> Self {
-        self.intensity = intensity;
-        self
-    }
-
-    /// With another backoff.
-    #[must_use]
-    pub const fn backoff(mut self, backoff: Backoff) -> Self {
-        self.backoff = backoff;
-        self
-    }
-
-    /// With one more child, started after those already there.
-    #[must_use]
-    pub fn child(mut self, child: ChildSpec) -> Self {
-        self.children.push(child);
-        self
-    }
-
-    /// This supervisor as a child of another. It gets 15 seconds to stop its own.
-    #[must_use]
-    pub fn into_child(self, id: &'static str) -> ChildSpec {
-        ChildSpec::new(id, move || (Supervisor, self.clone())).shutdown(Duration::from_secs(15))
-    }
-}
+use super::stopping::{Leaving, Stopping, Then, stop_all};
+use super::{ChildSpec, Restart, RestartWindow, Strategy, SupervisorSpec};
 
 /// What a supervisor is told.
 #[derive(Debug, RactorMessage)]
@@ -88,6 +30,15 @@ pub enum SupervisorMessage {
         /// The life that ended.
         life: u64,
     },
+    /// The children that were to stop have stopped. Sent by the supervisor to itself.
+    Stopped,
+}
+
+/// What a supervisor does something about, one after the other.
+enum Event {
+    Restart(String),
+    Due { place: usize, life: u64 },
+    Ended(ActorId, Option<String>),
 }
 
 /// Keeps its children running as its [`SupervisorSpec`] says.
@@ -110,6 +61,9 @@ pub struct SupervisorState {
     spec: SupervisorSpec,
     children: Vec<Child>,
     window: RestartWindow,
+    stopping: Option<Stopping>,
+    /// What happened since something is being stopped.
+    waiting: VecDeque<Event>,
 }
 
 impl Actor for Supervisor {
@@ -135,8 +89,13 @@ impl Actor for Supervisor {
                 started: Instant::now(),
             })
             .collect();
-        let mut state =
-            SupervisorState { window: RestartWindow::new(spec.intensity), children, spec };
+        let mut state = SupervisorState {
+            window: RestartWindow::new(spec.intensity),
+            children,
+            spec,
+            stopping: None,
+            waiting: VecDeque::new(),
+        };
         for place in 0..state.children.len() {
             if let Err(error) = state.start(&myself, place).await {
                 state.stop_from(0).await;
@@ -153,29 +112,14 @@ impl Actor for Supervisor {
         state: &mut SupervisorState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            SupervisorMessage::Ping(port) => {
-                drop(port.send(()));
-                Ok(())
-            }
-            SupervisorMessage::Restart(id) => {
-                let Some(place) = state.children.iter().position(|child| child.spec.id == id)
-                else {
-                    tracing::warn!(supervisor = state.spec.path, child = id, "no such child");
-                    return Ok(());
-                };
-                let path = state.children[place].path.clone();
-                tracing::info!(actor = path, "restarting on request");
-                state.spec.tree.restarting(&path, "restarted on request");
-                state.stop_group(place).await;
-                state.resume(&myself, place).await
-            }
+            SupervisorMessage::Ping(port) => drop(port.send(())),
+            SupervisorMessage::Restart(id) => state.take(&myself, Event::Restart(id)).await,
             SupervisorMessage::Due { place, life } => {
-                if state.children.get(place).is_some_and(|child| child.life == life) {
-                    state.resume(&myself, place).await?;
-                }
-                Ok(())
+                state.take(&myself, Event::Due { place, life }).await;
             }
+            SupervisorMessage::Stopped => state.stopped(&myself).await?,
         }
+        Ok(())
     }
 
     async fn handle_supervisor_evt(
@@ -193,14 +137,8 @@ impl Actor for Supervisor {
             }
             _ => return Ok(()),
         };
-        // Children that were stopped on purpose are no longer in the table when they report.
-        let place = state.children.iter().position(|child| {
-            child.cell.as_ref().is_some_and(|cell| cell.get_id() == who.get_id())
-        });
-        match place {
-            Some(place) => state.ended(&myself, place, failure).await,
-            None => Ok(()),
-        }
+        state.take(&myself, Event::Ended(who.get_id(), failure)).await;
+        Ok(())
     }
 
     async fn post_stop(
@@ -208,12 +146,75 @@ impl Actor for Supervisor {
         _: ActorRef<SupervisorMessage>,
         state: &mut SupervisorState,
     ) -> Result<(), ActorProcessingErr> {
+        if let Some(stopping) = state.stopping.take() {
+            stopping.done().await;
+        }
         state.stop_from(0).await;
         Ok(())
     }
 }
 
 impl SupervisorState {
+    /// Does something about it, now or when what is being stopped has stopped.
+    async fn take(&mut self, myself: &ActorRef<SupervisorMessage>, event: Event) {
+        self.waiting.push_back(event);
+        self.go_on(myself).await;
+    }
+
+    async fn go_on(&mut self, myself: &ActorRef<SupervisorMessage>) {
+        while self.stopping.is_none()
+            && let Some(event) = self.waiting.pop_front()
+        {
+            match event {
+                Event::Restart(id) => self.restart(myself, &id),
+                Event::Due { place, life } => {
+                    if self.children.get(place).is_some_and(|child| child.life == life) {
+                        self.resume(myself, place).await;
+                    }
+                }
+                Event::Ended(who, failure) => {
+                    // Children that were stopped on purpose are no longer in the table.
+                    let is_it = |child: &Child| {
+                        child.cell.as_ref().is_some_and(|cell| cell.get_id() == who)
+                    };
+                    if let Some(place) = self.children.iter().position(is_it) {
+                        self.ended(myself, place, failure);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What was being stopped has stopped.
+    async fn stopped(
+        &mut self,
+        myself: &ActorRef<SupervisorMessage>,
+    ) -> Result<(), ActorProcessingErr> {
+        match self.stopping.take().map(Stopping::then) {
+            Some(Then::Resume(place)) => self.resume(myself, place).await,
+            Some(Then::ResumeLater { place, wait }) => self.resume_later(myself, place, wait),
+            Some(Then::GiveUp(why)) => return Err(why.into()),
+            None => {}
+        }
+        self.go_on(myself).await;
+        Ok(())
+    }
+
+    fn restart(&mut self, myself: &ActorRef<SupervisorMessage>, id: &str) {
+        let Some(place) = self.children.iter().position(|child| child.spec.id == id) else {
+            tracing::warn!(supervisor = self.spec.path, child = id, "no such child");
+            return;
+        };
+        let path = self.children[place].path.clone();
+        tracing::info!(actor = path, "restarting on request");
+        self.spec.tree.restarting(&path, "restarted on request");
+        let places = match self.spec.strategy {
+            Strategy::OneForOne => place..place + 1,
+            Strategy::RestForOne => place..self.children.len(),
+        };
+        self.stop_then(myself, places, Then::Resume(place));
+    }
+
     async fn start(
         &mut self,
         myself: &ActorRef<SupervisorMessage>,
@@ -229,12 +230,12 @@ impl SupervisorState {
     }
 
     /// A child ended by itself.
-    async fn ended(
+    fn ended(
         &mut self,
         myself: &ActorRef<SupervisorMessage>,
         place: usize,
         failure: Option<String>,
-    ) -> Result<(), ActorProcessingErr> {
+    ) {
         let child = &mut self.children[place];
         child.cell = None;
         let wanted = match child.spec.restart {
@@ -244,46 +245,44 @@ impl SupervisorState {
         };
         if !wanted {
             self.spec.tree.down(&child.path);
-            return Ok(());
+            return;
         }
         let why = failure.unwrap_or_else(|| "ended".to_owned());
-        self.schedule_restart(myself, place, &why).await
+        self.schedule_restart(myself, place, &why);
     }
 
     /// Counts a restart against the intensity, and either schedules it or gives up.
-    async fn schedule_restart(
-        &mut self,
-        myself: &ActorRef<SupervisorMessage>,
-        place: usize,
-        why: &str,
-    ) -> Result<(), ActorProcessingErr> {
+    fn schedule_restart(&mut self, myself: &ActorRef<SupervisorMessage>, place: usize, why: &str) {
         let child = &mut self.children[place];
         if child.started.elapsed() > self.spec.intensity.period {
             child.streak = 0;
         }
         child.streak += 1;
-        let (path, life, wait) =
-            (child.path.clone(), child.life, self.spec.backoff.wait(child.streak));
+        let (path, wait) = (child.path.clone(), self.spec.backoff.wait(child.streak));
         self.spec.tree.restarting(&path, why);
+        let all = self.children.len();
         if !self.window.allows(Instant::now()) {
             tracing::error!(actor = path, why, "too many restarts, giving up");
-            self.stop_from(0).await;
-            return Err(format!("{path} was restarted too often, last because: {why}").into());
+            let why = format!("{path} was restarted too often, last because: {why}");
+            self.stop_then(myself, 0..all, Then::GiveUp(why));
+            return;
         }
         tracing::warn!(actor = path, why, wait_ms = wait.as_millis(), "restarting");
-        if self.spec.strategy == Strategy::RestForOne {
-            self.stop_from(place + 1).await;
+        match self.spec.strategy {
+            Strategy::OneForOne => self.resume_later(myself, place, wait),
+            Strategy::RestForOne => {
+                self.stop_then(myself, place + 1..all, Then::ResumeLater { place, wait });
+            }
         }
+    }
+
+    fn resume_later(&self, myself: &ActorRef<SupervisorMessage>, place: usize, wait: Duration) {
+        let life = self.children[place].life;
         drop(myself.send_after(wait, move || SupervisorMessage::Due { place, life }));
-        Ok(())
     }
 
     /// Starts the child at `place` and, by the strategy, those after it.
-    async fn resume(
-        &mut self,
-        myself: &ActorRef<SupervisorMessage>,
-        place: usize,
-    ) -> Result<(), ActorProcessingErr> {
+    async fn resume(&mut self, myself: &ActorRef<SupervisorMessage>, place: usize) {
         let last = match self.spec.strategy {
             Strategy::OneForOne => place + 1,
             Strategy::RestForOne => self.children.len(),
@@ -293,34 +292,38 @@ impl SupervisorState {
                 continue;
             }
             if let Err(error) = self.start(myself, place).await {
-                return self.schedule_restart(myself, place, &error.to_string()).await;
+                return self.schedule_restart(myself, place, &error.to_string());
             }
         }
-        Ok(())
     }
 
-    async fn stop_group(&mut self, place: usize) {
-        match self.spec.strategy {
-            Strategy::OneForOne => self.stop(place).await,
-            Strategy::RestForOne => self.stop_from(place).await,
-        }
+    /// Stops the children at these places, last first, and then goes on.
+    fn stop_then(
+        &mut self,
+        myself: &ActorRef<SupervisorMessage>,
+        places: std::ops::Range<usize>,
+        then: Then,
+    ) {
+        let leaving = self.leaving(places);
+        self.stopping = Some(Stopping::begin(myself, &self.spec.tree, leaving, then));
     }
 
-    /// Stops the children from `place` on, last first.
+    /// Stops the children from `place` on, last first, and waits for it: where nothing comes
+    /// after it.
     async fn stop_from(&mut self, place: usize) {
-        for place in (place..self.children.len()).rev() {
-            self.stop(place).await;
-        }
+        let leaving = self.leaving(place..self.children.len());
+        stop_all(&self.spec.tree, leaving).await;
     }
 
-    async fn stop(&mut self, place: usize) {
-        let child = &mut self.children[place];
-        let Some(cell) = child.cell.take() else { return };
-        if cell.stop_and_wait(None, Some(child.spec.shutdown)).await.is_err() {
-            tracing::warn!(actor = child.path, "did not stop in time and was killed");
-            drop(cell.kill_and_wait(Some(Duration::from_secs(1))).await);
-        }
-        self.spec.tree.down(&child.path);
+    /// Takes these children out of the table, last first: they are no longer watched.
+    fn leaving(&mut self, places: std::ops::Range<usize>) -> Vec<Leaving> {
+        let children = self.children[places].iter_mut().rev();
+        children
+            .filter_map(|child| {
+                let cell = child.cell.take()?;
+                Some(Leaving { cell, path: child.path.clone(), within: child.spec.shutdown })
+            })
+            .collect()
     }
 }
 

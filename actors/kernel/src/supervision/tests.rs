@@ -211,3 +211,77 @@ async fn temporary_and_transient_children_rest() {
     handle.await.unwrap();
     assert_eq!(rig.log().iter().filter(|line| line.starts_with('+')).count(), 2);
 }
+
+/// Does not stop before it may.
+struct Reluctant(Arc<tokio::sync::Semaphore>, Arc<AtomicU32>);
+
+impl Actor for Reluctant {
+    type Msg = Order;
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<Order>, (): ()) -> Result<(), ActorProcessingErr> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    async fn post_stop(&self, _: ActorRef<Order>, (): &mut ()) -> Result<(), ActorProcessingErr> {
+        self.0.acquire().await?.forget();
+        Ok(())
+    }
+}
+
+fn reluctant() -> (Arc<tokio::sync::Semaphore>, Arc<AtomicU32>, ChildSpec) {
+    let may_stop = Arc::new(tokio::sync::Semaphore::new(0));
+    let lives = Arc::new(AtomicU32::new(0));
+    let (gate, counted) = (Arc::clone(&may_stop), Arc::clone(&lives));
+    let spec = ChildSpec::new("reluctant", move || {
+        (Reluctant(Arc::clone(&gate), Arc::clone(&counted)), ())
+    });
+    (may_stop, lives, spec.shutdown(Duration::from_secs(60)))
+}
+
+async fn answers(root: &ActorRef<SupervisorMessage>) -> bool {
+    let answer = root.call(SupervisorMessage::Ping, Some(Duration::from_secs(1))).await;
+    matches!(answer, Ok(ractor::rpc::CallResult::Success(())))
+}
+
+#[tokio::test]
+async fn a_supervisor_answers_while_a_child_takes_its_time_to_stop() {
+    let (rig, tree) = (Rig::default(), tree());
+    let (may_stop, reluctant_lives, slow) = reluctant();
+    let (a, a_spec) = rig.child("a");
+    let (root, handle) = start(quick(&tree).child(a_spec).child(slow)).await;
+    assert!(tree.restart("reluctant"));
+    assert!(answers(&root).await && answers(&root).await);
+    // What happens meanwhile is not forgotten, also not when it is asked for twice.
+    assert!(a.send(Order::Fail).is_ok());
+    assert!(tree.restart("reluctant"));
+    assert!(answers(&root).await);
+    assert_eq!(reluctant_lives.load(Ordering::SeqCst), 1, "it has not stopped yet");
+    may_stop.add_permits(2);
+    eventually("it was restarted twice", || reluctant_lives.load(Ordering::SeqCst) == 3).await;
+    lives(&a, 2).await;
+    may_stop.add_permits(1);
+    root.stop(None);
+    handle.await.unwrap();
+    assert_eq!(tree.get("reluctant").unwrap().state, ActorState::Down);
+}
+
+#[tokio::test]
+async fn a_supervisor_that_ends_while_a_child_stops_waits_for_it() {
+    let (rig, tree) = (Rig::default(), tree());
+    let (may_stop, reluctant_lives, slow) = reluctant();
+    let (_, a_spec) = rig.child("a");
+    let (root, handle) = start(quick(&tree).child(a_spec).child(slow)).await;
+    assert!(tree.restart("reluctant"));
+    assert!(answers(&root).await);
+    root.stop(None);
+    may_stop.add_permits(1);
+    handle.await.unwrap();
+    assert_eq!(reluctant_lives.load(Ordering::SeqCst), 1, "it is not started any more");
+    for path in ["a", "reluctant"] {
+        assert_eq!(tree.get(path).unwrap().state, ActorState::Down);
+    }
+    assert_eq!(rig.log(), ["+a", "-a"]);
+}

@@ -1,7 +1,11 @@
 //! An HTTP/1.1 server on one socket: what both the edge and the ops port run on.
 
+mod refusal;
+mod wire;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,31 +16,46 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use panel_kernel::problem::Problem;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use wire::{Turn, Wire};
+
+/// How much of what is not wanted is still read before a connection is closed, and for how long.
+pub(crate) const LINGER_BYTES: usize = 8 * 1024 * 1024;
+pub(crate) const LINGER_TIME: Duration = Duration::from_secs(2);
+/// The most header fields in a head.
+const MAX_FIELDS: usize = 256;
 
 /// What leaves the server.
 pub type HttpResponse = Response<Full<Bytes>>;
 
 /// Answers requests.
 pub trait Handler: Clone + Send + Sync + 'static {
-    /// Answers one. Must not panic and must not wait for ever.
+    /// Answers one. Must not panic and must not wait for ever. The answer is dropped, perhaps
+    /// before it was begun, if the client goes away.
     fn handle(
         &self,
         request: Request<Incoming>,
         peer: SocketAddr,
     ) -> impl Future<Output = HttpResponse> + Send;
+
+    /// Answers what can't be read as a request. The connection ends with it.
+    fn refuse(&self, problem: &Problem, peer: SocketAddr) -> HttpResponse;
 }
 
 /// Bounds of a server.
 #[derive(Clone, Debug)]
 pub struct ServerLimits {
-    /// Open connections; further ones wait in the kernel's backlog.
+    /// Open connections; further ones wait, all but one of each listener in the kernel's backlog.
     pub connections: Arc<Semaphore>,
     /// For a request head to arrive whole, and between requests.
     pub head_timeout: Duration,
+    /// For a write to make progress: clients that read no answers are let go.
+    pub write_timeout: Duration,
     /// The most bytes hyper reads for a head. Above the edge's own limits, so that those answer.
     pub head_bytes: usize,
 }
@@ -55,17 +74,19 @@ pub struct ServerParts {
 /// Accepts until it is cancelled.
 pub async fn accept<H: Handler>(listener: TcpListener, handler: H, parts: ServerParts) {
     loop {
-        let permit = tokio::select! {
-            () = parts.shutdown.cancelled() => return,
-            permit = Arc::clone(&parts.limits.connections).acquire_owned() => permit,
-        };
-        let Ok(permit) = permit else { return };
         let accepted = tokio::select! {
             () = parts.shutdown.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
+                // Only now: listeners share the bound, and one that nobody calls must not take
+                // from the others.
+                let permit = tokio::select! {
+                    () = parts.shutdown.cancelled() => return,
+                    permit = Arc::clone(&parts.limits.connections).acquire_owned() => permit,
+                };
+                let Ok(permit) = permit else { return };
                 // Answers are small; waiting to fill a segment only adds latency.
                 drop(stream.set_nodelay(true));
                 let (handler, own) = (handler.clone(), parts.clone());
@@ -87,26 +108,42 @@ async fn connection<H: Handler>(
     parts: ServerParts,
     _permit: OwnedSemaphorePermit,
 ) {
-    let service = service_fn(|request| {
-        let handler = handler.clone();
-        async move { Ok::<_, Infallible>(handler.handle(request, peer).await) }
+    let (turn, handler) = (&Turn::default(), &handler);
+    let service = service_fn(move |request| {
+        turn.service();
+        let answering = handler.handle(request, peer);
+        async move {
+            let answer = answering.await;
+            turn.answered();
+            Ok::<_, Infallible>(answer)
+        }
     });
-    let connection = http1::Builder::new()
+    let wire = Wire::new(stream, turn, parts.limits.write_timeout);
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(parts.limits.head_timeout)
         .max_buf_size(parts.limits.head_bytes)
-        .max_headers(256)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
+        .max_headers(MAX_FIELDS)
+        .serve_connection(TokioIo::new(wire), service);
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = parts.shutdown.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+        ended = &mut connection => Some(ended),
+        () = parts.shutdown.cancelled() => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            Pin::new(&mut connection).graceful_shutdown();
+            (&mut connection).await
         }
     };
-    if let Err(error) = ended {
-        // A client that went away or sent no HTTP; nothing of ours.
-        tracing::debug!(%peer, %error, "connection ended");
+    let Err(error) = ended else { return };
+    // A client that went away or sent no HTTP; nothing of ours.
+    tracing::debug!(%peer, %error, "connection ended");
+    if turn.is_clients() {
+        let ended = connection.into_parts();
+        let wire = ended.io.into_inner();
+        if let Some(problem) = refusal::problem(&error, wire.held_back(), &ended.read_buf) {
+            refusal::send(wire, turn, handler.refuse(&problem, peer)).await;
+        }
     }
 }

@@ -1,0 +1,66 @@
+//! An answer on its way out.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use http_body_util::Full;
+use panel_kernel::message::Reply;
+use panel_kernel::problem::{Kind, Problem};
+use serde::Serialize;
+
+use crate::server::HttpResponse;
+
+/// An answer, before it is HTTP.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Outgoing {
+    /// 200 with this value as JSON.
+    pub(crate) fn json<T: Serialize>(value: &T) -> Result<Self, Problem> {
+        let body = serde_json::to_vec(value).map_err(|_| Problem::internal())?;
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Ok(Self { status: StatusCode::OK, headers, body: body.into() })
+    }
+
+    /// A refusal.
+    pub(crate) fn problem(problem: &Problem, request_id: &str) -> Self {
+        let reply = Reply::problem(problem);
+        let body = serde_json::to_vec(&problem.body(request_id)).unwrap_or_default();
+        Self { status: reply.status, headers: reply.headers, body: body.into() }
+    }
+
+    /// 204: the methods there are.
+    pub(crate) fn allow(methods: &'static str) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ALLOW, HeaderValue::from_static(methods));
+        Self { status: StatusCode::NO_CONTENT, headers, body: Bytes::new() }
+    }
+
+    /// 405: the methods there are instead.
+    pub(crate) fn not_allowed(methods: &'static str, request_id: &str) -> Self {
+        let detail = "see Allow for the methods this route has";
+        let mut refusal = Self::problem(&Problem::new(Kind::MethodNotAllowed, detail), request_id);
+        refusal.headers.insert(header::ALLOW, HeaderValue::from_static(methods));
+        refusal
+    }
+
+    /// As it leaves. HEAD is told the length and spared the body.
+    pub(crate) fn into_http(mut self, method: &Method) -> HttpResponse {
+        // The service's own count is of the body it sent, which the edge may have changed since.
+        self.headers.remove(header::CONTENT_LENGTH);
+        let body = if method == Method::HEAD {
+            self.headers.insert(header::CONTENT_LENGTH, self.body.len().into());
+            Bytes::new()
+        } else {
+            self.body
+        };
+        let mut response = Response::new(Full::new(body));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
+    }
+}
