@@ -7,6 +7,7 @@
 //! | [`probe`] | a service whose routes do what tests need: answer, panic, stall, write |
 //! | [`http`] | a small HTTP client that checks problems and prints what it did not expect |
 //! | [`session`] | a signed-in person |
+//! | [`forum`] | a thread to write in |
 //! | [`backend`] | the same test on SQLite and on PostgreSQL |
 //! | [`postgres`] | a PostgreSQL server, private or given |
 //! | [`metrics`] | what the ops port counts |
@@ -30,6 +31,7 @@
 
 pub mod backend;
 pub mod eventually;
+pub mod forum;
 pub mod http;
 pub mod issuer;
 pub mod metrics;
@@ -41,9 +43,11 @@ pub mod session;
 
 pub use backend::{Backend, TestDatabase};
 pub use eventually::eventually;
+pub use forum::Thread;
 pub use http::{Answer, Client, raw};
 pub use metrics::Metrics;
 pub use node::{Node, NodeBuilder};
+pub use postgres::Postgres;
 pub use probe::Probe;
 pub use service::{Rig, RigBuilder};
 pub use session::Session;

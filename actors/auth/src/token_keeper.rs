@@ -12,7 +12,7 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::EncodingKey;
-use panel_kernel::data::{Database, DatabaseHealth, DbError};
+use panel_kernel::data::{Database, DbError};
 use panel_kernel::identity::PublicKey;
 use panel_kernel::ids::Ids;
 use panel_kernel::keys::{ClusterKey, SealingKey};
@@ -90,13 +90,18 @@ impl Actor for TokenKeeper {
         TokenKeeperMessage::Look: TokenKeeperMessage,
         (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
-        match self.look().await {
-            Ok(()) => {}
-            Err(AuthError::Database(error)) if error.is_outage() => {}
-            Err(error) => tracing::error!(%error, "the signing keys can't be read"),
-        }
-        let starting = self.db.health() == DatabaseHealth::Starting;
-        let next = if starting { LOOK_AT_START } else { LOOK };
+        let next = match self.look().await {
+            Ok(()) => LOOK,
+            // Without a key nobody can sign in, so that it is wanted as soon as the database is
+            // there: also where that comes up long after the node.
+            Err(AuthError::Database(error)) if error.is_outage() => {
+                if self.keys.current().is_err() { LOOK_AT_START } else { LOOK }
+            }
+            Err(error) => {
+                tracing::error!(%error, "the signing keys can't be read");
+                LOOK
+            }
+        };
         drop(myself.send_after(next, || TokenKeeperMessage::Look));
         Ok(())
     }

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 /// A thing the node depends on, and how it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct DependencyHealth {
-    /// `up`, `down`, `starting`, `not_configured`.
+    /// `up`, `down`, `read_only`, `not_configured`.
     pub status: &'static str,
     /// Why, if it is not up.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,6 +30,12 @@ impl DependencyHealth {
     #[must_use]
     pub fn down(reason: impl Into<String>) -> Self {
         Self { status: "down", reason: Some(reason.into()) }
+    }
+
+    /// Reading from it works, writing does not, for this reason.
+    #[must_use]
+    pub fn read_only(reason: impl Into<String>) -> Self {
+        Self { status: "read_only", reason: Some(reason.into()) }
     }
 
     /// It was not asked for.

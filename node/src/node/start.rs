@@ -152,25 +152,31 @@ fn dependencies(services: Vec<Running>, redis: RedisHealth) -> Dependencies {
     })
 }
 
-/// The databases of this node's services, as one.
+/// The databases of this node's services, as one: as bad as the worst of them, and with all that
+/// are not well.
 fn database_health(services: &[Running]) -> DependencyHealth {
-    let mut health = DependencyHealth::not_configured();
+    let (mut reasons, mut down) = (Vec::new(), false);
     for service in services {
-        let database = service.db.load().as_ref().map(|db| db.health());
-        match database {
-            Some(DatabaseHealth::Up) if health.status == "not_configured" => {
-                health = DependencyHealth::up();
-            }
-            Some(DatabaseHealth::Up) => {}
-            Some(DatabaseHealth::Down(why) | DatabaseHealth::ReadOnly(why)) => {
-                return DependencyHealth::down(format!("{}: {why}", service.name));
+        let why = match service.db.load().as_ref().map(|db| db.health()) {
+            Some(DatabaseHealth::Up) => continue,
+            Some(DatabaseHealth::ReadOnly(why)) => why,
+            Some(DatabaseHealth::Down(why)) => {
+                down = true;
+                why
             }
             Some(DatabaseHealth::Starting) | None => {
-                return DependencyHealth::down(format!("{}: starting", service.name));
+                down = true;
+                "starting".to_owned()
             }
-        }
+        };
+        reasons.push(format!("{}: {why}", service.name));
     }
-    health
+    match (reasons.is_empty(), services.is_empty()) {
+        (true, true) => DependencyHealth::not_configured(),
+        (true, false) => DependencyHealth::up(),
+        (false, _) if down => DependencyHealth::down(reasons.join("; ")),
+        (false, _) => DependencyHealth::read_only(reasons.join("; ")),
+    }
 }
 
 fn ops_child(socket: std::net::TcpListener, ops: Ops, shutdown: CancellationToken) -> ChildSpec {

@@ -219,6 +219,16 @@ impl Node {
         assert!(status.success(), "{script}");
     }
 
+    /// Lets no file of the process grow beyond so many bytes, as on a full disk; `None`: lets
+    /// them grow again.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let limit = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
+        // The soft limit alone: it can be raised again without privileges.
+        let arguments = [format!("--pid={}", self.pid()), format!("--fsize={limit}:")];
+        let status = Command::new("prlimit").args(&arguments).status().unwrap();
+        assert!(status.success(), "prlimit {arguments:?}");
+    }
+
     /// Ends it, if it runs, and starts it again in the same data directory. Its ports are new.
     pub async fn restart(&mut self) {
         if self.life.is_some() {

@@ -104,6 +104,27 @@ impl Rig {
         self.runtime.tree.get(path).map_or(0, |status| status.restarts)
     }
 
+    /// The actor that runs at `path` in the tree: `probe/keeper`, `gateway/identity`.
+    #[must_use]
+    pub fn actor(&self, path: &str) -> ActorCell {
+        let found = self.runtime.tree.actor(path);
+        found.unwrap_or_else(|| panic!("nobody runs at {path}: {:#?}", self.runtime.tree))
+    }
+
+    /// Kills the actor at `path` where it stands, and waits until another runs in its place.
+    pub async fn kill(&self, path: &str) {
+        let (actor, before) = (self.actor(path), self.restarts(path));
+        actor.kill();
+        eventually(&format!("{path} runs again"), START, async || {
+            let running = self.runtime.tree.actor(path);
+            let other = running.is_some_and(|running| running.get_id() != actor.get_id());
+            if other { Ok(()) } else { Err(self.runtime.tree.get(path)) }
+        })
+        .await;
+        let counted = self.metrics().count("panel_actor_restarts_total", &[("actor", path)]);
+        assert_eq!((self.restarts(path), counted), (before + 1, before + 1), "{path}");
+    }
+
     /// The running front door of a service; kill it, or ask it something.
     #[must_use]
     pub fn front_door(&self, service: &str) -> ActorCell {
