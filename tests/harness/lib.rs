@@ -9,6 +9,7 @@
 //! | [`session`] | a signed-in person |
 //! | [`forum`] | a thread to write in |
 //! | [`backend`] | the same test on SQLite and on PostgreSQL |
+//! | [`raw_sql`] | a test's own connection to what a service has stored |
 //! | [`postgres`] | a PostgreSQL server, private or given |
 //! | [`metrics`] | what the ops port counts |
 //! | [`mod@eventually`] | waiting for something to become true, with a deadline |
@@ -38,6 +39,7 @@ pub mod metrics;
 pub mod node;
 pub mod postgres;
 pub mod probe;
+pub mod raw_sql;
 pub mod service;
 pub mod session;
 
@@ -49,5 +51,6 @@ pub use metrics::Metrics;
 pub use node::{Node, NodeBuilder};
 pub use postgres::Postgres;
 pub use probe::Probe;
+pub use raw_sql::RawSql;
 pub use service::{Rig, RigBuilder};
 pub use session::Session;

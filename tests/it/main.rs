@@ -18,5 +18,6 @@ mod health;
 mod kills;
 mod node_life;
 mod outage;
+mod plans;
 mod readme;
 mod supervision;
