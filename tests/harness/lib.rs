@@ -5,6 +5,7 @@
 //! | [`node`] | the real `panel-node` as a child process: start, ask, stop, kill, restart |
 //! | [`service`] | services, cluster and gateway inside the test's own process |
 //! | [`probe`] | a service whose routes do what tests need: answer, panic, stall, write |
+//! | [`scripted`] | a member of a service that does what the test says |
 //! | [`http`] | a small HTTP client that checks problems and prints what it did not expect |
 //! | [`session`] | a signed-in person |
 //! | [`forum`] | a thread to write in |
@@ -40,6 +41,7 @@ pub mod node;
 pub mod postgres;
 pub mod probe;
 pub mod raw_sql;
+pub mod scripted;
 pub mod service;
 pub mod session;
 
@@ -52,5 +54,6 @@ pub use node::{Node, NodeBuilder};
 pub use postgres::Postgres;
 pub use probe::Probe;
 pub use raw_sql::RawSql;
+pub use scripted::Scripted;
 pub use service::{Rig, RigBuilder};
 pub use session::Session;

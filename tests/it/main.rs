@@ -6,6 +6,7 @@
 mod architecture;
 mod auth;
 mod configuration;
+mod contention;
 mod contract;
 mod data;
 mod deaths;
@@ -18,6 +19,9 @@ mod health;
 mod kills;
 mod node_life;
 mod outage;
+mod outbox;
 mod plans;
 mod readme;
+mod retry;
+mod secrets;
 mod supervision;

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use panel_harness::{Answer, Client, Node, Postgres, Session, Thread, eventually};
+use panel_harness::{Answer, Client, Node, Postgres, Session, TestDatabase, Thread, eventually};
 use serde_json::{Value, json};
 
 /// Far below the ten seconds that a request may take.
@@ -101,8 +101,8 @@ async fn a_full_disk_stops_writes_alone_and_until_there_is_room() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_may_go_and_come_back() {
     let mut postgres = Postgres::private();
-    let database = postgres.fresh_database().await;
-    let node = Node::builder().database_url(database.url()).start().await;
+    let database = TestDatabase::on(&postgres).await;
+    let node = Node::builder().database(&database).start().await;
     let client = node.client();
     let admin = node.admin("root").await;
     let thread = Thread::open(&admin).await;
@@ -164,9 +164,9 @@ async fn postgres_may_go_and_come_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_starts_without_its_database_and_finds_it_later() {
     let mut postgres = Postgres::private();
-    let database = postgres.fresh_database().await;
+    let database = TestDatabase::on(&postgres).await;
     postgres.stop();
-    let node = Node::builder().database_url(database.url()).may_be_degraded().start().await;
+    let node = Node::builder().database(&database).may_be_degraded().start().await;
     let client = node.client();
     alive(&node).await;
     let reason = degraded(&client, "down").await;

@@ -23,6 +23,7 @@ use crate::eventually::eventually;
 use crate::http::Client;
 use crate::metrics::Metrics;
 use crate::probe::Probe;
+use crate::raw_sql::RawSql;
 pub use builder::RigBuilder;
 
 /// For everything to be up.
@@ -89,6 +90,11 @@ impl Rig {
     #[must_use]
     pub fn database(&self, service: &str) -> Arc<Database> {
         self.handle(service).db.load_full().expect("the service has started once")
+    }
+
+    /// A connection of the test's own to what a service has stored.
+    pub async fn raw_sql(&self, service: &str) -> RawSql {
+        self.database.raw_sql(service).await
     }
 
     /// A service's handle.
