@@ -17,6 +17,7 @@ mod guestbook;
 mod harness_self;
 mod health;
 mod kills;
+mod logs;
 mod node_life;
 mod outage;
 mod outbox;

@@ -1,9 +1,12 @@
-//! Databases that are gone, full or slow, under a running node: what clients see meanwhile, and
+//! Databases that are gone, full or taken, under a running node: what clients see meanwhile, and
 //! that nothing acknowledged is lost and nobody has to restart anything.
 
 use std::time::{Duration, Instant};
 
-use panel_harness::{Answer, Client, Node, Postgres, Session, TestDatabase, Thread, eventually};
+use panel_harness::{
+    Answer, Backend, Client, Node, Postgres, RigBuilder, Session, TestDatabase, Thread, eventually,
+};
+use panel_kernel::data::{DatabaseConfig, DatabaseHealth};
 use serde_json::{Value, json};
 
 /// Far below the ten seconds that a request may take.
@@ -190,4 +193,35 @@ async fn a_node_starts_without_its_database_and_finds_it_later() {
     let thread = Thread::open(&admin).await;
     thread.reply(&admin, "at last").await.expect(201);
     assert_eq!(thread.bodies(&client).await, ["first", "at last"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pool_that_is_taken_refuses_soon_and_serves_again() {
+    let settings = |settings: &mut DatabaseConfig| {
+        settings.connections = 2;
+        settings.acquire_timeout = "200ms".parse().unwrap();
+    };
+    let database = Backend::Postgres.database().await;
+    let rig = Box::pin(RigBuilder::new(database).database_settings(settings).start()).await;
+    let client = rig.client();
+    let write = |_| client.post("/api/v2/probe/write").json(&json!({"value": "x"}));
+    write(0).await.expect(201);
+    // As two slow requests would.
+    let db = rig.database("probe");
+    let held = (db.reader().await.unwrap(), db.reader().await.unwrap());
+    let read = |_| client.get("/api/v2/probe/effects");
+    for (answers, took) in [at_once(20, read).await, at_once(20, write).await] {
+        assert!(took < AT_ONCE, "{took:?}");
+        for answer in answers {
+            answer.refused(503, "unavailable");
+        }
+    }
+    // What needs no connection is served, and nobody takes the database for gone.
+    client.get("/api/v2/probe/ok").await.expect(200);
+    assert_eq!(db.health(), DatabaseHealth::Up);
+    drop(held);
+    let effects = client.get("/api/v2/probe/effects").await.expect(200).json();
+    assert_eq!(effects["count"], 1, "what was refused was not done");
+    write(0).await.expect(201);
+    rig.shutdown().await;
 }

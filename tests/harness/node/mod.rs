@@ -26,6 +26,12 @@ const START: Duration = Duration::from_secs(20);
 /// For a node to drain and end.
 const STOP: Duration = Duration::from_secs(40);
 
+/// The program under test, for what a [`Node`] can't do with it.
+#[must_use]
+pub fn program() -> std::path::PathBuf {
+    binary::path()
+}
+
 /// A running node. Dropping it kills it, and fails the test if it had died by itself.
 #[derive(Debug)]
 pub struct Node {
