@@ -44,6 +44,11 @@ impl TestDatabase {
         Self(Place::Sqlite { url, _directory: directory })
     }
 
+    /// An empty database on a server of the test's own, which must outlive it.
+    pub async fn on(server: &Postgres) -> Self {
+        Self(Place::Postgres(server.fresh_database().await))
+    }
+
     /// As `--database-url` takes it.
     #[must_use]
     pub fn url(&self) -> &str {

@@ -5,9 +5,12 @@
 //! | [`node`] | the real `panel-node` as a child process: start, ask, stop, kill, restart |
 //! | [`service`] | services, cluster and gateway inside the test's own process |
 //! | [`probe`] | a service whose routes do what tests need: answer, panic, stall, write |
+//! | [`scripted`] | a member of a service that does what the test says |
 //! | [`http`] | a small HTTP client that checks problems and prints what it did not expect |
 //! | [`session`] | a signed-in person |
+//! | [`forum`] | a thread to write in |
 //! | [`backend`] | the same test on SQLite and on PostgreSQL |
+//! | [`raw_sql`] | a test's own connection to what a service has stored |
 //! | [`postgres`] | a PostgreSQL server, private or given |
 //! | [`metrics`] | what the ops port counts |
 //! | [`mod@eventually`] | waiting for something to become true, with a deadline |
@@ -30,20 +33,27 @@
 
 pub mod backend;
 pub mod eventually;
+pub mod forum;
 pub mod http;
 pub mod issuer;
 pub mod metrics;
 pub mod node;
 pub mod postgres;
 pub mod probe;
+pub mod raw_sql;
+pub mod scripted;
 pub mod service;
 pub mod session;
 
 pub use backend::{Backend, TestDatabase};
 pub use eventually::eventually;
+pub use forum::Thread;
 pub use http::{Answer, Client, raw};
 pub use metrics::Metrics;
 pub use node::{Node, NodeBuilder};
+pub use postgres::Postgres;
 pub use probe::Probe;
+pub use raw_sql::RawSql;
+pub use scripted::Scripted;
 pub use service::{Rig, RigBuilder};
 pub use session::Session;

@@ -40,7 +40,17 @@ impl Metrics {
         self.find(name, labels).unwrap_or(0.0)
     }
 
-    /// The same, `None` if there are none.
+    /// The same, of something that is counted in whole numbers.
+    ///
+    /// # Panics
+    /// If it is not a whole number.
+    #[must_use]
+    pub fn count(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        let value = self.value(name, labels);
+        value.to_string().parse().unwrap_or_else(|_| panic!("{name}{labels:?} is {value}"))
+    }
+
+    /// The sum of all samples of `name` that carry at least these labels, if there are any.
     #[must_use]
     pub fn find(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let matching = self.0.iter().filter(|sample| {

@@ -1,9 +1,10 @@
 //! A PostgreSQL server for tests: the one `PANEL_TEST_POSTGRES` names, else a private one.
 //!
-//! Beside the private server waits a guard for the end of its standard input, which comes when
-//! the test process ends, however it ends. Then the guard stops the server and removes its
-//! files: nothing is left behind, also after a `kill -9`.
+//! Beside the private server waits a guard for orders, and for the end of its standard input,
+//! which comes when the test process ends, however it ends. Then the guard stops the server and
+//! removes its files: nothing is left behind, also after a `kill -9`.
 
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -20,32 +21,46 @@ const GIVEN: &str = "PANEL_TEST_POSTGRES";
 /// For initdb and the first start together.
 const START: Duration = Duration::from_secs(60);
 
+/// Between two looks at a server that starts or stops.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// Free ports tried: another process may take one before the server does.
 const ATTEMPTS: u32 = 3;
 
-/// Makes and runs the server. Beside it waits a guard for the test process to end, which ends
-/// the server and removes its files. `$1` is the directory, `$2` the port, `$3` the directory of
-/// the programs.
+/// Makes and runs the server, and does as it is told on its standard input; when that ends, with
+/// the test process, it ends the server and removes its files. `$1` is the directory, `$2` the
+/// port, `$3` the directory of the programs.
 const GUARD: &str = r#"
-exec 3<&0 </dev/null >"$1/log" 2>&1
-"$3/initdb" -D "$1/data" -U panel --auth=trust --no-sync --no-locale -E UTF8
-"$3/postgres" -D "$1/data" -p "$2" -k "$1" -c listen_addresses=127.0.0.1 \
-    -c fsync=off -c full_page_writes=off -c max_connections=300 3<&- &
-server=$!
-{
-    cat <&3 >/dev/null
-    kill -QUIT "$server"
-    while kill -0 "$server"; do sleep 0.1; done
-    rm -rf "$1"
-} &
-wait "$server"
+exec 3<&0 </dev/null >>"$1/log" 2>&1
+"$3/initdb" -D "$1/data" -U panel --auth=trust --no-sync --no-locale -E UTF8 || exit 1
+start() {
+    "$3/postgres" -D "$1/data" -p "$2" -k "$1" -c listen_addresses=127.0.0.1 \
+        -c fsync=off -c full_page_writes=off -c max_connections=300 3<&- &
+    server=$!
+}
+start "$@"
+while read -r order <&3; do
+    case $order in
+        start) start "$@" ;;
+        *) kill -"$order" "$server" && wait "$server" ;;
+    esac
+done
+kill -QUIT "$server" && wait "$server"
+rm -rf "$1"
 "#;
 
 /// A running server.
 #[derive(Debug)]
 pub struct Postgres {
     url: String,
-    private: Option<Child>,
+    private: Option<Private>,
+}
+
+/// What is ours of a server of our own.
+#[derive(Debug)]
+struct Private {
+    guard: Child,
+    directory: PathBuf,
 }
 
 impl Postgres {
@@ -56,8 +71,46 @@ impl Postgres {
             Ok(url) if !url.is_empty() => {
                 Self { url: url.trim_end_matches('/').to_owned(), private: None }
             }
-            _ => Self::start(),
+            _ => Self::private(),
         })
+    }
+
+    /// A server of the caller's own, to be broken without a harm to other tests.
+    #[must_use]
+    pub fn private() -> Self {
+        let mut log = String::new();
+        for _ in 0..ATTEMPTS {
+            match Self::start_on(free_port()) {
+                Ok(server) => return server,
+                Err(why) => log = why,
+            }
+        }
+        panic!("PostgreSQL does not start:\n{log}")
+    }
+
+    /// Stops the server, as its service manager would: every session is cut. Returns when it is
+    /// gone.
+    pub fn stop(&mut self) {
+        let private = self.tell("INT");
+        let deadline = Instant::now() + START;
+        while private.pid_file().exists() {
+            assert!(Instant::now() < deadline, "PostgreSQL does not stop:\n{}", private.log());
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// Starts the server again, with what it had, at the same address.
+    pub fn start(&mut self) {
+        let private = self.tell("start");
+        if let Err(log) = private.await_ready() {
+            panic!("PostgreSQL does not start again:\n{log}");
+        }
+    }
+
+    fn tell(&mut self, order: &str) -> &mut Private {
+        let private = self.private.as_mut().expect("a server of one's own");
+        writeln!(private.guard.stdin.as_mut().unwrap(), "{order}").unwrap();
+        private
     }
 
     /// The base URL: add a slash and a database's name.
@@ -82,17 +135,6 @@ impl Postgres {
         }
     }
 
-    fn start() -> Self {
-        let mut log = String::new();
-        for _ in 0..ATTEMPTS {
-            match Self::start_on(free_port()) {
-                Ok(server) => return server,
-                Err(why) => log = why,
-            }
-        }
-        panic!("PostgreSQL does not start:\n{log}")
-    }
-
     fn start_on(port: u16) -> Result<Self, String> {
         let directory = tempfile::Builder::new().prefix("panel-pg-").tempdir().unwrap().keep();
         // PostgreSQL refuses to be root.
@@ -108,25 +150,38 @@ impl Postgres {
         // Its own group: a signal to the test's group must not end it before it has cleaned up.
         guard.process_group(0).current_dir("/");
         guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut guard = guard.spawn().unwrap();
-        await_ready(&mut guard, &directory)?;
-        Ok(Self { url: format!("postgres://panel@127.0.0.1:{port}"), private: Some(guard) })
+        let guard = guard.spawn().unwrap();
+        let mut private = Private { guard, directory };
+        private.await_ready()?;
+        Ok(Self { url: format!("postgres://panel@127.0.0.1:{port}"), private: Some(private) })
     }
 }
 
-/// Waits until the server says in its own pid file that it takes connections; gives its log if
-/// it ends instead.
-fn await_ready(guard: &mut Child, directory: &Path) -> Result<(), String> {
-    let deadline = Instant::now() + START;
-    loop {
-        let state = std::fs::read_to_string(directory.join("data/postmaster.pid"));
-        if state.is_ok_and(|text| text.lines().nth(7).is_some_and(|line| line.trim() == "ready")) {
-            return Ok(());
+impl Private {
+    fn pid_file(&self) -> PathBuf {
+        self.directory.join("data/postmaster.pid")
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.join("log")).unwrap_or_default()
+    }
+
+    /// Waits until the server says in its own pid file that it takes connections; gives its log
+    /// if it ends instead.
+    fn await_ready(&mut self) -> Result<(), String> {
+        let deadline = Instant::now() + START;
+        loop {
+            let state = std::fs::read_to_string(self.pid_file()).unwrap_or_default();
+            if state.lines().nth(7).is_some_and(|line| line.trim() == "ready") {
+                return Ok(());
+            }
+            let ended = self.guard.try_wait().unwrap().is_some()
+                || self.log().contains("could not create any TCP/IP sockets");
+            if ended || Instant::now() > deadline {
+                return Err(self.log());
+            }
+            std::thread::sleep(PAUSE);
         }
-        if guard.try_wait().unwrap().is_some() || Instant::now() > deadline {
-            return Err(std::fs::read_to_string(directory.join("log")).unwrap_or_default());
-        }
-        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

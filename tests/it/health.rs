@@ -105,7 +105,7 @@ async fn health_gives_a_short_cause_and_the_log_the_details() {
         let (database, redis) = (&dependencies["database"], &dependencies["redis"]);
         let told = database["reason"] == "the database is not available"
             && database["status"] == "down"
-            && database["service"] == "auth"
+            && database["services"][0] == "auth"
             && redis["reason"] == "redis is not available";
         if told { Ok(answer.text()) } else { Err(answer) }
     })

@@ -1,10 +1,69 @@
-//! What an operator finds in the log.
+//! What an operator finds in the log: lines for people on a terminal, for programs everywhere else,
+//! and faults under the id that the client was told.
 
+use std::process::Command;
 use std::time::Duration;
 
 use panel_harness::{Node, eventually};
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions as _, Executor as _};
+
+async fn lines(format: Option<&str>) -> (Node, Vec<String>) {
+    let node = Node::builder().log_format(format).start().await;
+    node.client().get("/api/v2/forum/threads").await.expect(200);
+    eventually("the request is logged", Duration::from_secs(5), async || {
+        node.log_contains("/api/v2/forum/threads")
+    })
+    .await;
+    let lines = node.log_lines();
+    (node, lines)
+}
+
+#[tokio::test]
+async fn a_log_that_no_terminal_reads_is_json() {
+    let (node, lines) = lines(None).await;
+    let json = node.log_json();
+    assert_eq!(json.len(), lines.len(), "{lines:#?}");
+    let request = json.iter().find(|line| line["route"] == "/api/v2/forum/threads").unwrap();
+    assert_eq!(request["status"], 200);
+    for field in ["timestamp", "level", "message", "target", "request_id", "trace_id"] {
+        assert!(request[field].is_string(), "{field}: {request}");
+    }
+}
+
+#[tokio::test]
+async fn a_pretty_log_is_for_people() {
+    let (node, lines) = lines(Some("pretty")).await;
+    assert!(node.log_json().is_empty(), "{lines:#?}");
+    let request = lines.iter().find(|line| line.contains("/api/v2/forum/threads")).unwrap();
+    assert!(request.contains(" INFO ") && request.contains("status=200"), "{request}");
+    // Not into a file: nobody wants to read the colours of a terminal there.
+    assert!(!lines.iter().any(|line| line.contains('\u{1b}')), "{lines:#?}");
+}
+
+#[tokio::test]
+async fn a_log_on_a_terminal_is_for_people_by_itself() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let program = panel_harness::node::program();
+    // `script` runs a command on a terminal of its own and hands on what appears there.
+    let line = format!(
+        "{} run --data-dir {} --listen 127.0.0.1:0 --ops-listen 127.0.0.1:0 --service-ports off",
+        program.display(),
+        directory.path().display()
+    );
+    let run = directory.path().join("run/n1.json");
+    let shell = format!(
+        "{line} & while kill -0 $! && ! [ -e {} ]; do sleep 0.05; done; kill $!; wait",
+        run.display()
+    );
+    let mut script = Command::new("script");
+    script.args(["-qec", &shell, "/dev/null"]).current_dir(directory.path());
+    let ended = tokio::task::spawn_blocking(move || script.output().unwrap());
+    let ended = tokio::time::timeout(Duration::from_secs(30), ended).await.unwrap().unwrap();
+    let shown = String::from_utf8_lossy(&ended.stdout);
+    assert!(shown.contains("panel-node is running") && shown.contains("INFO"), "{shown}");
+    assert!(!shown.contains("{\"timestamp\""), "{shown}");
+}
 
 /// Makes a table of the forum's vanish under a running node.
 async fn lose_posts(node: &Node) {

@@ -91,7 +91,9 @@ impl Actor for TokenKeeper {
         (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
         let next = match self.look().await {
-            // Until the database is there for the first time.
+            Ok(()) => LOOK,
+            // Without a key nobody can sign in, so that it is wanted as soon as the database is
+            // there: also where that comes up long after the node.
             Err(AuthError::Database(error)) if error.is_outage() => {
                 if self.keys.current().is_err() { LOOK_AT_START } else { LOOK }
             }
@@ -99,7 +101,6 @@ impl Actor for TokenKeeper {
                 tracing::error!(%error, "the signing keys can't be read");
                 LOOK
             }
-            Ok(()) => LOOK,
         };
         drop(myself.send_after(next, || TokenKeeperMessage::Look));
         Ok(())

@@ -12,41 +12,46 @@ use utoipa::ToSchema;
 /// A thing the node depends on, and how it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct DependencyHealth {
-    /// `up`, `down`, `starting`, `not_configured`.
+    /// `up`, `down`, `read_only`, `not_configured`.
     pub status: &'static str,
     /// Why, if it is not up. Fixed words: what drivers say names hosts, paths and accounts, and
     /// anybody may ask.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
-    /// Whose it is that is not up, where several services have one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub service: Option<&'static str>,
+    /// Whose it is that is not up, where services have one each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<&'static str>,
 }
 
 impl DependencyHealth {
     /// It answers.
     #[must_use]
     pub const fn up() -> Self {
-        Self { status: "up", reason: None, service: None }
+        Self { status: "up", reason: None, services: Vec::new() }
     }
 
     /// It does not, for this reason.
     #[must_use]
     pub const fn down(reason: &'static str) -> Self {
-        Self { status: "down", reason: Some(reason), service: None }
+        Self { status: "down", reason: Some(reason), services: Vec::new() }
     }
 
-    /// It is this service's.
+    /// It is that of these services.
     #[must_use]
-    pub const fn of(mut self, service: &'static str) -> Self {
-        self.service = Some(service);
-        self
+    pub fn of(self, services: Vec<&'static str>) -> Self {
+        Self { services, ..self }
+    }
+
+    /// Reading from it works, writing does not, for this reason.
+    #[must_use]
+    pub const fn read_only(reason: &'static str) -> Self {
+        Self { status: "read_only", reason: Some(reason), services: Vec::new() }
     }
 
     /// It was not asked for.
     #[must_use]
     pub const fn not_configured() -> Self {
-        Self { status: "not_configured", reason: None, service: None }
+        Self { status: "not_configured", reason: None, services: Vec::new() }
     }
 
     fn is_fine(&self) -> bool {

@@ -75,7 +75,7 @@ impl Metrics {
             )?,
             outbox_lag: gauge(
                 "panel_outbox_lag_events",
-                "Events committed but not yet delivered, counted up to 10000.",
+                "Events committed but not yet delivered.",
                 &["service", "consumer"],
             )?,
             outbox_age: keep(

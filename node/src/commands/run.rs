@@ -10,6 +10,8 @@ use crate::{Failure, node, telemetry};
 
 /// How long work that does not end with the node may still take.
 const LEFT_OVER: Duration = Duration::from_secs(2);
+/// `SIGXFSZ`, the same number on every platform this runs on.
+const FILE_TOO_LARGE: SignalKind = SignalKind::from_raw(25);
 
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let config = Config::load(args)?;
@@ -23,6 +25,9 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         // Before anything starts, so that no signal falls into a gap.
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::other)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::other)?;
+        // Heard, so that it does not end the process: a file that may not grow is a full disk by
+        // another name. The write fails, and who wrote deals with it.
+        let _file_too_large = signal(FILE_TOO_LARGE).map_err(Failure::other)?;
         let mut node = node::start(&config).await?;
         tokio::select! {
             _ = interrupt.recv() => {}

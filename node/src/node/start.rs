@@ -151,17 +151,30 @@ fn dependencies(services: Vec<Running>, redis: RedisHealth) -> Dependencies {
     })
 }
 
-/// The databases of this node's services, as one: the first that is not up speaks for all.
+/// The databases of this node's services, as one: as bad as the worst of them, and whose it is.
 fn database_health(services: &[Running]) -> DependencyHealth {
-    let down = services.iter().find_map(|service| {
-        let health = service.db.load().as_ref().map_or(DatabaseHealth::Starting, |db| db.health());
-        health.cause().map(|cause| DependencyHealth::down(cause).of(service.name))
-    });
-    match down {
-        Some(down) => down,
-        None if services.is_empty() => DependencyHealth::not_configured(),
-        None => DependencyHealth::up(),
-    }
+    let health = |service: &Running| {
+        service.db.load().as_ref().map_or(DatabaseHealth::Starting, |db| db.health())
+    };
+    let unwell: Vec<(&'static str, DatabaseHealth)> = services
+        .iter()
+        .map(|service| (service.name, health(service)))
+        .filter(|(_, health)| *health != DatabaseHealth::Up)
+        .collect();
+    let gone = |health: &DatabaseHealth| !matches!(health, DatabaseHealth::ReadOnly(_));
+    let worst = unwell.iter().find(|(_, health)| gone(health)).or(unwell.first());
+    let Some(cause) = worst.and_then(|(_, health)| health.cause()) else {
+        return match services {
+            [] => DependencyHealth::not_configured(),
+            _ => DependencyHealth::up(),
+        };
+    };
+    let health = if unwell.iter().any(|(_, health)| gone(health)) {
+        DependencyHealth::down(cause)
+    } else {
+        DependencyHealth::read_only(cause)
+    };
+    health.of(unwell.into_iter().map(|(name, _)| name).collect())
 }
 
 fn ops_child(

@@ -20,6 +20,7 @@ pub(super) struct Plan {
     pub(super) name: String,
     roles: String,
     service_ports: String,
+    log_format: Option<String>,
     listen: String,
     database_url: Option<String>,
     config: Option<String>,
@@ -42,7 +43,10 @@ impl Plan {
         let mut command = self.command(directory, &["run"]);
         command.args(["--name", &self.name, "--roles", &self.roles]);
         command.args(["--listen", &self.listen, "--ops-listen", "127.0.0.1:0"]);
-        command.args(["--service-ports", &self.service_ports, "--log-format", "json"]);
+        command.args(["--service-ports", &self.service_ports]);
+        if let Some(format) = &self.log_format {
+            command.args(["--log-format", format]);
+        }
         command.args(&self.arguments);
         command
     }
@@ -93,6 +97,7 @@ impl NodeBuilder {
             name: "n1".to_owned(),
             roles: "gateway,auth,forum,cms,admin".to_owned(),
             service_ports: "off".to_owned(),
+            log_format: Some("json".to_owned()),
             listen: "127.0.0.1:0".to_owned(),
             database_url: None,
             config: None,
@@ -134,6 +139,13 @@ impl NodeBuilder {
     #[must_use]
     pub fn service_ports(mut self) -> Self {
         "auth=0,forum=0,cms=0,admin=0".clone_into(&mut self.plan.service_ports);
+        self
+    }
+
+    /// With another log than JSON; `None`: as the program has it if nothing is said.
+    #[must_use]
+    pub fn log_format(mut self, format: Option<&str>) -> Self {
+        self.plan.log_format = format.map(str::to_owned);
         self
     }
 

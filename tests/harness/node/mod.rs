@@ -26,6 +26,12 @@ const START: Duration = Duration::from_secs(20);
 /// For a node to drain and end.
 const STOP: Duration = Duration::from_secs(40);
 
+/// The program under test, for what a [`Node`] can't do with it.
+#[must_use]
+pub fn program() -> std::path::PathBuf {
+    binary::path()
+}
+
 /// A running node. Dropping it kills it, and fails the test if it had died by itself.
 #[derive(Debug)]
 pub struct Node {
@@ -217,6 +223,16 @@ impl Node {
         let script = format!("kill -{name} {}", self.pid());
         let status = Command::new("sh").args(["-c", &script]).status().unwrap();
         assert!(status.success(), "{script}");
+    }
+
+    /// Lets no file of the process grow beyond so many bytes, as on a full disk; `None`: lets
+    /// them grow again.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let limit = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
+        // The soft limit alone: it can be raised again without privileges.
+        let arguments = [format!("--pid={}", self.pid()), format!("--fsize={limit}:")];
+        let status = Command::new("prlimit").args(&arguments).status().unwrap();
+        assert!(status.success(), "prlimit {arguments:?}");
     }
 
     /// Ends it, if it runs, and starts it again in the same data directory. Its ports are new.

@@ -23,6 +23,7 @@ use crate::eventually::eventually;
 use crate::http::Client;
 use crate::metrics::Metrics;
 use crate::probe::Probe;
+use crate::raw_sql::RawSql;
 pub use builder::RigBuilder;
 
 /// For everything to be up.
@@ -91,6 +92,11 @@ impl Rig {
         self.handle(service).db.load_full().expect("the service has started once")
     }
 
+    /// A connection of the test's own to what a service has stored.
+    pub async fn raw_sql(&self, service: &str) -> RawSql {
+        self.database.raw_sql(service).await
+    }
+
     /// A service's handle.
     #[must_use]
     pub fn handle(&self, service: &str) -> &Running {
@@ -102,6 +108,27 @@ impl Rig {
     #[must_use]
     pub fn restarts(&self, path: &str) -> u64 {
         self.runtime.tree.get(path).map_or(0, |status| status.restarts)
+    }
+
+    /// The actor that runs at `path` in the tree: `probe/keeper`, `gateway/identity`.
+    #[must_use]
+    pub fn actor(&self, path: &str) -> ActorCell {
+        let found = self.runtime.tree.actor(path);
+        found.unwrap_or_else(|| panic!("nobody runs at {path}: {:#?}", self.runtime.tree))
+    }
+
+    /// Kills the actor at `path` where it stands, and waits until another runs in its place.
+    pub async fn kill(&self, path: &str) {
+        let (actor, before) = (self.actor(path), self.restarts(path));
+        actor.kill();
+        eventually(&format!("{path} runs again"), START, async || {
+            let running = self.runtime.tree.actor(path);
+            let other = running.is_some_and(|running| running.get_id() != actor.get_id());
+            if other { Ok(()) } else { Err(self.runtime.tree.get(path)) }
+        })
+        .await;
+        let counted = self.metrics().count("panel_actor_restarts_total", &[("actor", path)]);
+        assert_eq!((self.restarts(path), counted), (before + 1, before + 1), "{path}");
     }
 
     /// The running front door of a service; kill it, or ask it something.

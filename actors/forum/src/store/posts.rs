@@ -64,7 +64,9 @@ macro_rules! packed_post {
             "CASE WHEN p.deleted_at IS NULL THEN 0 ELSE 1 END",
             "p.version",
             "p.reactions",
-            "COALESCE(a.name, '')",
+            // Looked up per post, never joined: PostgreSQL can't see how few posts a page has, and
+            // would rather read all authors than look for so many as it expects.
+            "COALESCE((SELECT a.name FROM authors a WHERE a.id = p.author_id), '')",
         )
     };
 }
@@ -148,7 +150,6 @@ macro_rules! list {
             " END, CASE WHEN p.deleted_at IS NOT NULL THEN '' ELSE ",
             $body_html,
             " END FROM threads t CROSS JOIN categories c CROSS JOIN posts p \
-             LEFT JOIN authors a ON a.id = p.author_id \
              WHERE t.id = $1 AND p.thread_id = $1 AND p.number > $2 AND p.number <= $2 + $5 \
              AND c.id = t.category_id AND c.read_level <= $3 AND (t.deleted_at IS NULL OR $4 = 1)",
             $also,
@@ -195,7 +196,6 @@ const FIND: &str = concat!(
     packed_post!(),
     ", p.body, p.body_html, t.locked \
      FROM posts p JOIN threads t ON t.id = p.thread_id JOIN categories c ON c.id = t.category_id \
-     LEFT JOIN authors a ON a.id = p.author_id \
      WHERE p.id = $1 AND c.read_level <= $2 \
      AND (p.deleted_at IS NULL AND t.deleted_at IS NULL OR $3 = 1)"
 );

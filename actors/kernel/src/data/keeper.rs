@@ -41,10 +41,15 @@ pub struct Keeper {
     pub migrations: Migrations,
 }
 
-/// Whether the schema is up to date.
+/// What the keeper knows and has.
 #[derive(Debug, Default)]
 pub struct KeeperState {
+    /// Whether the schema is up to date.
     migrated: bool,
+    /// SQLite: a connection that stays open and does nothing. Whoever opens a file that nobody
+    /// has open makes its shared memory anew, and on a full disk that fails: then the writer,
+    /// which connects again after each failure, would take the readers with it.
+    open: Option<Conn>,
 }
 
 impl Actor for Keeper {
@@ -79,6 +84,17 @@ impl Actor for Keeper {
         }
         Ok(())
     }
+
+    async fn post_stop(
+        &self,
+        _: ActorRef<KeeperMessage>,
+        state: &mut KeeperState,
+    ) -> Result<(), ActorProcessingErr> {
+        if let Some(conn) = state.open.take() {
+            conn.close().await;
+        }
+        Ok(())
+    }
 }
 
 impl Keeper {
@@ -104,7 +120,7 @@ impl Keeper {
         let mut conn = within(ATTEMPT, self.db.connect_apart()).await?;
         within(MIGRATION, self.migrations.run(&mut conn)).await?;
         state.migrated = true;
-        conn.close().await;
+        state.open = Some(conn).filter(|conn| !conn.is_postgres());
         Ok(())
     }
 }

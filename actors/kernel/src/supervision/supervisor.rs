@@ -224,8 +224,8 @@ impl SupervisorState {
         child.life += 1;
         child.started = Instant::now();
         let cell = (child.spec.start)(myself.get_cell()).await?;
-        child.cell = Some(cell);
-        self.spec.tree.up(&child.path);
+        child.cell = Some(cell.clone());
+        self.spec.tree.up(&child.path, cell);
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use ractor::ActorRef;
+use ractor::{ActorCell, ActorRef};
 use serde::Serialize;
 
 use super::SupervisorMessage;
@@ -46,6 +46,7 @@ struct Inner {
     metrics: Metrics,
     actors: RwLock<BTreeMap<String, ActorStatus>>,
     supervisors: RwLock<BTreeMap<String, ActorRef<SupervisorMessage>>>,
+    running: RwLock<BTreeMap<String, ActorCell>>,
 }
 
 impl Tree {
@@ -57,6 +58,7 @@ impl Tree {
             metrics,
             actors: RwLock::default(),
             supervisors: RwLock::default(),
+            running: RwLock::default(),
         }))
     }
 
@@ -70,6 +72,12 @@ impl Tree {
     #[must_use]
     pub fn get(&self, path: &str) -> Option<ActorStatus> {
         self.0.actors.read().get(path).cloned()
+    }
+
+    /// The actor that runs at `path` now, if one does. For whoever wants to see it fail.
+    #[must_use]
+    pub fn actor(&self, path: &str) -> Option<ActorCell> {
+        self.0.running.read().get(path).cloned()
     }
 
     /// Restarts the actor at `path` (with those after it, where its supervisor's strategy says
@@ -87,16 +95,19 @@ impl Tree {
         self.0.supervisors.write().insert(path.to_owned(), supervisor.clone());
     }
 
-    pub(super) fn up(&self, path: &str) {
+    pub(super) fn up(&self, path: &str, actor: ActorCell) {
+        self.0.running.write().insert(path.to_owned(), actor);
         self.set(path, ActorState::Up, None);
     }
 
     pub(super) fn down(&self, path: &str) {
+        self.0.running.write().remove(path);
         self.set(path, ActorState::Down, None);
     }
 
     /// Counts a restart. Also for pools, whose workers the factory restarts by itself.
     pub(crate) fn restarting(&self, path: &str, why: &str) {
+        self.0.running.write().remove(path);
         self.set(path, ActorState::Restarting, Some(why));
         self.count_restart(path);
     }

@@ -10,8 +10,6 @@ use crate::time::Timestamp;
 
 /// The most rows of one batch.
 pub(super) const BATCH_ROWS: usize = 100;
-/// How far waiting rows are counted.
-const COUNTED: i64 = 10_000;
 
 /// Epoch and position: the order in which facts are told.
 pub(super) type Place = (i64, i64);
@@ -66,23 +64,25 @@ impl Outbox<'_> {
         Ok((after, conn.all(rows.bind(i64::try_from(BATCH_ROWS).unwrap_or(1))).await?))
     }
 
-    /// How many rows wait, counted up to [`COUNTED`], and since when the oldest does.
+    /// How many rows wait, and since when the oldest does. By their positions, of which work that
+    /// was rolled back leaves some out: to look at each would cost most when most are waiting.
     pub(super) async fn lag(&self) -> Result<(i64, Option<Timestamp>), DbError> {
         let mut conn = self.db.reader().await?;
         let after = self.progress(&mut conn).await?.unwrap_or_default();
-        let waiting = if self.db.is_postgres() {
-            sql("SELECT COUNT(*), MIN(created_at) FROM \
-                 (SELECT created_at FROM outbox WHERE (epoch, position) > ($1, $2) \
-                  ORDER BY epoch, position LIMIT $3) AS waiting")
+        let lag = if self.db.is_postgres() {
+            sql("SELECT (SELECT created_at FROM outbox WHERE (epoch, position) > ($1, $2) \
+                         ORDER BY epoch, position LIMIT 1), \
+                        COALESCE((SELECT MAX(position) FROM outbox), 0)")
             .bind(after.0)
             .bind(after.1)
         } else {
-            sql("SELECT COUNT(*), MIN(created_at) FROM \
-                 (SELECT created_at FROM outbox WHERE position > $1 \
-                  ORDER BY position LIMIT $2)")
+            sql("SELECT (SELECT created_at FROM outbox WHERE position > $1 \
+                         ORDER BY position LIMIT 1), \
+                        COALESCE((SELECT MAX(position) FROM outbox), 0)")
             .bind(after.1)
         };
-        conn.one(waiting.bind(COUNTED)).await
+        let (oldest, last): (Option<Timestamp>, i64) = conn.one(lag).await?;
+        Ok((oldest.map_or(0, |_| (last - after.1).max(1)), oldest))
     }
 
     async fn progress(&self, conn: &mut Conn) -> Result<Option<Place>, DbError> {

@@ -1,0 +1,159 @@
+//! What the hot requests cost the database: on thousands of rows, every statement that a node
+//! runs for them goes by an index, and touches no more rows than a page has.
+//!
+//! The statements are those the node runs, caught while it does: on SQLite out of its log, and
+//! then explained; on PostgreSQL the server itself explains each as it was executed, with real
+//! values and counted rows, and sends that to the node as a notice, which the node logs.
+
+mod postgres;
+mod seed;
+mod sqlite;
+
+use panel_harness::session::PASSWORD;
+use panel_harness::{Backend, Node, Session, TestDatabase, Thread, eventually};
+use serde_json::{Value, json};
+
+/// Tables that grow without end.
+const BIG: [&str; 10] = [
+    "threads",
+    "thread_tags",
+    "posts",
+    "authors",
+    "users",
+    "sessions",
+    "refresh_tokens",
+    "idempotency",
+    "outbox",
+    "inbox",
+];
+
+/// Pieces of the statements that must have been seen, or the test looks at nothing.
+const HOT: [&str; 14] = [
+    "FROM threads t CROSS JOIN categories c",
+    "FROM thread_tags k CROSS JOIN threads t",
+    "ORDER BY t.last_post_at DESC",
+    "ORDER BY t.created_at DESC",
+    "ORDER BY t.reply_count DESC",
+    "(t.last_post_at, t.id) < (",
+    "FROM threads t CROSS JOIN categories c CROSS JOIN posts p",
+    "FROM categories c LEFT JOIN categories p",
+    "UPDATE threads SET last_number",
+    "FROM refresh_tokens t JOIN sessions s",
+    "FROM users WHERE username_key",
+    "FROM sessions WHERE revoked_at",
+    "FROM idempotency",
+    "FROM outbox WHERE",
+];
+
+const THREADS: &str = "/api/v2/forum/threads";
+/// So often that PostgreSQL would change over to a plan for any values.
+const TIMES: usize = 7;
+
+/// Whether a statement has to do with a table that grows.
+fn is_big(statement: &str) -> bool {
+    let words: Vec<&str> = statement.split(|c: char| !(c.is_alphanumeric() || c == '_')).collect();
+    words
+        .windows(2)
+        .any(|two| ["FROM", "JOIN", "UPDATE", "INTO"].contains(&two[0]) && BIG.contains(&two[1]))
+}
+
+/// A node on a seeded database, with a log of its statements and plans, and somebody signed in.
+async fn seeded(database: &TestDatabase) -> (Node, Session, Thread) {
+    let levels = "info,sqlx::query=debug,sqlx::postgres::notice=info";
+    let node = Node::builder().database(database).env("PANEL_LOG__LEVEL", levels).start().await;
+    let admin = node.admin("root").await;
+    let thread = Thread::open(&admin).await;
+    seed::forum(&mut database.raw_sql("forum").await).await;
+    seed::auth(&mut database.raw_sql("auth").await).await;
+    (node, admin, thread)
+}
+
+/// The hot requests, each some times.
+async fn ask(node: &Node, admin: &mut Session, thread: &Thread) {
+    let client = node.client();
+    let categories = client.get("/api/v2/forum/categories").await.expect(200).json();
+    let category = categories["items"].as_array().unwrap().last().unwrap()["id"].clone();
+    let category = category.as_str().unwrap().to_owned();
+    for _ in 0..TIMES {
+        for reader in [client.clone(), client.clone().with_header("authorization", &bearer(admin))]
+        {
+            reader.get("/api/v2/forum/categories").await.expect(200);
+            for list in ["", "&tag=rust", &format!("&category={category}")] {
+                for sort in ["activity", "created", "top"] {
+                    two_pages(&reader, &format!("{THREADS}?sort={sort}&limit=20{list}")).await;
+                }
+            }
+            two_pages(&reader, &format!("{}?limit=20", thread.posts)).await;
+            reader.get(&thread.path).await.expect(200);
+        }
+        let reply = || thread.reply(admin, "again").idempotency_key("the-same");
+        reply().await.expect(201);
+        assert_eq!(reply().await.expect(201).header("idempotency-replayed"), Some("true"));
+        thread.reply(admin, "new").await.expect(201);
+        *admin = Session::login(&client, "root", PASSWORD).await;
+        admin.refresh().await;
+        admin.get("/api/v2/auth/me").await.expect(200);
+        let tag = admin.get(&thread.path).await.expect(200);
+        let edit = admin.patch(&thread.path).header("if-match", tag.header("etag").unwrap());
+        edit.json(&json!({"title": "Another title"})).await.expect(200);
+    }
+}
+
+fn bearer(session: &Session) -> String {
+    format!("Bearer {}", session.access_token)
+}
+
+async fn two_pages(reader: &panel_harness::Client, path: &str) {
+    let page = reader.get(path).await.expect(200).json();
+    assert_eq!(page["items"].as_array().unwrap().len(), 20, "{path}");
+    let cursor = page["next_cursor"].as_str().unwrap();
+    let page = reader.get(&format!("{path}&cursor={cursor}")).await.expect(200).json();
+    assert_eq!(page["items"].as_array().unwrap().len(), 20, "{path}");
+}
+
+/// The lines of the log from line `from` on.
+fn log_since(node: &Node, from: usize) -> Vec<Value> {
+    node.log_json().split_off(from)
+}
+
+/// Waits until the hot statements are in what `caught` gives, and gives it.
+async fn all_of<T>(caught: impl Fn() -> Vec<T>, text: impl Fn(&T) -> &str) -> Vec<T> {
+    eventually("every hot statement is seen", std::time::Duration::from_secs(10), async || {
+        let found = caught();
+        let missing = |hot: &&&str| !found.iter().any(|one| text(one).contains(**hot));
+        let missing: Vec<&&str> = HOT.iter().filter(missing).collect();
+        if missing.is_empty() { Ok(found) } else { Err(missing) }
+    })
+    .await
+}
+
+#[test]
+fn what_is_big_is_recognised() {
+    assert!(is_big("SELECT id FROM posts WHERE id = $1"));
+    assert!(is_big("UPDATE threads SET locked = 1"));
+    assert!(!is_big("SELECT c.id FROM categories c"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hot_statements_go_by_index_on_sqlite() {
+    let database = Backend::Sqlite.database().await;
+    let (node, mut admin, thread) = Box::pin(seeded(&database)).await;
+    let from = node.log_json().len();
+    ask(&node, &mut admin, &thread).await;
+    let statements = all_of(|| sqlite::statements(&log_since(&node, from)), |text| text).await;
+    sqlite::check(&database, &statements).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hot_statements_go_by_index_on_postgres() {
+    let database = Backend::Postgres.database().await;
+    postgres::explain_all(&database).await;
+    let (node, mut admin, thread) = Box::pin(seeded(&database)).await;
+    let from = node.log_json().len();
+    ask(&node, &mut admin, &thread).await;
+    let plans = all_of(|| postgres::plans(&log_since(&node, from)), |plan| &plan.statement).await;
+    let dear: std::collections::BTreeSet<String> =
+        plans.iter().filter_map(postgres::Plan::fault).collect();
+    let dear: Vec<String> = dear.into_iter().collect();
+    assert!(dear.is_empty(), "{}", dear.join("\n\n"));
+}

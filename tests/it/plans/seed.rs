@@ -1,0 +1,75 @@
+//! Thousands of rows, by SQL that both databases take.
+
+use panel_harness::RawSql;
+
+/// `INSERT INTO <columns> SELECT <values>` for `i` from 1 to `count`.
+async fn insert(db: &mut RawSql, columns: &str, count: u32, values: &str) {
+    let blob = if matches!(db, RawSql::Sqlite(_)) { "BLOB" } else { "BYTEA" };
+    let values = values.replace("BLOB", blob);
+    let numbers = format!("SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}");
+    let text =
+        format!("INSERT INTO {columns} WITH RECURSIVE n(i) AS ({numbers}) SELECT {values} FROM n");
+    db.run(&text).await;
+}
+
+async fn common(db: &mut RawSql) {
+    let columns = "idempotency (slot, fingerprint, status, headers, body, sealed, expires_at)";
+    let values = "CAST('slot ' || i AS BLOB), CAST('f' AS BLOB), 201, '', CAST('{}' AS BLOB), 0, i";
+    insert(db, columns, 3_000, values).await;
+    // Nobody has asked for this topic.
+    insert(db, "outbox (topic, payload, created_at)", 2_000, "'seed.sown', '{}', i").await;
+    insert(db, "inbox (source, position, received_at)", 2_000, "'seed', i, i").await;
+}
+
+/// As its own service does after a while. On SQLite nobody does.
+async fn analyze(db: &mut RawSql) {
+    if matches!(db, RawSql::Postgres(_)) {
+        db.run("ANALYZE").await;
+    }
+}
+
+/// A dozen categories, three thousand threads, one of which has two thousand posts.
+pub(super) async fn forum(db: &mut RawSql) {
+    common(db).await;
+    insert(db, "authors (id, name)", 2_000, "i, 'author ' || i").await;
+    let columns = "categories (id, name, slug, position, own_read_level, read_level, post_level, \
+                   created_at)";
+    insert(db, columns, 11, "i, 'Seeded ' || i, 'seeded-' || i, i, 0, 0, 0, 0").await;
+    // The one thread that is there already.
+    let posts = "posts (id, thread_id, number, author_id, body, body_html, created_at)";
+    let values = "200000 + i, (SELECT id FROM threads), i + 1, i, 'text', '<p>text</p>', i";
+    insert(db, posts, 2_000, values).await;
+    db.run("UPDATE threads SET last_number = 2001, reply_count = 2000").await;
+    let columns = "threads (id, category_id, author_id, title, slug, created_at, last_post_at, \
+                   reply_count, deleted_at)";
+    let values = "100000 + i, 1 + i % 11, 1 + i % 2000, 'Thread ' || i, 'thread-' || i, i, i, \
+                  i % 50, CASE WHEN i % 10 = 0 THEN i END";
+    insert(db, columns, 3_000, values).await;
+    let values = "300000 + i, 100000 + i, 1, 1 + i % 2000, 'text', '<p>text</p>', i";
+    insert(db, posts, 3_000, values).await;
+    let columns = "thread_tags (thread_id, tag, created_at, last_post_at, reply_count)";
+    insert(
+        db,
+        columns,
+        2_999,
+        "100000 + i, CASE WHEN i % 3 = 0 THEN 'rust' ELSE 'x' || i END, i, i, i % 50",
+    )
+    .await;
+    analyze(db).await;
+}
+
+/// Two thousand accounts with sessions, half of which were ended long ago.
+pub(super) async fn auth(db: &mut RawSql) {
+    common(db).await;
+    let columns = "users (id, username, username_key, email, email_key, display_name, \
+                   password_hash, role, status, created_at, updated_at, version)";
+    let values = "i, 'u' || i, 'u' || i, 'u' || i || '@x', 'u' || i || '@x', 'u' || i, '', 1, \
+                  'active', i, i, 1";
+    insert(db, columns, 2_000, values).await;
+    let columns = "sessions (id, user_id, created_at, last_used_at, expires_at, revoked_at)";
+    let values = "i, i, i, i, i, CASE WHEN i % 2 = 0 THEN i END";
+    insert(db, columns, 2_000, values).await;
+    let columns = "refresh_tokens (hash, session_id, expires_at)";
+    insert(db, columns, 2_000, "CAST('token ' || i AS BLOB), i, i").await;
+    analyze(db).await;
+}
