@@ -80,12 +80,11 @@ async fn with_meta(request: Request, clock: &Clock) -> Request {
     };
     let key = (parts.method != Method::GET)
         .then(|| IdempotencyKey { value: random_hex(), origin: KeyOrigin::Gateway });
-    let path = parts.uri.path_and_query().unwrap().to_string();
     let now = clock.now();
     let meta = RequestMeta::direct(
         principal,
         key,
-        (parts.method.clone(), path, body.clone()),
+        (parts.method.clone(), parts.uri.clone(), body.clone()),
         (now, now.plus(Duration::from_secs(10))),
     );
     parts.extensions.insert(Arc::new(meta));

@@ -1,4 +1,4 @@
-//! What is measured, and how: rounds of a few seconds, node and bare by turns on the same
+//! What is measured, and how: many short rounds, node and bare by turns on the same
 //! database, the median of the rounds' ratios.
 
 use std::io::{BufRead as _, BufReader};
@@ -13,7 +13,7 @@ use crate::load::{self, Server, request};
 use crate::report::{HEAD, Rounds};
 use crate::seed::{self, Seeded};
 
-const ROUND: Duration = Duration::from_secs(3);
+const ROUND: Duration = Duration::from_millis(500);
 const WARM_UP: Duration = Duration::from_millis(700);
 const READERS: usize = 64;
 const WRITERS: usize = 16;

@@ -58,6 +58,15 @@ impl TestDatabase {
         }
     }
 
+    /// The same database, for another role of its server.
+    #[must_use]
+    pub fn for_role(self, role: &str) -> Self {
+        match self.0 {
+            Place::Sqlite { .. } => self,
+            Place::Postgres(database) => Self(Place::Postgres(database.for_role(role))),
+        }
+    }
+
     /// Which kind.
     #[must_use]
     pub fn backend(&self) -> Backend {

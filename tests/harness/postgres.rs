@@ -239,6 +239,13 @@ impl FreshDatabase {
     pub fn url(&self) -> &str {
         &self.url
     }
+
+    /// The same database, for another role.
+    #[must_use]
+    pub fn for_role(mut self, role: &str) -> Self {
+        self.url = self.url.replacen("//panel@", &format!("//{role}@"), 1);
+        self
+    }
 }
 
 impl Drop for FreshDatabase {

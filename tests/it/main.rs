@@ -19,6 +19,7 @@ mod forum;
 mod guestbook;
 mod harness_self;
 mod health;
+mod insiders;
 mod kills;
 mod logs;
 mod long_posts;

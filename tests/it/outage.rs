@@ -225,3 +225,36 @@ async fn a_pool_that_is_taken_refuses_soon_and_serves_again() {
     write(0).await.expect(201);
     rig.shutdown().await;
 }
+
+/// A server that takes no more sessions is not gone: the sessions there are go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_without_room_for_more_sessions_is_still_there() {
+    use sqlx::Connection as _;
+    let postgres = Postgres::private();
+    let database = TestDatabase::on(&postgres).await;
+    let name = database.url().rsplit_once('/').unwrap().1;
+    let role = "CREATE ROLE few LOGIN CONNECTION LIMIT 8";
+    let role = format!("{role}; ALTER DATABASE {name} OWNER TO few");
+    database.raw_sql("public").await.run(&role).await;
+    let database = database.for_role("few");
+    let url = database.url().to_owned();
+    let few = |settings: &mut DatabaseConfig| settings.connections = 2;
+    let rig = Box::pin(RigBuilder::new(database).database_settings(few).start()).await;
+    let client = rig.client();
+    let read = || client.get("/api/v2/probe/effects");
+    // Every session that this service may have, so that it asks for no other.
+    let db = rig.database("probe");
+    drop((db.reader().await.unwrap(), db.reader().await.unwrap()));
+    let mut others = Vec::new();
+    while let Ok(other) = sqlx::PgConnection::connect(&url).await {
+        others.push(other);
+        assert!(others.len() < 12, "the server has no end");
+    }
+    rig.kill("probe/keeper").await;
+    for _ in 0..50 {
+        read().await.expect(200);
+        assert_eq!(db.health(), DatabaseHealth::Up);
+    }
+    drop(others);
+    rig.shutdown().await;
+}

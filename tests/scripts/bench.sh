@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures the release build against the same handlers without actors, and writes the figures to
 # docs/benchmarks.md.
-#   tests/scripts/bench.sh [sqlite] [postgres]     (ROUNDS=2 for a short look)
+#   tests/scripts/bench.sh [sqlite] [postgres]     (ROUNDS=7 for a short look)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -19,6 +19,6 @@ target=${CARGO_TARGET_DIR:-target}
 {
     cat tests/bench/preamble.md
     echo "Measured on $(date -u +%Y-%m-%d), $(nproc) processors, $(rustc --version | cut -d' ' -f1-2)."
-    "$target/release/panel-bench" run "${ROUNDS:-5}" "$target/release/panel-node" "$@"
+    "$target/release/panel-bench" run "${ROUNDS:-31}" "$target/release/panel-node" "$@"
 } | tee "$state/benchmarks.md"
 cp "$state/benchmarks.md" docs/benchmarks.md

@@ -239,6 +239,11 @@ impl Database {
         self.0.keeper.clone()
     }
 
+    /// Whether requests are let through to it.
+    pub(super) fn is_usable(&self) -> bool {
+        self.must_be_up().is_ok()
+    }
+
     fn must_be_up(&self) -> Result<(), DbError> {
         match self.0.health.load().as_ref() {
             DatabaseHealth::Up | DatabaseHealth::ReadOnly(_) => Ok(()),

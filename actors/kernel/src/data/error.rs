@@ -8,8 +8,8 @@ pub enum DbError {
     /// The database can't be reached or is not ready. Nothing was done.
     #[error("the database is not available: {0}")]
     Unavailable(String),
-    /// Too many writes are waiting already. Nothing was done.
-    #[error("too many writes are waiting")]
+    /// Too many writes are waiting already, or every connection is taken. Nothing was done.
+    #[error("too much is waiting for the database")]
     Busy,
     /// A unique constraint forbids it. Nothing was done.
     #[error("a unique constraint forbids it")]
@@ -64,9 +64,11 @@ impl DbError {
         match state {
             // Deadlock, serialisation failure, lock timeout, statement timeout.
             "40P01" | "40001" | "55P03" | "57014" => Self::Contention,
-            // Our own session was cut (shutdown, crash, idle in transaction), there was no place
-            // for it, the disk is full, the server only reads.
-            "57P01" | "57P02" | "57P03" | "25P03" | "53300" | "53100" | "25006" => {
+            // No place for one more session; those there are go on.
+            "53300" => Self::Busy,
+            // Our own session was cut (shutdown, crash, idle in transaction), the disk is full, the
+            // server only reads.
+            "57P01" | "57P02" | "57P03" | "25P03" | "53100" | "25006" => {
                 Self::Unavailable(error.to_string())
             }
             // A character that a text can't have: NUL.
@@ -115,7 +117,8 @@ impl From<DbError> for Problem {
                 Self::outcome_unknown()
             }
             DbError::Busy | DbError::Contention => {
-                Self::new(Kind::Unavailable, "too many writes at once").retry_after(1)
+                Self::new(Kind::Unavailable, "the database has no room for this request now")
+                    .retry_after(1)
             }
             DbError::BadText => Self::field("", "characters", "must not contain the character NUL"),
             DbError::Unique => Self::new(Kind::Conflict, "this exists already"),

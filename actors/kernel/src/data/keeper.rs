@@ -75,6 +75,8 @@ impl Actor for Keeper {
     ) -> Result<(), ActorProcessingErr> {
         match self.look(state).await {
             Ok(()) => self.found_up(),
+            // The server has no room for one more session; those there are go on.
+            Err(DbError::Busy) if self.db.is_usable() => {}
             Err(error) => self.db.set_health(DatabaseHealth::Down(error.to_string())),
         }
         if matches!(message, KeeperMessage::Tick) {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body as HttpBody;
-use axum::extract::MatchedPath;
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, Uri, header};
 use http_body_util::BodyExt as _;
 use tower::Service as _;
 
+use super::label::Label;
 use crate::data::{RequestShape, WriteContext};
 use crate::message::{
     Body, Envelope, Extensions, IdempotencyKey, Payload, Principal, Refusal, Reply, TraceContext,
@@ -37,7 +37,7 @@ pub struct Request {
     /// For writes: under which key.
     pub idempotency_key: Option<IdempotencyKey>,
     method: Method,
-    path: String,
+    uri: Uri,
     body: Bytes,
 }
 
@@ -48,7 +48,7 @@ impl Request {
     pub fn direct(
         principal: Principal,
         idempotency_key: Option<IdempotencyKey>,
-        (method, path, body): (Method, String, Bytes),
+        (method, uri, body): (Method, Uri, Bytes),
         (now, deadline): (Timestamp, Timestamp),
     ) -> Self {
         Self {
@@ -60,7 +60,7 @@ impl Request {
             client_ip: None,
             idempotency_key,
             method,
-            path,
+            uri,
             body,
         }
     }
@@ -74,8 +74,8 @@ impl Request {
             .idempotency_key
             .clone()
             .ok_or_else(|| Problem::new(Kind::BadRequest, "a write needs an idempotency key"))?;
-        let shape =
-            RequestShape { method: &self.method, path: &self.path, body: self.body.as_ref() };
+        let path = self.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
+        let shape = RequestShape { method: &self.method, path, body: self.body.as_ref() };
         Ok(WriteContext::new(
             self.principal.clone(),
             key,
@@ -85,23 +85,6 @@ impl Request {
             self.request_id.clone(),
         ))
     }
-}
-
-/// The route that answered, put there by [`label_route`].
-#[derive(Clone)]
-struct Answered(MatchedPath);
-
-/// Notes on the response which route made it, for logs and metrics.
-pub(super) async fn label_route(
-    matched: Option<MatchedPath>,
-    request: axum::extract::Request,
-    next: axum::middleware::Next,
-) -> Response {
-    let mut response = next.run(request).await;
-    if let Some(matched) = matched {
-        response.extensions_mut().insert(Answered(matched));
-    }
-    response
 }
 
 /// Lets the router answer.
@@ -114,8 +97,7 @@ pub(super) async fn serve(router: &Router, envelope: Envelope, now: Timestamp) -
     let mut request = http::Request::new(HttpBody::from(body.clone()));
     *request.method_mut() = envelope.method.clone();
     *request.headers_mut() = envelope.headers;
-    let path = envelope.uri.path_and_query().map_or_else(String::new, ToString::to_string);
-    *request.uri_mut() = envelope.uri;
+    *request.uri_mut() = envelope.uri.clone();
     request.extensions_mut().insert(Arc::new(Request {
         client_ip: envelope.extensions.text(Extensions::CLIENT_IP).map(str::to_owned),
         principal: envelope.principal,
@@ -125,7 +107,7 @@ pub(super) async fn serve(router: &Router, envelope: Envelope, now: Timestamp) -
         trace: envelope.trace,
         idempotency_key: envelope.idempotency_key,
         method: envelope.method,
-        path,
+        uri: envelope.uri,
         body,
     }));
     // A router is always ready; its error type has no values.
@@ -149,7 +131,7 @@ async fn into_reply(response: Response, wants_options: bool) -> Reply {
         refusal: None,
         extensions: Extensions::default(),
     };
-    if let Some(Answered(matched)) = parts.extensions.remove() {
+    if let Some(Label(matched)) = parts.extensions.remove() {
         reply.extensions.set(Extensions::ROUTE, matched.as_str().to_owned());
     }
     if wants_options && reply.status == StatusCode::METHOD_NOT_ALLOWED {

@@ -11,6 +11,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, pg};
 
 use super::load::Load;
 use super::pool::{Job, PoolAddress};
+use super::rank::Rank;
 use crate::directory::{SCOPE, group};
 use crate::message::{FrontDoorMessage, Refusal, ReplyGuard};
 use crate::supervision::Address;
@@ -70,7 +71,7 @@ impl Actor for FrontDoor {
             refuse(reply, Refusal::DeadlinePassed);
         } else if self.load.is_draining() {
             refuse(reply, Refusal::Draining);
-        } else if let Some(place) = self.load.enter() {
+        } else if let Some(place) = self.load.enter(Rank::of(&envelope.principal)) {
             // A pool between two lives hands the job back; dropping it answers `Aborted`, but
             // nothing was done, so say so.
             if let Err(job) = self.pool.dispatch(Job { envelope, reply, place }) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use super::rank::{RESERVED, Rank};
 use crate::message::Refusal;
 use crate::metrics::Metrics;
 
@@ -48,10 +49,14 @@ impl Load {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// A place for one more, unless it is full.
-    pub(super) fn enter(self: &Arc<Self>) -> Option<Place> {
+    /// A place for one more, unless it is full. Insiders have some that nobody else may take.
+    pub(super) fn enter(self: &Arc<Self>, rank: Rank) -> Option<Place> {
+        let capacity = match rank {
+            Rank::Insider => self.capacity + RESERVED,
+            Rank::Client => self.capacity,
+        };
         let before = self.inside.fetch_add(1, Ordering::Relaxed);
-        if before >= self.capacity {
+        if before >= capacity {
             self.inside.fetch_sub(1, Ordering::Relaxed);
             return None;
         }

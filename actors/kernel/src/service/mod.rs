@@ -27,8 +27,10 @@
 mod adapter;
 mod front_door;
 pub mod internal;
+mod label;
 mod load;
 mod pool;
+mod rank;
 mod runtime;
 mod spec;
 mod tree;

@@ -11,8 +11,7 @@ use axum::Router;
 use futures::FutureExt as _;
 use ractor::factory::{
     DiscardHandler, DiscardMode, DiscardReason, DiscardSettings, Factory, FactoryArguments,
-    FactoryMessage, Job as FactoryJob, JobOptions, Worker, WorkerBuilder, WorkerId, queues,
-    routing,
+    FactoryMessage, Job as FactoryJob, JobOptions, Worker, WorkerBuilder, WorkerId, routing,
 };
 use ractor::{ActorProcessingErr, ActorRef};
 use ractor_cluster::RactorMessage;
@@ -20,6 +19,7 @@ use tracing::Instrument as _;
 
 use super::adapter;
 use super::load::{Load, Place};
+use super::rank::{self, Rank, Ranks};
 use crate::config::PoolConfig;
 use crate::message::{Envelope, Refusal, Reply, ReplyGuard};
 use crate::metrics::Metrics;
@@ -41,7 +41,7 @@ pub(super) struct Job {
 }
 
 type Message = FactoryMessage<u64, Job>;
-type Queue = queues::DefaultQueue<u64, Job>;
+type Queue = rank::Queue<Job>;
 type Routing = routing::QueuerRouting<u64, Job>;
 type Pool = Factory<u64, Job, bool, RouterWorker, Routing, Queue>;
 
@@ -55,8 +55,9 @@ pub(super) struct PoolAddress {
 impl PoolAddress {
     /// Hands a job to the pool; it comes back if there is no pool at the moment.
     pub(super) fn dispatch(&self, job: Job) -> Result<(), Job> {
+        let rank = Rank::of(&job.envelope.principal);
         let job = FactoryJob {
-            key: self.next.fetch_add(1, Ordering::Relaxed),
+            key: rank.key(self.next.fetch_add(1, Ordering::Relaxed)),
             msg: job,
             options: JobOptions::default(),
             accepted: None,
@@ -93,7 +94,7 @@ impl PoolSpec {
         FactoryArguments::builder()
             .worker_builder(Box::new(Hiring::new(self.clone())))
             .num_initial_workers(self.config.workers)
-            .queue(Queue::default())
+            .queue(Queue::new(Ranks))
             .router(Routing::default())
             .discard_handler(Arc::new(Discard(Arc::clone(&self.load))))
             .discard_settings(DiscardSettings::Static {

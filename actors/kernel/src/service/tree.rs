@@ -6,9 +6,10 @@ use std::time::Duration;
 use ractor::pg;
 
 use super::front_door::FrontDoor;
+use super::label::LabelLayer;
 use super::load::Load;
 use super::pool::{PoolAddress, PoolSpec};
-use super::{Runtime, ServiceContext, ServiceSpec, adapter, internal};
+use super::{Runtime, ServiceContext, ServiceSpec, internal};
 use crate::data::{
     Database, DatabaseConfig, DatabaseUrl, Expiry, Janitor, Keeper, Leases, SqliteWriter,
 };
@@ -120,8 +121,7 @@ impl Start {
         let top = self.data_children(top, &db, assembly.expiries.into());
         let top = assembly.children.into_iter().fold(top, SupervisorSpec::child);
         let own = internal::routes(db, assembly.consumer, (self.spec.openapi)());
-        let router =
-            assembly.router.merge(own).route_layer(axum::middleware::from_fn(adapter::label_route));
+        let router = assembly.router.merge(own).route_layer(LabelLayer);
         top.child(self.serving(router).into_child("serving"))
     }
 
