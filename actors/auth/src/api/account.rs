@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{App, UserAnswer, UserView};
+use super::{App, Shared, UserAnswer, UserView};
 use crate::config::Registration;
 use crate::error::AuthError;
 use crate::events::UserRenamed;
@@ -38,7 +38,7 @@ pub(super) struct RegisterRequest {
     responses((status = 201, body = UserAnswer), (status = 409, body = ProblemBody),
               (status = 422, body = ProblemBody), (status = 403, body = ProblemBody)))]
 pub(super) async fn register(
-    State(app): State<App>,
+    State(app): State<Shared>,
     Write(context): Write,
     Payload(request): Payload<RegisterRequest>,
 ) -> Result<Answer, AuthError> {
@@ -75,14 +75,17 @@ async fn own(app: &App, principal: &Principal) -> Result<Response, AuthError> {
 /// One's own account.
 #[utoipa::path(get, path = "/api/v2/auth/profile", tag = "auth",
     responses((status = 200, body = UserView), (status = 401, body = ProblemBody)))]
-pub(super) async fn profile(State(app): State<App>, caller: Caller) -> Result<Response, AuthError> {
+pub(super) async fn profile(
+    State(app): State<Shared>,
+    caller: Caller,
+) -> Result<Response, AuthError> {
     own(&app, &caller.principal).await
 }
 
 /// One's own account, by another name.
 #[utoipa::path(get, path = "/api/v2/auth/me", tag = "auth",
     responses((status = 200, body = UserView), (status = 401, body = ProblemBody)))]
-pub(super) async fn me(State(app): State<App>, caller: Caller) -> Result<Response, AuthError> {
+pub(super) async fn me(State(app): State<Shared>, caller: Caller) -> Result<Response, AuthError> {
     own(&app, &caller.principal).await
 }
 
@@ -99,7 +102,7 @@ pub(super) struct ProfileChange {
     responses((status = 200, body = UserView), (status = 412, body = ProblemBody),
               (status = 422, body = ProblemBody)))]
 pub(super) async fn change_profile(
-    State(app): State<App>,
+    State(app): State<Shared>,
     caller: Caller,
     Write(context): Write,
     if_match: IfMatch,

@@ -10,7 +10,7 @@ use panel_kernel::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::App;
+use super::Shared;
 use crate::error::AuthError;
 use crate::store::sessions;
 
@@ -42,7 +42,7 @@ pub(super) struct Jwk {
 /// The public keys that verify access tokens.
 #[utoipa::path(get, path = "/api/v2/auth/.well-known/jwks.json", tag = "auth",
     responses((status = 200, body = Jwks)))]
-pub(super) async fn jwks(State(app): State<App>) -> Json<Jwks> {
+pub(super) async fn jwks(State(app): State<Shared>) -> Json<Jwks> {
     let key = |key: panel_kernel::identity::PublicKey| Jwk {
         kty: "OKP",
         crv: "Ed25519",
@@ -56,7 +56,7 @@ pub(super) async fn jwks(State(app): State<App>) -> Json<Jwks> {
 
 /// Keys and revocations, for gateways.
 pub(super) async fn report(
-    State(app): State<App>,
+    State(app): State<Shared>,
     caller: Caller,
     Params(query): Params<IdentityQuery>,
 ) -> Result<Json<IdentityReport>, AuthError> {

@@ -5,6 +5,8 @@ mod identity;
 mod session;
 mod setup;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::routing::get;
 use panel_kernel::ids::Id;
@@ -22,12 +24,12 @@ use crate::pages;
 use crate::store::users::UserRow;
 use crate::token_keeper::Keys;
 
-/// What handlers share. Cheap to clone.
-#[derive(Clone, Debug)]
+/// What handlers work with.
+#[derive(Debug)]
 pub(crate) struct App {
     db: panel_kernel::data::Database,
     runtime: Runtime,
-    config: std::sync::Arc<AuthConfig>,
+    config: AuthConfig,
     keys: Keys,
     passwords: Passwords,
 }
@@ -39,15 +41,12 @@ impl App {
         keys: Keys,
         passwords: Passwords,
     ) -> Self {
-        Self {
-            db: context.db.clone(),
-            runtime: context.runtime.clone(),
-            config: config.into(),
-            keys,
-            passwords,
-        }
+        Self { db: context.db.clone(), runtime: context.runtime.clone(), config, keys, passwords }
     }
 }
+
+/// The same as handlers share it: it is cloned several times for every request.
+type Shared = Arc<App>;
 
 /// An account as its owner sees it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -90,7 +89,7 @@ pub(crate) struct UserAnswer {
 }
 
 /// The documented routes.
-pub(crate) fn routes() -> OpenApiRouter<App> {
+pub(crate) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(account::register))
         .routes(routes!(account::profile, account::change_profile))
@@ -107,5 +106,5 @@ pub(crate) fn router(app: App) -> Router {
     Router::from(routes())
         .route("/setup", get(pages::setup))
         .route(panel_kernel::identity::PATH, get(identity::report))
-        .with_state(app)
+        .with_state(Arc::new(app))
 }

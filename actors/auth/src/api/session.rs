@@ -10,7 +10,7 @@ use panel_kernel::problem::{Kind, Problem, ProblemBody};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{App, UserView};
+use super::{App, Shared, UserView};
 use crate::error::AuthError;
 use crate::store::sessions::{self, NewSession};
 use crate::store::users::{self, UserRow};
@@ -49,7 +49,7 @@ pub(super) struct SessionAnswer {
 #[utoipa::path(post, path = "/api/v2/auth/login", tag = "auth", request_body = LoginRequest,
     responses((status = 200, body = SessionAnswer), (status = 401, body = ProblemBody)))]
 pub(super) async fn login(
-    State(app): State<App>,
+    State(app): State<Shared>,
     headers: HeaderMap,
     Write(context): Write,
     Payload(request): Payload<LoginRequest>,
@@ -93,7 +93,7 @@ pub(super) struct RefreshRequest {
 #[utoipa::path(post, path = "/api/v2/auth/refresh", tag = "auth", request_body = RefreshRequest,
     responses((status = 200, body = SessionAnswer), (status = 401, body = ProblemBody)))]
 pub(super) async fn refresh(
-    State(app): State<App>,
+    State(app): State<Shared>,
     Write(context): Write,
     Payload(request): Payload<RefreshRequest>,
 ) -> Result<Answer, AuthError> {
@@ -133,7 +133,7 @@ pub(super) async fn refresh(
 #[utoipa::path(post, path = "/api/v2/auth/logout", tag = "auth",
     responses((status = 204), (status = 401, body = ProblemBody)))]
 pub(super) async fn logout(
-    State(app): State<App>,
+    State(app): State<Shared>,
     caller: Caller,
     Write(context): Write,
 ) -> Result<Answer, AuthError> {

@@ -9,7 +9,7 @@ use panel_kernel::role::Role;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{App, UserAnswer, UserView};
+use super::{Shared, UserAnswer, UserView};
 use crate::error::AuthError;
 use crate::store::{setup, users};
 use crate::tokens::OneTime;
@@ -34,7 +34,7 @@ pub(super) struct SetupRequest {
     responses((status = 201, body = UserAnswer), (status = 403, body = ProblemBody),
               (status = 422, body = ProblemBody)))]
 pub(super) async fn claim(
-    State(app): State<App>,
+    State(app): State<Shared>,
     Write(context): Write,
     Payload(request): Payload<SetupRequest>,
 ) -> Result<Answer, AuthError> {

@@ -27,8 +27,9 @@ use wire::{Turn, Wire};
 /// How much of what is not wanted is still read before a connection is closed, and for how long.
 pub(crate) const LINGER_BYTES: usize = 8 * 1024 * 1024;
 pub(crate) const LINGER_TIME: Duration = Duration::from_secs(2);
-/// The most header fields in a head.
-const MAX_FIELDS: usize = 256;
+/// The most header fields in a head: hyper's own bound, and another would cost two allocations of
+/// several KiB for every request.
+const MAX_FIELDS: usize = 100;
 
 /// What leaves the server.
 pub type HttpResponse = Response<Full<Bytes>>;
@@ -123,7 +124,6 @@ async fn connection<H: Handler>(
         .timer(TokioTimer::new())
         .header_read_timeout(parts.limits.head_timeout)
         .max_buf_size(parts.limits.head_bytes)
-        .max_headers(MAX_FIELDS)
         .serve_connection(TokioIo::new(wire), service);
     let ended = tokio::select! {
         ended = &mut connection => Some(ended),
