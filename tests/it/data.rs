@@ -4,14 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
-use panel_harness::{Backend, Rig, RigBuilder, TestDatabase, eventually, on_both_databases};
-use panel_kernel::config::PoolConfig;
-use panel_kernel::data::{Database, DbError, Fact, Leases, Tx, sql, sweep};
-use panel_kernel::events::{Consumer, Event, Rejected, Subscription};
+use panel_harness::{Backend, Rig, RigBuilder, eventually, on_both_databases};
+use panel_kernel::data::{Database, DbError, Leases, sql, sweep};
 use panel_kernel::ids::Ids;
-use panel_kernel::service::{Assembly, ServiceSpec};
-use serde::{Deserialize, Serialize};
+
+use crate::telling::{Happened, insert, pair, tell, values};
 
 on_both_databases!(
     transactions_that_share_a_commit_do_not_share_a_fate,
@@ -23,86 +20,6 @@ on_both_databases!(
     what_has_expired_is_swept,
     an_expired_key_is_free_again,
 );
-
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Happened {
-    pub(crate) value: String,
-}
-
-impl Fact for Happened {
-    const TOPIC: &'static str = "thing.happened";
-}
-
-/// Writes down what it hears.
-struct Scribe(Ids);
-
-impl Consumer for Scribe {
-    fn apply<'t>(
-        &'t self,
-        tx: &'t mut Tx,
-        source: &'t str,
-        event: &'t Event,
-    ) -> BoxFuture<'t, Result<(), Rejected>> {
-        Box::pin(async move {
-            assert_eq!(source, "source");
-            let fact: Happened = serde_json::from_str(event.payload.get())?;
-            if fact.value == "nonsense" {
-                return Err(Rejected::Nonsense("it makes no sense".to_owned()));
-            }
-            insert(tx, &self.0, &fact.value).await?;
-            Ok(())
-        })
-    }
-}
-
-async fn insert(tx: &mut Tx, ids: &Ids, value: &str) -> Result<(), DbError> {
-    let statement = sql("INSERT INTO effects (id, value, created_at) VALUES ($1, $2, 0)");
-    tx.execute(statement.bind(ids.next()).bind(value)).await.map(|_| ())
-}
-
-fn service(name: &'static str, subscriptions: &'static [Subscription]) -> ServiceSpec {
-    ServiceSpec {
-        name,
-        port: 5_997,
-        pages: &[],
-        pool: PoolConfig { workers: 2, queue: 8 },
-        migrations: panel_harness::probe::migrations(),
-        subscriptions,
-        openapi: utoipa::openapi::OpenApi::default,
-        assemble: Arc::new(|context| {
-            Assembly::new(axum::Router::new()).consumer(Scribe(context.runtime.ids.clone()))
-        }),
-    }
-}
-
-/// A service that tells, and one that listens.
-async fn pair(backend: Backend) -> Rig {
-    pair_on(backend.database().await).await
-}
-
-pub(crate) async fn pair_on(database: TestDatabase) -> Rig {
-    const HEARS: &[Subscription] = &[Subscription { source: "source", topics: &["thing.*"] }];
-    let builder =
-        RigBuilder::new(database).service(service("source", &[])).service(service("sink", HEARS));
-    Box::pin(builder.start()).await
-}
-
-pub(crate) async fn values(db: &Database) -> Vec<String> {
-    let mut conn = db.reader().await.unwrap();
-    let rows: Vec<(String,)> =
-        conn.all(sql("SELECT value FROM effects ORDER BY id")).await.unwrap();
-    rows.into_iter().map(|(value,)| value).collect()
-}
-
-pub(crate) async fn tell(db: &Database, value: String) -> Result<(), DbError> {
-    db.transact(move |tx| {
-        Box::pin(async move {
-            tx.publish(&Happened { value });
-            Ok(())
-        })
-    })
-    .await
-}
 
 async fn transactions_that_share_a_commit_do_not_share_a_fate(backend: Backend) {
     let rig = Rig::start(backend).await;

@@ -6,92 +6,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use panel_harness::{Backend, Rig, RigBuilder, eventually, on_both_databases};
-use panel_kernel::config::PoolConfig;
-use panel_kernel::data::{Database, DbError, Fact, Tx, sql};
-use panel_kernel::events::{Consumer, Event, Rejected, Subscription};
-use panel_kernel::service::{Assembly, ServiceContext, ServiceSpec};
-use serde::{Deserialize, Serialize};
+use panel_harness::{Backend, RigBuilder, eventually, on_both_databases};
+use panel_kernel::data::{DbError, Tx, sql};
+use panel_kernel::events::{Consumer, Event, Rejected};
+use panel_kernel::service::Assembly;
+
+use crate::telling::{HEARS, pair, scribe, service, source, tell, values};
 
 on_both_databases!(a_consumer_that_hangs_delays_nobody_else, lag_is_measured_until_it_is_gone);
 
-const HEARS: &[Subscription] = &[Subscription { source: "source", topics: &["thing.*"] }];
 const PATIENCE: Duration = Duration::from_secs(20);
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Happened {
-    value: String,
-}
-
-impl Fact for Happened {
-    const TOPIC: &'static str = "thing.happened";
-}
-
-async fn tell(db: &Database, value: &str) {
-    let value = value.to_owned();
-    let told: Result<(), DbError> = db
-        .transact(move |tx| {
-            Box::pin(async move {
-                tx.publish(&Happened { value });
-                Ok(())
-            })
-        })
-        .await;
-    told.unwrap();
-}
-
-fn service(
-    name: &'static str,
-    subscriptions: &'static [Subscription],
-    assemble: impl Fn(&ServiceContext) -> Assembly + Send + Sync + 'static,
-) -> ServiceSpec {
-    ServiceSpec {
-        name,
-        port: 5_997,
-        pages: &[],
-        pool: PoolConfig { workers: 2, queue: 8 },
-        migrations: panel_harness::probe::migrations(),
-        subscriptions,
-        openapi: utoipa::openapi::OpenApi::default,
-        assemble: Arc::new(assemble),
-    }
-}
-
-fn source() -> ServiceSpec {
-    service("source", &[], |_| Assembly::new(axum::Router::new()))
-}
-
-/// Writes down what it hears.
-struct Scribe(panel_kernel::ids::Ids);
-
-impl Consumer for Scribe {
-    fn apply<'t>(
-        &'t self,
-        tx: &'t mut Tx,
-        _: &'t str,
-        event: &'t Event,
-    ) -> BoxFuture<'t, Result<(), Rejected>> {
-        Box::pin(async move {
-            let fact: Happened = serde_json::from_str(event.payload.get())?;
-            let row = sql("INSERT INTO effects (id, value, created_at) VALUES ($1, $2, 0)");
-            tx.execute(row.bind(self.0.next()).bind(fact.value)).await?;
-            Ok(())
-        })
-    }
-}
-
-fn scribe(name: &'static str) -> ServiceSpec {
-    service(name, HEARS, |context| {
-        Assembly::new(axum::Router::new()).consumer(Scribe(context.runtime.ids.clone()))
-    })
-}
-
-async fn heard(rig: &Rig, name: &str) -> Vec<String> {
-    let mut conn = rig.database(name).reader().await.unwrap();
-    let rows: Vec<(String,)> =
-        conn.all(sql("SELECT value FROM effects ORDER BY id")).await.unwrap();
-    rows.into_iter().map(|(value,)| value).collect()
-}
 
 /// Never comes to an end with what it hears.
 #[derive(Clone, Default)]
@@ -133,32 +57,34 @@ async fn a_consumer_that_hangs_delays_nobody_else(backend: Backend) {
     let builder = RigBuilder::new(backend.database().await).service(source()).service(stuck);
     let rig = Box::pin(builder.service(scribe("sink")).start()).await;
     let db = rig.database("source");
-    tell(&db, "one").await;
+    tell(&db, "one").await.unwrap();
     eventually("the other hangs", PATIENCE, async || hanging.begun.load(Ordering::SeqCst) > 0)
         .await;
     let ended_before = hanging.ended.load(Ordering::SeqCst);
-    tell(&db, "two").await;
-    eventually("this one hears both", PATIENCE, async || heard(&rig, "sink").await.len() == 2)
-        .await;
+    tell(&db, "two").await.unwrap();
+    eventually("this one hears both", PATIENCE, async || {
+        values(&rig.database("sink")).await.len() == 2
+    })
+    .await;
     assert_eq!(hanging.ended.load(Ordering::SeqCst), ended_before, "it waited for the other");
     rig.shutdown().await;
 }
 
 async fn lag_is_measured_until_it_is_gone(backend: Backend) {
-    let builder = RigBuilder::new(backend.database().await).service(source());
-    let rig = Box::pin(builder.service(scribe("sink")).start()).await;
+    let rig = pair(backend).await;
     let labels = [("service", "source"), ("consumer", "sink")];
     let events = || rig.metrics().find("panel_outbox_lag_events", &labels);
     let seconds = || rig.metrics().find("panel_outbox_lag_seconds", &labels);
     let db = rig.database("source");
-    tell(&db, "one").await;
-    eventually("it is heard", PATIENCE, async || heard(&rig, "sink").await.len() == 1).await;
+    tell(&db, "one").await.unwrap();
+    eventually("it is heard", PATIENCE, async || values(&rig.database("sink")).await.len() == 1)
+        .await;
     eventually("nothing waits", PATIENCE, async || events() == Some(0.0) && seconds() == Some(0.0))
         .await;
     // More than a batch, for somebody who is away.
     rig.handle("sink").leave();
     for number in 0..150 {
-        tell(&db, &number.to_string()).await;
+        tell(&db, number.to_string()).await.unwrap();
     }
     eventually("all of it is counted", PATIENCE, async || {
         events() == Some(150.0) && seconds() > Some(0.0)
@@ -170,13 +96,15 @@ async fn lag_is_measured_until_it_is_gone(backend: Backend) {
 /// A dump of a PostgreSQL cluster whose transaction ids are far ahead of this one's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn facts_survive_the_move_into_another_postgresql_cluster() {
-    let builder = RigBuilder::new(Backend::Postgres.database().await).service(source());
-    let rig = Box::pin(builder.service(scribe("sink")).start()).await;
+    let rig = pair(Backend::Postgres).await;
     let db = rig.database("source");
     for value in ["a", "b"] {
-        tell(&db, value).await;
+        tell(&db, value).await.unwrap();
     }
-    eventually("both are heard", PATIENCE, async || heard(&rig, "sink").await == ["a", "b"]).await;
+    eventually("both are heard", PATIENCE, async || {
+        values(&rig.database("sink")).await == ["a", "b"]
+    })
+    .await;
     eventually("and acknowledged", PATIENCE, async || {
         let mut conn = db.reader().await.unwrap();
         let (waiting,): (i64,) = conn
@@ -215,13 +143,15 @@ async fn facts_survive_the_move_into_another_postgresql_cluster() {
         .await;
     assert_eq!(forgotten.unwrap(), 1);
     assert!(rig.runtime.tree.restart("source/relay"));
-    tell(&db, "c").await;
+    tell(&db, "c").await.unwrap();
     eventually("what was on its way arrives, and what is new", PATIENCE, async || {
-        heard(&rig, "sink").await == ["a", "b", "c"]
+        values(&rig.database("sink")).await == ["a", "b", "c"]
     })
     .await;
-    tell(&db, "d").await;
-    eventually("it goes on", PATIENCE, async || heard(&rig, "sink").await == ["a", "b", "c", "d"])
-        .await;
+    tell(&db, "d").await.unwrap();
+    eventually("it goes on", PATIENCE, async || {
+        values(&rig.database("sink")).await == ["a", "b", "c", "d"]
+    })
+    .await;
     rig.shutdown().await;
 }

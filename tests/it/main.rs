@@ -32,4 +32,5 @@ mod retry;
 mod secrets;
 mod sessions;
 mod supervision;
+mod telling;
 mod unknown_outcome;

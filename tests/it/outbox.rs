@@ -5,7 +5,7 @@ use std::time::Duration;
 use panel_harness::{Backend, Postgres, TestDatabase, eventually, on_both_databases};
 use panel_kernel::data::DbError;
 
-use crate::data::{Happened, pair_on, tell, values};
+use crate::telling::{Happened, pair_on, tell, values};
 
 on_both_databases!(facts_that_wait_are_counted);
 
