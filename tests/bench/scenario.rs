@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use panel_harness::{Backend, Client, Session, TestDatabase};
+use panel_harness::{Backend, Client, Metrics, Session, TestDatabase};
 use tempfile::TempDir;
 
 use crate::bare;
@@ -69,6 +69,7 @@ async fn measure(node: &str, rounds: usize, name: &str, backend: Backend) {
     let session = session.at(&client);
     let token = Session::login(&client, &session.username, panel_harness::session::PASSWORD).await;
     let (bare_process, bare_address) = start_bare(&database, &dir);
+    let ops = Client::new(&subject.ops);
     let own = Server { address: &subject.address, pid: subject.process.0.id() };
     let bare = Server { address: &bare_address, pid: bare_process.0.id() };
     println!("{HEAD}");
@@ -77,9 +78,19 @@ async fn measure(node: &str, rounds: usize, name: &str, backend: Backend) {
         for server in [own, bare] {
             load::run(server, &requests, connections, WARM_UP).await;
         }
+        let writes = connections == WRITERS;
+        if writes {
+            settled(&ops).await;
+        }
         for _ in 0..rounds {
             table.node.push(load::run(own, &requests, connections, ROUND).await);
+            if writes {
+                settled(&ops).await;
+            }
             table.bare.push(load::run(bare, &requests, connections, ROUND).await);
+            if writes {
+                settled(&ops).await;
+            }
         }
         println!("{}", table.line());
     }
@@ -124,6 +135,7 @@ fn scenarios(seeded: &Seeded, token: &str) -> Vec<(String, f64, usize, Vec<Vec<u
 struct Subject {
     process: Process,
     address: String,
+    ops: String,
     started_in: Duration,
 }
 
@@ -147,17 +159,36 @@ fn start_node(binary: &str, dir: &TempDir, database: &TestDatabase) -> Subject {
     let process = Process(child);
     loop {
         assert!(began.elapsed() < Duration::from_secs(30), "the node does not start");
-        let address = std::fs::read(&run_file)
+        let run = std::fs::read(&run_file)
             .ok()
-            .and_then(|text| serde_json::from_slice::<serde_json::Value>(&text).ok())
-            .and_then(|run| run["http"].as_str().map(str::to_owned));
-        if let Some(address) = address
-            && first_ok(&address)
+            .and_then(|text| serde_json::from_slice::<serde_json::Value>(&text).ok());
+        if let Some(run) = run
+            && let (Some(address), Some(ops)) = (run["http"].as_str(), run["ops"].as_str())
+            && first_ok(address)
         {
-            return Subject { process, address, started_in: began.elapsed() };
+            let started_in = began.elapsed();
+            return Subject {
+                process,
+                address: address.to_owned(),
+                ops: ops.to_owned(),
+                started_in,
+            };
         }
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// Waits until the node has told all facts, its own and bare's: what is left over from one round
+/// must not cost the next.
+async fn settled(ops: &Client) {
+    // The node measures that once a second.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let waiting = [("service", "forum"), ("consumer", "admin")];
+    let within = Duration::from_secs(60);
+    panel_harness::eventually("every fact is told", within, async || {
+        Metrics::fetch(ops).await.find("panel_outbox_lag_events", &waiting) == Some(0.0)
+    })
+    .await;
 }
 
 /// Waits until every service answers.

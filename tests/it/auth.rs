@@ -25,9 +25,12 @@ async fn node(backend: Backend) -> (Node, panel_harness::TestDatabase) {
 }
 
 async fn somebody_registers_signs_in_and_out(backend: Backend) {
-    let (node, _database) = node(backend).await;
+    let (node, database) = node(backend).await;
     let client = node.client();
     let session = Session::register(&client, "ada").await;
+    let kept = database.raw_sql("auth").await.texts("SELECT password_hash FROM users", 0).await;
+    let kept = kept.unwrap();
+    assert!(kept.len() == 1 && kept[0].starts_with("$argon2id$v=19$m="), "{kept:?}");
     let me = session.get("/api/v2/auth/me").await.expect(200).json();
     assert_eq!(me["username"], "ada");
     assert_eq!(me["role"], "user");

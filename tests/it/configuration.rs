@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use panel_harness::Node;
+use panel_harness::{Backend, Node};
 
 const SAMPLE: &str = include_str!("../../cluster.toml");
 
@@ -69,4 +69,21 @@ async fn secrets_are_redacted() {
     let text = String::from_utf8(shown.stdout).unwrap();
     assert!(text.contains("db.example") && text.contains("cache.example"), "{text}");
     assert!(!text.contains("hunter2") && !text.contains("pw9"), "{text}");
+}
+
+/// `DATABASE_URL` alone moves every service to another database.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_environment_names_the_database() {
+    let database = Backend::Postgres.database().await;
+    let node = Node::builder().env("DATABASE_URL", database.url()).start().await;
+    panel_harness::Session::register(&node.client(), "ada").await;
+    let mut auth = database.raw_sql("auth").await;
+    assert_eq!(auth.texts("SELECT username FROM users", 0).await.unwrap(), ["ada"]);
+    assert!(!node.data_dir().join("db").exists(), "no SQLite beside it");
+    // A flag is stronger than the environment.
+    let other = Backend::Postgres.database().await;
+    let both = Node::builder().env("DATABASE_URL", database.url()).database(&other).start().await;
+    panel_harness::Session::register(&both.client(), "grace").await;
+    let mut auth = other.raw_sql("auth").await;
+    assert_eq!(auth.texts("SELECT username FROM users", 0).await.unwrap(), ["grace"]);
 }

@@ -51,16 +51,22 @@ async fn a_log_on_a_terminal_is_for_people_by_itself() {
         program.display(),
         directory.path().display()
     );
-    let run = directory.path().join("run/n1.json");
+    let seen = directory.path().join("seen");
+    // The link for the first administrator comes when the database is there.
     let shell = format!(
-        "{line} & while kill -0 $! && ! [ -e {} ]; do sleep 0.05; done; kill $!; wait",
-        run.display()
+        "{line} & while kill -0 $! && ! grep -q /setup {}; do sleep 0.05; done; kill $!; wait",
+        seen.display()
     );
     let mut script = Command::new("script");
-    script.args(["-qec", &shell, "/dev/null"]).current_dir(directory.path());
+    script.args(["-qefc", &shell]).arg(&seen).current_dir(directory.path());
     let ended = tokio::task::spawn_blocking(move || script.output().unwrap());
     let ended = tokio::time::timeout(Duration::from_secs(30), ended).await.unwrap().unwrap();
     let shown = String::from_utf8_lossy(&ended.stdout);
+    assert!(
+        shown.contains("/setup#") && shown.contains("There is no administrator yet"),
+        "{shown}"
+    );
+    assert!(!directory.path().join("setup-link").exists(), "who reads the terminal needs no file");
     assert!(shown.contains("panel-node is running") && shown.contains("INFO"), "{shown}");
     assert!(!shown.contains("{\"timestamp\""), "{shown}");
 }

@@ -1,7 +1,7 @@
 //! Accounts and sessions in the test's own process, which owns the clock and the connections.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use panel_harness::session::PASSWORD;
 use panel_harness::{Backend, Client, Rig, RigBuilder, Session, eventually, on_both_databases};
@@ -110,7 +110,9 @@ async fn of_two_who_register_at_once_the_second_hears_which_field_is_taken(backe
                 // SQLite's one writer lets nobody in; on PostgreSQL the second has to come so far.
                 let waiting = "SELECT COUNT(*) FROM pg_locks WHERE NOT granted \
                                AND transactionid = pg_current_xact_id()::xid";
+                let give_up = Instant::now() + Duration::from_secs(10);
                 while tx.is_postgres() && tx.one::<(i64,)>(sql(waiting)).await?.0 == 0 {
+                    assert!(Instant::now() < give_up, "the second never came");
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
                 Ok::<(), DbError>(())
