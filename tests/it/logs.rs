@@ -52,9 +52,10 @@ async fn a_log_on_a_terminal_is_for_people_by_itself() {
         directory.path().display()
     );
     let seen = directory.path().join("seen");
-    // The link for the first administrator comes when the database is there.
+    // The link for the first administrator comes when the database is there. The brackets keep
+    // the pattern from finding itself: `script` begins what it writes with the command it runs.
     let shell = format!(
-        "{line} & while kill -0 $! && ! grep -q /setup {}; do sleep 0.05; done; kill $!; wait",
+        "{line} & while kill -0 $! && ! grep -q '/[s]etup#' {}; do sleep 0.05; done; kill $!; wait",
         seen.display()
     );
     let mut script = Command::new("script");
