@@ -12,6 +12,8 @@ step "building"
 cargo build --workspace --all-targets --locked
 
 state=$(mktemp -d)
+# The server runs as another user where this runs as root, and must get through.
+chmod 711 "$state"
 cleanup() {
     tests/scripts/postgres.sh stop "$state/postgres" >/dev/null 2>&1 || true
     rm -rf "$state"
@@ -19,7 +21,9 @@ cleanup() {
 trap cleanup EXIT
 
 step "starting PostgreSQL"
-eval "$(tests/scripts/postgres.sh start "$state/postgres")"
+# In two steps: a failure inside `eval` would go unnoticed.
+server=$(tests/scripts/postgres.sh start "$state/postgres")
+eval "$server"
 
 step "tests"
 if cargo nextest --version >/dev/null 2>&1; then
