@@ -85,6 +85,18 @@ pub(crate) struct RunArgs {
     /// A port per service for /health, or off [default: auth=5001,forum=5002,cms=5003,admin=5004]
     #[arg(long, value_name = "NAME=PORT,…|off")]
     pub(crate) service_ports: Option<String>,
+    /// Where other nodes connect [default: none; a node without it and without --seed is alone]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) cluster_listen: Option<String>,
+    /// The address other nodes are told to connect to [default: that of --cluster-listen]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) advertise: Option<String>,
+    /// A node to begin with; may be given more than once
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) seed: Vec<String>,
+    /// Where this node's certificate and keys lie, as made by `certs issue`
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tls_dir: Option<PathBuf>,
     /// redis://… [default: none]
     #[arg(long, value_name = "URL")]
     pub(crate) redis_url: Option<String>,

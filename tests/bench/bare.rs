@@ -59,7 +59,7 @@ pub(crate) fn context(database: &str, data_dir: &Path) -> ServiceContext {
     let config = DatabaseConfig { url: SecretUrl::new(database), ..DatabaseConfig::default() };
     let location = config.location("forum", data_dir).unwrap();
     let metrics = runtime.metrics.clone();
-    let db = Database::new("forum", &location, &config, clock, metrics).unwrap();
+    let db = Database::new("forum", &location, &config, "bare", (clock, metrics)).unwrap();
     ServiceContext { runtime, db, path: "forum" }
 }
 

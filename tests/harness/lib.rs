@@ -3,6 +3,7 @@
 //! | module | what it gives a test |
 //! |---|---|
 //! | [`node`] | the real `panel-node` as a child process: start, ask, stop, kill, restart |
+//! | [`cluster`] | several nodes on one PostgreSQL, linked with each other |
 //! | [`service`] | services, cluster and gateway inside the test's own process |
 //! | [`probe`] | a service whose routes do what tests need: answer, panic, stall, write |
 //! | [`scripted`] | a member of a service that does what the test says |
@@ -32,6 +33,7 @@
 )]
 
 pub mod backend;
+pub mod cluster;
 pub mod eventually;
 pub mod forum;
 pub mod http;
@@ -46,6 +48,7 @@ pub mod service;
 pub mod session;
 
 pub use backend::{Backend, TestDatabase};
+pub use cluster::{Cluster, ClusterBuilder};
 pub use eventually::eventually;
 pub use forum::Thread;
 pub use http::{Answer, Client, raw};

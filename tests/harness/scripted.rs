@@ -64,14 +64,14 @@ impl Scripted {
         self.done.lock().clear();
         *self.acts.lock() = acts.iter().copied().collect();
         let status = if acts.is_empty() { MemberStatus::Up } else { MemberStatus::Suspect };
-        self.real_member.set_status(status);
+        self.real_member.standing().set_status(status);
     }
 
     fn next(&self) -> Option<Act> {
         let mut acts = self.acts.lock();
         let act = acts.pop_front();
         if acts.is_empty() {
-            self.real_member.set_status(MemberStatus::Up);
+            self.real_member.standing().set_status(MemberStatus::Up);
         }
         act
     }

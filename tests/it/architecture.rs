@@ -131,9 +131,11 @@ fn ractor_cluster_is_for_the_cluster_and_message_derives() {
             }
         }
     }
-    // Whatever has a serialisable message is visible to every peer: only the front door has.
-    let remotable = files_with("actors", &["RactorClusterMessage"]);
-    assert_eq!(remotable, ["actors/kernel/src/message/mod.rs"]);
+    // Whatever has a serialisable message is visible to every peer: only front doors and the
+    // node agent have.
+    let mut remotable = files_with("actors", &["RactorClusterMessage"]);
+    remotable.sort();
+    assert_eq!(remotable, ["actors/cluster/src/agent.rs", "actors/kernel/src/message/mod.rs"]);
 }
 
 #[test]

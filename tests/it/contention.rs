@@ -80,7 +80,7 @@ async fn edits_under_one_tag_have_one_winner(backend: Backend) {
             // What is there now is what the winner was told.
             let after = admin.get(path).await.expect(200);
             assert_eq!(after.json()[field], won[0].json()[field]);
-            assert_eq!(after.header("etag"), won[0].header("etag"));
+            assert_eq!(after.header("etag"), won[0].header("etag"), "{after:?} {:?}", won[0]);
         }
     }
 }

@@ -320,7 +320,7 @@ async fn a_cancelled_transaction_leaves_no_open_session() {
     eventually("its session is gone", Duration::from_secs(10), async || {
         count(
             "SELECT COUNT(*) FROM pg_stat_activity WHERE state = 'idle in transaction' \
-             AND application_name = 'panel-probe' AND datname = current_database()",
+             AND application_name LIKE 'panel-probe-%' AND datname = current_database()",
         )
         .await
             == 0

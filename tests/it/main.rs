@@ -5,6 +5,7 @@
 
 mod architecture;
 mod auth;
+mod cluster;
 mod configuration;
 mod contention;
 mod contract;

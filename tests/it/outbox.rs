@@ -33,7 +33,7 @@ async fn a_fact_that_is_committed_late_is_not_stepped_over() {
     let now = watch.texts("SELECT clock_timestamp()::text", 0).await.unwrap().remove(0);
     let looks = format!(
         "SELECT query_start::text FROM pg_stat_activity WHERE datname = current_database() \
-         AND application_name = 'panel-source' AND query LIKE 'SELECT epoch, position, topic%' \
+         AND application_name LIKE 'panel-source-%' AND query LIKE 'SELECT epoch, position, topic%' \
          AND state = 'idle' AND query_start > '{now}'::timestamptz"
     );
     let seen = std::sync::Mutex::new(std::collections::BTreeSet::new());

@@ -1,26 +1,36 @@
-//! Which node serves what. Knows ractor's process groups; knows no HTTP and no service.
+//! Which node serves what, and the links between nodes. Knows ractor's process groups and
+//! ractor_cluster; knows no service.
 //!
 //! ```text
-//! cluster
-//! └── membership    follows the process groups, keeps the directory
+//! cluster                one for one
+//! ├── membership         follows the process groups, keeps the directory
+//! ├── prober             asks members whether they answer, moves their breakers
+//! └── links              rest for one; only where the node is to be linked with others
+//!     ├── roster         which nodes there are, and the links to them
+//!     │   └── (ractor's node server and its sessions)
+//!     ├── agent          remotable: what other nodes' agents talk to
+//!     ├── dialer         dials whom the roster names
+//!     └── listener       accepts and greets other nodes
 //! ```
 //!
 //! If membership fails, the directory stands still until it is restarted: known members go on
-//! being called, and new ones are found a moment later.
+//! being called, and new ones are found a moment later. If anything of the links fails, they
+//! are made anew; what was in flight on them is sent again by who had sent it.
 
+mod agent;
+mod cluster;
+mod config;
+mod dialer;
+mod grievances;
+mod handshake;
+mod hello;
+mod link;
+mod listener;
 mod membership;
+mod prober;
+mod roster;
+mod rules;
+mod security;
 
-pub use membership::{Membership, MembershipMessage};
-
-use panel_kernel::service::Runtime;
-use panel_kernel::supervision::{ChildSpec, SupervisorSpec};
-
-/// The cluster's part of a node, as a child of the root.
-#[must_use]
-pub fn child(runtime: &Runtime) -> ChildSpec {
-    let membership = {
-        let runtime = runtime.clone();
-        ChildSpec::new("membership", move || (Membership { runtime: runtime.clone() }, ()))
-    };
-    SupervisorSpec::new("cluster", &runtime.tree).child(membership).into_child("cluster")
-}
+pub use cluster::{Cluster, ClusterParts};
+pub use config::ClusterConfig;

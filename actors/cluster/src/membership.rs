@@ -4,26 +4,34 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use panel_kernel::directory::{Member, SCOPE, Table, service_of};
+use panel_kernel::directory::{Member, SCOPE, Standing, Table, service_of};
 use panel_kernel::service::Runtime;
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent, pg};
+use panel_kernel::supervision::Address;
+use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent, pg};
 use ractor_cluster::RactorMessage;
+
+use crate::link::Links;
 
 /// Group changes are pushed; looking again now and then makes a lost one harmless.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// What membership is told.
 #[derive(Debug, RactorMessage)]
-pub enum MembershipMessage {
+pub(crate) enum MembershipMessage {
     /// Compare the directory with the groups. A tick.
     Look,
+    /// The same, because links have changed.
+    LookNow,
 }
 
 /// Keeps the node's directory.
 #[derive(Debug)]
-pub struct Membership {
-    /// The node.
-    pub runtime: Runtime,
+pub(crate) struct Membership {
+    pub(crate) runtime: Runtime,
+    pub(crate) address: Address<MembershipMessage>,
+    pub(crate) links: Links,
+    /// Requests this node may have in flight at one member.
+    pub(crate) in_flight: usize,
 }
 
 impl Actor for Membership {
@@ -36,6 +44,7 @@ impl Actor for Membership {
         myself: ActorRef<MembershipMessage>,
         (): (),
     ) -> Result<(), ActorProcessingErr> {
+        self.address.announce(&myself);
         pg::monitor_scope(SCOPE.to_owned(), myself.get_cell());
         myself.send_message(MembershipMessage::Look)?;
         Ok(())
@@ -44,11 +53,13 @@ impl Actor for Membership {
     async fn handle(
         &self,
         myself: ActorRef<MembershipMessage>,
-        MembershipMessage::Look: MembershipMessage,
+        message: MembershipMessage,
         (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
         self.look();
-        drop(myself.send_after(LOOK, || MembershipMessage::Look));
+        if matches!(message, MembershipMessage::Look) {
+            drop(myself.send_after(LOOK, || MembershipMessage::Look));
+        }
         Ok(())
     }
 
@@ -73,7 +84,7 @@ impl Membership {
             let Some(service) = service_of(&group) else { continue };
             let mut members: Vec<Arc<Member>> = pg::get_scoped_members(&SCOPE.to_owned(), &group)
                 .into_iter()
-                .map(|cell| self.member(&before, service, cell))
+                .filter_map(|cell| self.member(&before, service, cell))
                 .collect();
             members.sort_by_key(|member| member.id());
             table.insert(service.to_owned(), members.into());
@@ -87,20 +98,43 @@ impl Membership {
         }
     }
 
-    /// The member as it is known, or a new one. Known ones keep their counters.
+    /// The member as it is known, or a new one. Known ones keep their counters. `None`: its
+    /// node may not have it, or its link is not ready.
     fn member(
         &self,
         before: &BTreeMap<String, Arc<[Arc<Member>]>>,
         service: &str,
         cell: ActorCell,
-    ) -> Arc<Member> {
+    ) -> Option<Arc<Member>> {
         let known = before
             .get(service)
             .and_then(|members| members.iter().find(|member| member.id() == cell.get_id()));
-        known.cloned().unwrap_or_else(|| {
-            let node = self.runtime.node.name.to_string();
-            Arc::new(Member::new(node, env!("CARGO_PKG_VERSION").to_owned(), cell.into()))
-        })
+        let (node, version, standing) = match cell.get_id() {
+            ActorId::Local(_) => {
+                if let Some(known) = known {
+                    return Some(Arc::clone(known));
+                }
+                let name = self.runtime.node.name.to_string();
+                (name, env!("CARGO_PKG_VERSION").to_owned(), Standing::here())
+            }
+            ActorId::Remote { node_id, .. } => {
+                let link = self.links.numbered(node_id).filter(|link| link.is_ready())?;
+                if !link.peer.roles.iter().any(|role| role == service) {
+                    // Its certificate covers the roles it has named, and no others.
+                    tracing::debug!(service, peer = link.peer.name, "not a role of that node");
+                    return None;
+                }
+                let standing = Arc::clone(&link.standing);
+                // Numbers begin anew with a new node server.
+                if let Some(known) = known.filter(|known| Arc::ptr_eq(known.standing(), &standing))
+                {
+                    return Some(Arc::clone(known));
+                }
+                (link.peer.name.clone(), link.peer.version.clone(), standing)
+            }
+        };
+        let member = Member::new(node, version, cell.into(), standing);
+        Some(Arc::new(member.at_most(self.in_flight)))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use panel_kernel::config::Section;
 use panel_kernel::data::{DatabaseConfig, DatabaseUrl};
-use panel_kernel::directory::{Member, SCOPE, group};
+use panel_kernel::directory::{Member, SCOPE, Standing, group};
 use panel_kernel::ids::{Id, random_hex};
 use panel_kernel::keys::ClusterKey;
 use panel_kernel::message::{
@@ -69,7 +69,7 @@ impl Service {
         }
         let cell = pg::get_scoped_local_members(&SCOPE.to_owned(), &group("forum")).remove(0);
         let door: ActorRef<FrontDoorMessage> = cell.into();
-        let member = Member::new("test".to_owned(), "0".to_owned(), door);
+        let member = Member::new("test".to_owned(), "0".to_owned(), door, Standing::here());
         Self { member, clock, renderer, root, _directory: directory }
     }
 

@@ -1,7 +1,11 @@
 //! The `[gateway]` section.
 
+use std::collections::BTreeMap;
+
 use panel_kernel::config::{BadValue, Span};
 use serde::{Deserialize, Serialize};
+
+use crate::dispatch::Balance;
 
 /// How the edge behaves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +32,8 @@ pub struct GatewayConfig {
     pub cors_origins: Vec<String>,
     /// Verified tokens remembered, at most.
     pub token_cache: u64,
+    /// How a member of a service is chosen, by service.
+    pub balance: BTreeMap<String, Balance>,
 }
 
 impl Default for GatewayConfig {
@@ -43,6 +49,7 @@ impl Default for GatewayConfig {
             max_header_bytes: 32 * 1024,
             cors_origins: Vec::new(),
             token_cache: 10_000,
+            balance: BTreeMap::new(),
         }
     }
 }

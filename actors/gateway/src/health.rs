@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use panel_kernel::directory::{MemberStatus, Table};
+use panel_kernel::directory::{BreakerState, Directory, MemberStatus};
 use panel_kernel::service::Runtime;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -105,6 +105,9 @@ pub(crate) struct MemberReport {
     /// `up`, `suspect`, `draining`, `down`.
     #[schema(value_type = String)]
     pub(crate) status: MemberStatus,
+    /// `closed` (all is well), `half_open`, `open`: its node is well, the service on it hangs.
+    #[schema(value_type = String)]
+    pub(crate) breaker: BreakerState,
     /// Requests this gateway has in flight there.
     pub(crate) in_flight: usize,
     /// Its release.
@@ -113,9 +116,8 @@ pub(crate) struct MemberReport {
 
 impl Health {
     pub(crate) fn report(&self) -> HealthReport {
-        let table = self.runtime.directory.snapshot();
         let services: BTreeMap<&'static str, ServiceReport> =
-            self.services.iter().map(|name| (*name, service_report(&table, name))).collect();
+            self.services.iter().map(|name| (*name, self.service(name))).collect();
         let dependencies = (self.dependencies)();
         let up = services.values().filter(|service| service.status == "healthy").count();
         let status = if up == 0 {
@@ -136,22 +138,44 @@ impl Health {
     }
 
     pub(crate) fn service(&self, name: &str) -> ServiceReport {
-        service_report(&self.runtime.directory.snapshot(), name)
+        service_report(&self.runtime.directory, name)
     }
 }
 
-fn service_report(table: &Table, name: &str) -> ServiceReport {
-    let members: Vec<MemberReport> = table
-        .get(name)
-        .into_iter()
-        .flat_map(|members| members.iter())
+fn service_report(directory: &Directory, name: &str) -> ServiceReport {
+    let members = directory.members(name);
+    let mut members: Vec<MemberReport> = members
+        .iter()
         .map(|member| MemberReport {
             node: member.node.clone(),
             status: member.status(),
+            breaker: member.breaker(),
             in_flight: member.in_flight(),
             version: member.version.clone(),
         })
         .collect();
-    let up = members.iter().any(|member| member.status == MemberStatus::Up);
+    members.extend(missing(directory, name, &members));
+    members.sort_by(|a, b| a.node.cmp(&b.node));
+    let up = members
+        .iter()
+        .any(|member| member.status == MemberStatus::Up && member.breaker != BreakerState::Open);
     ServiceReport { status: if up { "healthy" } else { "unavailable" }, members }
+}
+
+/// Nodes that should have a member and have none.
+fn missing(directory: &Directory, service: &str, there: &[MemberReport]) -> Vec<MemberReport> {
+    let nodes = directory.nodes();
+    let has_role = |roles: &[String]| roles.iter().any(|role| role == service);
+    nodes
+        .iter()
+        .filter(|node| has_role(&node.roles))
+        .filter(|node| !there.iter().any(|member| *member.node == *node.name))
+        .map(|node| MemberReport {
+            node: node.name.to_string(),
+            status: MemberStatus::Down,
+            breaker: BreakerState::Closed,
+            in_flight: 0,
+            version: node.version.to_string(),
+        })
+        .collect()
 }

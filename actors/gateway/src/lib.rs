@@ -25,6 +25,7 @@ mod service_port;
 mod supervisor;
 
 pub use config::GatewayConfig;
+pub use dispatch::Balance;
 pub use health::{Dependencies, DependencyHealth};
 pub use listener::{Listener, ListenerMessage};
 pub use own::own_document;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Method, request};
+use panel_kernel::directory::{Node, NodeReport};
 use panel_kernel::ids::random_hex;
 use panel_kernel::message::{Body, Envelope, Extensions, Payload, Principal, TraceContext};
 use panel_kernel::problem::{Kind, Problem};
@@ -61,6 +62,12 @@ struct RouteItem {
 }
 
 #[derive(Serialize)]
+struct Services {
+    items: Vec<ServiceItem>,
+    nodes: Vec<NodeReport>,
+}
+
+#[derive(Serialize)]
 struct Items<T> {
     items: Vec<T>,
 }
@@ -79,7 +86,11 @@ impl Own {
         }
         match route {
             HEALTH => Outgoing::json(&self.health.report()),
-            SERVICES => Outgoing::json(&Items { items: self.services() }),
+            SERVICES => {
+                let nodes = self.health.runtime.directory.nodes();
+                let nodes = nodes.iter().map(Node::report).collect();
+                Outgoing::json(&Services { items: self.services(), nodes })
+            }
             ROUTES => Outgoing::json(&Items { items: routes(&self.document().await) }),
             OPENAPI => Outgoing::json(&self.document().await),
             _ => Err(Problem::new(Kind::NotFound, "there is no such route")),
@@ -170,9 +181,9 @@ pub fn own_document() -> OpenApi {
 #[allow(dead_code, reason = "carries the documentation of a route answered above")]
 fn health() {}
 
-/// The services and their members.
+/// The services and their members, and the nodes of the cluster.
 #[utoipa::path(get, path = "/api/v2/services", tag = "gateway",
-    responses((status = 200, description = "`items`: name, prefix, version, members")))]
+    responses((status = 200, description = "`items`: name, prefix, version, members; `nodes`: the nodes of the cluster")))]
 #[allow(dead_code, reason = "carries the documentation of a route answered above")]
 fn services() {}
 

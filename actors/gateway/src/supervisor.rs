@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::GatewayConfig;
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Balances, Budgets, DispatchMetrics, Dispatcher};
 use crate::edge::{Cors, Edge, EdgeParts, Observer, Targets};
 use crate::health::{Dependencies, DependencyHealth, Health};
 use crate::identity::{Follower, Identity};
@@ -77,10 +77,17 @@ impl Gateway {
         let GatewayParts { runtime, config, services, identity_service, dependencies, sockets } =
             parts;
         let (clock, directory) = (runtime.clock.clone(), runtime.directory.clone());
-        let dispatcher = Dispatcher { directory, clock: clock.clone() };
+        let names = || services.iter().map(|spec| spec.name);
+        let dispatcher = Dispatcher {
+            directory,
+            clock: clock.clone(),
+            balances: Balances::new(names(), &config.balance),
+            budgets: Budgets::new(names()),
+            metrics: DispatchMetrics::new(&runtime.metrics)?,
+        };
         let identity = Identity::new(identity_service, &runtime.issuer, config.token_cache);
         let health = Health {
-            services: services.iter().map(|spec| spec.name).collect(),
+            services: names().collect(),
             dependencies: with_identity(dependencies, identity.clone(), clock.clone()),
             started: Instant::now(),
             runtime: runtime.clone(),

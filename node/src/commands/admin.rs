@@ -59,8 +59,8 @@ async fn make(config: &Config, auth: &Section, account: NewAccount) -> Result<()
 async fn open(config: &Config, location: &DatabaseUrl, clock: Clock) -> Result<Database, Failure> {
     let metrics = Metrics::new().map_err(Failure::other)?;
     let name = panel_auth::SERVICE.name;
-    let db =
-        Database::new(name, location, &config.database, clock, metrics).map_err(Failure::Usage)?;
+    let db = Database::new(name, location, &config.database, "admin", (clock, metrics))
+        .map_err(Failure::Usage)?;
     let migrations = panel_auth::migrations();
     db.open_once(&migrations)
         .await

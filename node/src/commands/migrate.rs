@@ -17,8 +17,9 @@ pub(super) fn migrate(args: &CommonArgs) -> Result<(), Failure> {
             let location = config.location(spec.name).map_err(Failure::Usage)?;
             let metrics = Metrics::new().map_err(Failure::other)?;
             let clock = Clock::system();
-            let db = Database::new(spec.name, &location, &config.database, clock, metrics)
-                .map_err(Failure::Usage)?;
+            let db =
+                Database::new(spec.name, &location, &config.database, "migrate", (clock, metrics))
+                    .map_err(Failure::Usage)?;
             db.open_once(&spec.migrations)
                 .await
                 .map_err(|error| Failure::Other(format!("{}: {error}", spec.name)))?;

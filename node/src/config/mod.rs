@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use panel_cluster::ClusterConfig;
 use panel_gateway::GatewayConfig;
 use panel_kernel::config::{BadValue, Section};
 use panel_kernel::data::{DatabaseConfig, DatabaseUrl};
@@ -103,6 +104,7 @@ pub(crate) struct Config {
     pub(crate) redis: RedisSection,
     pub(crate) limits: LimitsSection,
     pub(crate) gateway: GatewayConfig,
+    pub(crate) cluster: ClusterConfig,
     /// Every service of this release, configured, whether it runs here or not.
     pub(crate) services: Vec<ServiceSpec>,
     effective: Map<String, Value>,
@@ -124,12 +126,14 @@ impl Config {
     }
 
     fn from_layers(layers: &Layers) -> Result<Self, ConfigError> {
-        let mut known = vec!["node", "log", "database", "redis", "limits", "gateway"];
+        let mut known = vec!["node", "log", "database", "redis", "limits", "gateway", "cluster"];
         known.extend(SERVICES.iter().map(|service| service.name));
         layers.refuse_unknown(&known)?;
         let node: NodeSection = layers.section("node")?;
         let gateway: GatewayConfig = layers.section("gateway")?;
         let gateway = layers.checked(gateway.checked())?;
+        let cluster: ClusterConfig = layers.section("cluster")?;
+        let cluster = layers.checked(cluster.checked())?;
         let mut services = Vec::new();
         let mut shown = Vec::new();
         for registration in SERVICES {
@@ -144,6 +148,7 @@ impl Config {
             redis: layers.section("redis")?,
             limits: layers.section("limits")?,
             gateway,
+            cluster,
             services,
             effective: Map::new(),
         };
@@ -175,6 +180,11 @@ impl Config {
                 return bad("node.service_ports", format!("{name:?} is not a service"));
             }
         }
+        for name in self.gateway.balance.keys() {
+            if !is_service(name) {
+                return bad("gateway.balance", format!("{name:?} is not a service"));
+            }
+        }
         for name in self.database.per_service.keys() {
             if !is_service(name) {
                 return bad("database.per_service", format!("{name:?} is not a service"));
@@ -189,7 +199,16 @@ impl Config {
             return bad("redis.url", format!("{} must begin with redis://", self.redis.url));
         }
         for service in SERVICES {
-            if let Err(reason) = self.location(service.name) {
+            let location = self.location(service.name);
+            if self.cluster.is_wanted() && matches!(location, Ok(DatabaseUrl::Sqlite(_))) {
+                let reason = format!(
+                    "nodes that are linked need PostgreSQL, and {} would be on SQLite: give \
+                     --database-url postgres://…",
+                    service.name
+                );
+                return bad("database.url", reason);
+            }
+            if let Err(reason) = location {
                 return bad("database.url", reason);
             }
         }
@@ -209,6 +228,15 @@ impl Config {
     /// Whether this node has that role.
     pub(crate) fn has_role(&self, role: &str) -> bool {
         self.node.roles.is_empty() || self.node.roles.iter().any(|own| own == role)
+    }
+
+    /// Everything this node does, by name.
+    pub(crate) fn roles(&self) -> Vec<String> {
+        std::iter::once(GATEWAY)
+            .chain(self.services.iter().map(|spec| spec.name))
+            .filter(|role| self.has_role(role))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// The services that run here.
@@ -238,6 +266,7 @@ impl Config {
             ("redis", serde_json::to_value(&self.redis)),
             ("limits", serde_json::to_value(&self.limits)),
             ("gateway", serde_json::to_value(&self.gateway)),
+            ("cluster", serde_json::to_value(&self.cluster)),
         ] {
             all.insert(name.to_owned(), value(section));
         }
@@ -269,11 +298,21 @@ fn flags(layers: &mut Layers, args: &RunArgs) -> Result<(), ConfigError> {
         ("--listen", "node.listen", text(&args.listen)),
         ("--ops-listen", "node.ops_listen", text(&args.ops_listen)),
         ("--redis-url", "redis.url", text(&args.redis_url)),
+        ("--cluster-listen", "cluster.listen", text(&args.cluster_listen)),
+        ("--advertise", "cluster.advertise", text(&args.advertise)),
         ("--log-level", "log.level", text(&args.log_level)),
     ] {
         if let Some(value) = value {
             layers.set(flag, key, value);
         }
+    }
+    if !args.seed.is_empty() {
+        layers.set("--seed", "cluster.seeds", args.seed.clone().into());
+    }
+    if let Some(dir) = &args.tls_dir {
+        let dir =
+            dir.to_str().ok_or_else(|| ConfigError::plain("--tls-dir is not UTF-8".into()))?;
+        layers.set("--tls-dir", "cluster.tls_dir", dir.into());
     }
     if let Some(roles) = &args.roles {
         layers.set("--roles", "node.roles", roles.clone().into());

@@ -14,11 +14,14 @@ mod guardian;
 mod sockets;
 mod start;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use panel_cluster::Cluster;
 use panel_gateway::Gateway;
 use panel_kernel::service::Running;
+use tokio::sync::Notify;
 
 use crate::lock::Locks;
 use crate::ops::Ops;
@@ -29,12 +32,19 @@ pub(crate) use start::start;
 /// How long shutdown waits for requests inside services.
 const PATIENCE: Duration = Duration::from_secs(15);
 const GLANCE: Duration = Duration::from_millis(5);
+/// From telling the other nodes that this one drains until their requests are here.
+const ON_ITS_WAY: Duration = Duration::from_millis(300);
+/// From the last reply's being handed over to a link until it has left.
+const LINGER: Duration = Duration::from_millis(150);
 
 /// A node that runs.
 pub(crate) struct Node {
     root: Root,
     services: Vec<Running>,
     gateway: Option<Gateway>,
+    cluster: Cluster,
+    /// Notified when somebody wishes that this node drain.
+    wish: Arc<Notify>,
     ops: Ops,
     ops_shutdown: tokio_util::sync::CancellationToken,
     /// Given back last.
@@ -48,14 +58,26 @@ impl Node {
         self.root.ended().await
     }
 
-    /// Shutdown, in order: say so; take no new connections and finish those there are; leave
-    /// the groups and finish what is inside the services; stop the tree, last child first.
+    /// Waits until another node has asked this one to drain.
+    pub(crate) fn asked_to_drain(&self) -> impl Future<Output = ()> + use<> {
+        Arc::clone(&self.wish).notified_owned()
+    }
+
+    /// Shutdown, in order: say so, here and to the other nodes, which send nothing new from then
+    /// on; take no new connections and finish those there are; leave the groups and finish what
+    /// is inside the services; let the last replies out; stop the tree, last child first.
     /// Nothing that was accepted is lost.
     pub(crate) async fn shut_down(self) {
         tracing::info!("draining");
         self.ops.0.draining.store(true, Ordering::Relaxed);
+        self.cluster.leave();
+        let told = tokio::time::Instant::now();
         if let Some(gateway) = &self.gateway {
             gateway.drain().await;
+        }
+        if self.cluster.is_linked() {
+            // What others had sent before they heard of it is still on its way.
+            tokio::time::sleep_until(told + ON_ITS_WAY).await;
         }
         for service in &self.services {
             service.leave();
@@ -67,6 +89,10 @@ impl Node {
         };
         if tokio::time::timeout(PATIENCE, emptied).await.is_err() {
             tracing::warn!("requests inside services did not end in time");
+        }
+        if self.cluster.is_linked() {
+            // A link that ends with its process takes along what it has not sent.
+            tokio::time::sleep(LINGER).await;
         }
         self.ops_shutdown.cancel();
         // The root stops its children one after the other, each within its own limit.

@@ -13,18 +13,30 @@ use crate::services::GATEWAY;
 pub(super) struct Sockets {
     pub(super) ops: TcpListener,
     pub(super) gateway: Option<panel_gateway::Sockets>,
+    pub(super) cluster: Option<TcpListener>,
 }
 
 impl Sockets {
     pub(super) fn bind(config: &Config) -> Result<Self, Failure> {
         let ops = bind(config.node.ops_listen, "--ops-listen")?;
         let gateway = if config.has_role(GATEWAY) { Some(edge(config)?) } else { None };
-        Ok(Self { ops, gateway })
+        let cluster = if config.cluster.is_wanted() {
+            let address = config.cluster.listen_address().parse().map_err(Failure::other)?;
+            Some(bind(address, "--cluster-listen")?)
+        } else {
+            None
+        };
+        Ok(Self { ops, gateway, cluster })
     }
 
     /// The address of the site, if it is served here.
     pub(super) fn http(&self) -> Option<SocketAddr> {
         self.gateway.as_ref().and_then(|gateway| gateway.http.local_addr().ok())
+    }
+
+    /// Where other nodes connect, if they do.
+    pub(super) fn cluster(&self) -> Option<SocketAddr> {
+        self.cluster.as_ref().and_then(|cluster| cluster.local_addr().ok())
     }
 
     pub(super) fn service_ports(&self) -> BTreeMap<String, String> {

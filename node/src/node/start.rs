@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use panel_cluster::{Cluster, ClusterParts};
 use panel_gateway::server::{ServerLimits, ServerParts};
 use panel_gateway::{Dependencies, DependencyHealth, Gateway, GatewayParts, Listener};
 use panel_kernel::data::{DatabaseHealth, DatabaseUrl};
@@ -14,7 +15,7 @@ use panel_kernel::keys::ClusterKey;
 use panel_kernel::service::{self, NodeIdentity, Running, Runtime, ServiceSpec};
 use panel_kernel::supervision::{Backoff, ChildSpec, Intensity, SupervisorSpec};
 use panel_kernel::time::Clock;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -41,9 +42,11 @@ pub(crate) async fn start(config: &Config) -> Result<Node, Failure> {
         pid: std::process::id(),
         http: sockets.http().map(|address| address.to_string()),
         ops: sockets.ops.local_addr().map_err(Failure::other)?.to_string(),
-        cluster: None,
+        cluster: sockets.cluster().map(|address| address.to_string()),
         service_ports: sockets.service_ports(),
     };
+    let wish = Arc::new(Notify::new());
+    let cluster = cluster(config, &runtime, sockets.cluster, &wish)?;
     let (redis_health, redis) = redis::watch(&config.redis.url).map_err(Failure::Usage)?;
     let (children, running) = own_services(config, &runtime)?;
     let dependencies = dependencies(running.clone(), redis_health);
@@ -72,7 +75,7 @@ pub(crate) async fn start(config: &Config) -> Result<Node, Failure> {
         .intensity(Intensity::never_give_up(Duration::from_secs(60)))
         .backoff(Backoff { first: Duration::from_millis(100), most: Duration::from_secs(30) })
         .child(ops_child(sockets.ops, ops.clone(), config, ops_shutdown.clone()))
-        .child(panel_cluster::child(&runtime));
+        .child(cluster.child());
     for child in redis.into_iter().chain(children).chain(gateway.as_ref().map(Gateway::child)) {
         spec = spec.child(child);
     }
@@ -80,7 +83,24 @@ pub(crate) async fn start(config: &Config) -> Result<Node, Failure> {
     *ops.0.root.lock() = Some(root.actor.clone());
     locks.announce(&run_file).map_err(Failure::other)?;
     announce(config, &run_file);
-    Ok(Node { root, services: running, gateway, ops, ops_shutdown, locks })
+    Ok(Node { root, services: running, gateway, cluster, wish, ops, ops_shutdown, locks })
+}
+
+fn cluster(
+    config: &Config,
+    runtime: &Runtime,
+    socket: Option<std::net::TcpListener>,
+    wish: &Arc<Notify>,
+) -> Result<Cluster, Failure> {
+    let Some(socket) = socket else { return Ok(Cluster::alone(runtime, config.roles())) };
+    let wish = Arc::clone(wish);
+    let parts = ClusterParts {
+        config: config.cluster.clone(),
+        socket,
+        roles: config.roles(),
+        on_drain: Arc::new(move || wish.notify_one()),
+    };
+    Cluster::linked(runtime, parts).map_err(Failure::Other)
 }
 
 /// Where SQLite files of this node's services lie.
@@ -207,16 +227,13 @@ fn announce(config: &Config, run: &RunFile) {
         Ok(DatabaseUrl::Postgres(url)) => url.to_string(),
         Err(error) => error,
     });
-    let roles: Vec<&str> = std::iter::once(services::GATEWAY)
-        .chain(config.services.iter().map(|spec| spec.name))
-        .filter(|role| config.has_role(role))
-        .collect();
     tracing::info!(
         node = config.node.name,
         version = env!("CARGO_PKG_VERSION"),
-        roles = roles.join(","),
+        roles = config.roles().join(","),
         http = run.http,
         ops = run.ops,
+        cluster = run.cluster,
         data_dir = %config.node.data_dir.display(),
         database,
         limits = config.limits.enabled,

@@ -100,6 +100,12 @@ impl Node {
         }
     }
 
+    /// Whether its process was started and has not been seen to end.
+    #[must_use]
+    pub const fn is_running(&self) -> bool {
+        self.life.is_some()
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {

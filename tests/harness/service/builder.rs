@@ -107,7 +107,7 @@ impl RigBuilder {
         let before = actors().iter().map(ActorCell::get_id).collect();
         let mut root = SupervisorSpec::new("", &runtime.tree)
             .intensity(Intensity::never_give_up(Duration::from_secs(1)))
-            .child(panel_cluster::child(&runtime));
+            .child(panel_cluster::Cluster::alone(&runtime, Vec::new()).child());
         let mut running = Vec::new();
         for spec in &self.specs {
             let wishes = self.specs.iter().map(|spec| (spec.name, spec.subscriptions));

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 
 use super::conn::Inner as ConnInner;
 use super::sqlite_writer::{self, WriterMessage};
-use super::{Conn, DatabaseConfig, DatabaseUrl, DbError, KeeperMessage, Tx, postgres_tx};
+use super::{Conn, DatabaseConfig, DatabaseUrl, DbError, KeeperMessage, Tx, fence, postgres_tx};
 use crate::metrics::Metrics;
 use crate::supervision::Address;
 use crate::time::Clock;
@@ -91,7 +91,8 @@ pub(super) enum Kind {
 }
 
 impl Database {
-    /// A handle for `service` at `location`. Connects to nothing yet.
+    /// A handle for `service` at `location`, for the life `boot` of a node. Connects to nothing
+    /// yet.
     ///
     /// # Errors
     /// A sentence, if the location can't be understood.
@@ -99,8 +100,8 @@ impl Database {
         service: &'static str,
         location: &DatabaseUrl,
         config: &DatabaseConfig,
-        clock: Clock,
-        metrics: Metrics,
+        boot: &str,
+        (clock, metrics): (Clock, Metrics),
     ) -> Result<Self, String> {
         let kind = match location {
             DatabaseUrl::Sqlite(directory) => {
@@ -119,7 +120,7 @@ impl Database {
             DatabaseUrl::Postgres(url) => {
                 let options = PgConnectOptions::from_str(url.expose())
                     .map_err(|error| format!("{url} is not a PostgreSQL URL: {error}"))?
-                    .application_name(&format!("panel-{service}"))
+                    .application_name(&fence::session_name(service, boot))
                     .options(POSTGRES_SESSION)
                     .options([("search_path", service)]);
                 let pool = PgPoolOptions::new()

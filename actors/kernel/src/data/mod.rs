@@ -10,6 +10,7 @@
 //! | `postgres_tx` | a transaction on PostgreSQL |
 //! | `write` | exactly-once writes: the idempotency row beside the effect |
 //! | `keeper` | migrates, watches, recovers; the reason why boot needs no database |
+//! | `fence` | ends the transactions of nodes that have fallen silent |
 //! | `lease` | singletons with fencing tokens |
 //! | `janitor` | removes what has expired |
 //!
@@ -20,6 +21,7 @@ mod config;
 mod conn;
 mod database;
 mod error;
+mod fence;
 mod janitor;
 mod keeper;
 mod lease;
@@ -34,6 +36,7 @@ pub use config::{DatabaseConfig, DatabaseUrl};
 pub use conn::Conn;
 pub use database::{Database, DatabaseHealth};
 pub use error::DbError;
+pub(crate) use fence::Fence;
 pub use janitor::{Expiry, Janitor, JanitorMessage, sweep};
 pub use keeper::{Keeper, KeeperMessage};
 pub use lease::{Lease, Leases};

@@ -33,6 +33,23 @@ pub struct Envelope {
     pub extensions: Extensions,
 }
 
+impl Envelope {
+    /// About how many bytes it is on a link.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        /// Everything whose length hardly varies, with the link's own framing.
+        const REST: usize = 512;
+        let body = match &self.body {
+            Payload::Inline(bytes) => bytes.len(),
+            Payload::Blob(blob) => blob.key.len(),
+        };
+        let headers = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+        let extensions = self.extensions.0.iter().map(|(name, value)| name.len() + value.len());
+        let uri = self.uri.path_and_query().map_or(0, |uri| uri.as_str().len());
+        REST + body + uri + headers.sum::<usize>() + extensions.sum::<usize>()
+    }
+}
+
 /// A body in a message.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Payload {

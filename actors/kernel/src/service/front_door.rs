@@ -3,16 +3,15 @@
 //! It owns nothing and waits for nothing: it opens the parcel, refuses what is too late, too
 //! much or not understood, and hands the rest to the pool. Its failure means that the service
 //! has no member on this node until the supervisor has restarted it; callers see 503 or
-//! another member.
+//! another member. It becomes a member through [`super::entrance`].
 
 use std::sync::Arc;
 
-use ractor::{Actor, ActorProcessingErr, ActorRef, pg};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::load::Load;
 use super::pool::{Job, PoolAddress};
 use super::rank::Rank;
-use crate::directory::{SCOPE, group};
 use crate::message::{FrontDoorMessage, Refusal, ReplyGuard};
 use crate::supervision::Address;
 use crate::time::Clock;
@@ -20,7 +19,6 @@ use crate::time::Clock;
 /// A service's member of its process group on this node.
 #[derive(Debug)]
 pub struct FrontDoor {
-    pub(super) service: &'static str,
     pub(super) address: Address<FrontDoorMessage>,
     pub(super) pool: PoolAddress,
     pub(super) load: Arc<Load>,
@@ -38,17 +36,6 @@ impl Actor for FrontDoor {
         (): (),
     ) -> Result<(), ActorProcessingErr> {
         self.address.announce(&myself);
-        Ok(())
-    }
-
-    async fn post_start(
-        &self,
-        myself: ActorRef<FrontDoorMessage>,
-        (): &mut (),
-    ) -> Result<(), ActorProcessingErr> {
-        if !self.load.is_draining() {
-            pg::join_scoped(SCOPE.to_owned(), group(self.service), vec![myself.get_cell()]);
-        }
         Ok(())
     }
 

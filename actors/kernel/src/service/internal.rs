@@ -17,6 +17,9 @@ use crate::problem::{Kind, Problem};
 /// Where a service's part of the OpenAPI document is.
 pub const OPENAPI_PATH: &str = "/.panel/openapi.json";
 
+/// Where a service says that it answers: through its front door, by one of its workers.
+pub const PING_PATH: &str = "/.panel/ping";
+
 #[derive(Clone)]
 struct Internal {
     db: Database,
@@ -32,6 +35,7 @@ pub(super) fn routes(
     Router::new()
         .route(events::PATH, post(take_facts))
         .route(OPENAPI_PATH, get(document))
+        .route(PING_PATH, get(ping))
         .with_state(Internal { db, consumer, openapi: Arc::new(openapi) })
 }
 
@@ -41,6 +45,11 @@ fn insiders_only(caller: &Caller) -> Result<(), Problem> {
         Principal::Service(_) => Ok(()),
         _ => Err(Problem::new(Kind::NotFound, "there is no such route")),
     }
+}
+
+async fn ping(caller: Caller) -> Result<StatusCode, Problem> {
+    insiders_only(&caller)?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn take_facts(

@@ -4,13 +4,15 @@
 //! <service>                 one for one; gives up after 5 restarts in 30 s, the root begins anew
 //! ├── keeper                brings the database up and back up
 //! ├── writer                (SQLite) the one writer of the file
+//! ├── fence                 (PostgreSQL) ends transactions of nodes that have fallen silent
 //! ├── relay                 delivers the service's facts
 //! │   └── <consumer>        one each, so that none waits for another
 //! ├── janitor               removes what has expired
 //! ├── …                     the service's own actors
 //! └── serving               rest for one
 //!     ├── pool              ractor factory of workers; each runs the service's router
-//!     └── front_door        member of the process group; admits, refuses, hands over
+//!     ├── front_door        member of the process group; admits, refuses, hands over
+//!     └── entrance          makes it a member once the database is there
 //! ```
 //!
 //! What fails, and what it costs:
@@ -25,6 +27,7 @@
 //! - the **whole tree ends**: the root restarts it, for ever, with growing waits.
 
 mod adapter;
+mod entrance;
 mod front_door;
 pub mod internal;
 mod label;

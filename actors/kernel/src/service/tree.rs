@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use ractor::pg;
 
+use super::entrance::Entrance;
 use super::front_door::FrontDoor;
 use super::label::LabelLayer;
 use super::load::Load;
 use super::pool::{PoolAddress, PoolSpec};
 use super::{Runtime, ServiceContext, ServiceSpec, internal};
 use crate::data::{
-    Database, DatabaseConfig, DatabaseUrl, Expiry, Janitor, Keeper, Leases, SqliteWriter,
+    Database, DatabaseConfig, DatabaseUrl, Expiry, Fence, Janitor, Keeper, Leases, SqliteWriter,
 };
 use crate::directory::{SCOPE, group};
 use crate::events::{Bell, Outlet, Relay};
@@ -102,8 +103,8 @@ impl Start {
             name,
             &self.location,
             &self.database,
-            runtime.clock.clone(),
-            runtime.metrics.clone(),
+            &runtime.node.boot,
+            (runtime.clock.clone(), runtime.metrics.clone()),
         );
         let top = SupervisorSpec::new(name, &runtime.tree)
             .intensity(Intensity::new(5, Duration::from_secs(30)))
@@ -122,7 +123,7 @@ impl Start {
         let top = assembly.children.into_iter().fold(top, SupervisorSpec::child);
         let own = internal::routes(db, assembly.consumer, (self.spec.openapi)());
         let router = assembly.router.merge(own).route_layer(LabelLayer);
-        top.child(self.serving(router).into_child("serving"))
+        top.child(self.serving(router, &context.db).into_child("serving"))
     }
 
     fn data_children(
@@ -151,7 +152,9 @@ impl Start {
             })
         };
         let top = top.child(keeper);
-        let top = if db.is_postgres() { top } else { top.child(writer) };
+        let fence = Fence { db: db.clone(), directory: self.runtime.directory.clone() };
+        let fence = ChildSpec::task("fence", move || fence.clone().run());
+        let top = top.child(if db.is_postgres() { fence } else { writer });
         let top = if self.outlets.is_empty() { top } else { top.child(self.relays(db, &leases)) };
         top.child(janitor)
     }
@@ -182,7 +185,7 @@ impl Start {
         relays.into_child("relay")
     }
 
-    fn serving(&self, router: axum::Router) -> SupervisorSpec {
+    fn serving(&self, router: axum::Router, db: &Database) -> SupervisorSpec {
         let (name, runtime) = (self.spec.name, &self.runtime);
         let path = format!("{name}/serving");
         let pool = PoolSpec {
@@ -201,7 +204,6 @@ impl Start {
             let (load, clock) = (Arc::clone(&self.running.load), runtime.clock.clone());
             ChildSpec::new("front_door", move || {
                 let door = FrontDoor {
-                    service: name,
                     address: address.clone(),
                     pool: pool.clone(),
                     load: Arc::clone(&load),
@@ -210,11 +212,18 @@ impl Start {
                 (door, ())
             })
         };
+        let entrance = Entrance {
+            service: name,
+            door: self.running.front_door.clone(),
+            db: db.clone(),
+            load: Arc::clone(&self.running.load),
+        };
         SupervisorSpec::new(path, &runtime.tree)
             .strategy(Strategy::RestForOne)
             .intensity(Intensity::new(3, Duration::from_secs(30)))
             .backoff(Backoff { first: Duration::from_millis(100), most: Duration::from_secs(5) })
             .child(pool.into_child())
             .child(door)
+            .child(ChildSpec::task("entrance", move || entrance.clone().run()))
     }
 }

@@ -15,6 +15,7 @@ mod policy;
 mod spec;
 mod stopping;
 mod supervisor;
+mod task;
 mod tree;
 
 pub use address::{Address, CallFailed};
