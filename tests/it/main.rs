@@ -5,6 +5,7 @@
 
 mod architecture;
 mod auth;
+mod certificates;
 mod configuration;
 mod contention;
 mod contract;

@@ -9,6 +9,7 @@
 //! being called, and new ones are found a moment later.
 
 mod membership;
+pub mod tls;
 
 pub use membership::{Membership, MembershipMessage};
 
