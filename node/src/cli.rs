@@ -1,9 +1,13 @@
 //! The command line.
 
+mod certs;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use panel_kernel::role::Role;
+
+pub(crate) use certs::{AuthorityArgs, CertsCommand, IssueArgs};
 
 /// A self-hosted community platform: accounts, forum, articles, administration.
 ///
@@ -31,6 +35,9 @@ pub(crate) enum Command {
     /// Check or show the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Make the certificates that nodes of a cluster know each other by.
+    #[command(subcommand)]
+    Certs(CertsCommand),
     /// Print the OpenAPI document of this release.
     Openapi(CommonArgs),
 }

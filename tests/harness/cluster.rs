@@ -5,8 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+use panel_cluster::tls::{Authority, Validity};
+use panel_kernel::keys::ClusterKey;
+use panel_kernel::time::Clock;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -52,20 +57,18 @@ impl ClusterBuilder {
 
     /// Starts the nodes, the first alone, and waits until all are linked.
     pub async fn start(self) -> Cluster {
-        let key = panel_kernel::ids::random_bytes::<32>();
-        let mut cluster = Cluster { nodes: BTreeMap::new(), database: self.database };
+        let mut cluster =
+            Cluster { nodes: BTreeMap::new(), trust: Trust::new(), database: self.database };
         let seed = format!("{}:{PORT}", address(1));
         for (number, (name, roles)) in (1_u8..).zip(&self.nodes) {
             let directory = Arc::new(TempDir::with_prefix("panel-node-").unwrap());
-            std::fs::create_dir_all(directory.path().join("keys")).unwrap();
-            let path = directory.path().join("keys/cluster.key");
-            panel_kernel::keys::write_private(&path, &key).unwrap();
+            let tls = cluster.trust.issue(name, roles, directory.path());
             let mut builder = NodeBuilder::new()
                 .name(name)
                 .roles(roles)
                 .database(&cluster.database)
                 .data_dir(&directory)
-                .env("PANEL_CLUSTER__PLAINTEXT", "true")
+                .args(["--tls-dir", tls.to_str().unwrap()])
                 .args(["--cluster-listen", &format!("{}:{PORT}", address(number))]);
             if number > 1 {
                 builder = builder.args(["--seed", &seed]);
@@ -84,7 +87,50 @@ impl ClusterBuilder {
 #[derive(Debug)]
 pub struct Cluster {
     nodes: BTreeMap<String, Node>,
+    trust: Trust,
     database: TestDatabase,
+}
+
+/// An authority of the test's own, and the key of its cluster.
+#[derive(Debug)]
+pub struct Trust {
+    directory: TempDir,
+}
+
+impl Default for Trust {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Trust {
+    /// A new authority and a new key.
+    #[must_use]
+    pub fn new() -> Self {
+        let directory = TempDir::with_prefix("panel-ca-").unwrap();
+        let authority = Authority::create(Clock::system().now()).unwrap();
+        authority.save(&directory.path().join("ca")).unwrap();
+        ClusterKey::load_or_create(&directory.path().join("cluster.key")).unwrap();
+        Self { directory }
+    }
+
+    /// A certificate for a node, good for a day, in `<home>/tls`: a new one if there is one.
+    #[must_use]
+    pub fn issue(&self, name: &str, roles: &str, home: &Path) -> PathBuf {
+        let validity = Validity::days(Clock::system().now(), 1);
+        self.issue_for(name, roles, home, validity)
+    }
+
+    /// The same, good for as long as the test says.
+    #[must_use]
+    pub fn issue_for(&self, name: &str, roles: &str, home: &Path, validity: Validity) -> PathBuf {
+        let authority = Authority::load(&self.directory.path().join("ca")).unwrap();
+        let roles = roles.split(',').map(str::to_owned).collect();
+        let issued = authority.issue(name, &roles, validity).unwrap();
+        let tls = home.join("tls");
+        issued.write(&tls, &self.directory.path().join("cluster.key")).unwrap();
+        tls
+    }
 }
 
 impl Cluster {
@@ -109,6 +155,12 @@ impl Cluster {
     #[must_use]
     pub fn take(&mut self, name: &str) -> Node {
         self.nodes.remove(name).unwrap_or_else(|| panic!("there is no node {name}"))
+    }
+
+    /// Their authority.
+    #[must_use]
+    pub const fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// Their database.
@@ -145,14 +197,33 @@ impl Cluster {
         .await;
     }
 
-    /// Waits until every running node is linked with every other.
+    /// Waits until every running node is linked with every other, and every gateway has every
+    /// service of theirs to ask.
     pub async fn await_linked(&self) {
         let running: Vec<&Node> = self.nodes.values().filter(|node| node.is_running()).collect();
-        let wanted = (running.len() - 1) as f64;
+        let wanted = running.len() as u64 - 1;
         for node in &running {
             eventually(&format!("{} is linked with all", node.name()), LINKED, async || {
-                let links = node.metrics().await.value("panel_cluster_links", &[]);
-                if (links - wanted).abs() < 0.5 { Ok(()) } else { Err(links) }
+                let links = node.metrics().await.count("panel_cluster_links", &[]);
+                if links == wanted { Ok(()) } else { Err(links) }
+            })
+            .await;
+        }
+        for gateway in running.iter().filter(|node| node.has_role("gateway")) {
+            eventually(&format!("{} sees all members", gateway.name()), LINKED, async || {
+                let answer = gateway.client().get("/api/v2/services").await.expect(200).json();
+                let is_up = |service: &Value, node: &Node| {
+                    let mut members = service["members"].as_array().unwrap().iter();
+                    members.any(|member| member["node"] == node.name() && member["status"] == "up")
+                };
+                let whole = answer["items"].as_array().unwrap().iter().all(|service| {
+                    let name = service["name"].as_str().unwrap();
+                    running
+                        .iter()
+                        .filter(|node| node.has_role(name))
+                        .all(|node| is_up(service, node))
+                });
+                if whole { Ok(()) } else { Err(answer) }
             })
             .await;
         }

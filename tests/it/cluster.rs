@@ -33,8 +33,11 @@ async fn thread(cluster: &Cluster) -> (Session, String) {
 /// Writers, each with one reply after the other, until they are told to stop.
 struct Writers {
     stop: Arc<AtomicBool>,
-    tasks: JoinSet<(Vec<String>, Vec<(u16, String)>, Duration)>,
+    tasks: JoinSet<OfOne>,
 }
+
+/// What one writer has seen: what was acknowledged, what failed, the slowest answer.
+type OfOne = (Vec<String>, Vec<(u16, String)>, Duration);
 
 /// What the writers have seen.
 struct Seen {

@@ -5,6 +5,7 @@
 
 mod architecture;
 mod auth;
+mod certificates;
 mod cluster;
 mod configuration;
 mod contention;

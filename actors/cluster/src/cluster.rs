@@ -20,6 +20,7 @@ use crate::membership::{Membership, MembershipMessage};
 use crate::prober::Prober;
 use crate::roster::{self, LinkMetrics, Roster, RosterMessage};
 use crate::security::Security;
+use crate::tls::{self, Credentials};
 
 /// For the roster to answer.
 const ASK: Duration = Duration::from_secs(2);
@@ -64,6 +65,8 @@ struct Linked {
     greeter: Greeter,
     dialer: Address<DialerMessage>,
     listening: Listening,
+    /// Looks after the certificate, where there is one.
+    watch: Option<ChildSpec>,
 }
 
 impl Cluster {
@@ -92,16 +95,13 @@ impl Cluster {
         let alone = Self::alone(runtime, roles.clone());
         let alone = Self { in_flight: config.member_in_flight, ..alone };
         let address = advertised(&config, listens);
-        let me = introduce(runtime, roles, config.name, address);
+        let me = introduce(runtime, roles, config.name.clone(), address);
         let metrics = LinkMetrics::new(&runtime.metrics).map_err(|error| error.to_string())?;
         let grievances = Grievances::new(&runtime.metrics).map_err(|error| error.to_string())?;
         let (address, dialer) = (Address::new(), Address::new());
-        let greeter = Greeter {
-            me: me.clone(),
-            security: Security::Plaintext,
-            roster: address.clone(),
-            from: listens.ip(),
-        };
+        let (security, watch) = secured(runtime, &config, &me)?;
+        let greeter =
+            Greeter { me: me.clone(), security, roster: address.clone(), from: listens.ip() };
         let roster = Roster {
             runtime: runtime.clone(),
             me,
@@ -117,7 +117,7 @@ impl Cluster {
         };
         let listening =
             Listening { socket: Arc::new(socket), greeter: greeter.clone(), grievances };
-        Ok(Self { linked: Some(Linked { roster, greeter, dialer, listening }), ..alone })
+        Ok(Self { linked: Some(Linked { roster, greeter, dialer, listening, watch }), ..alone })
     }
 
     /// Tells the other nodes that this one leaves: they send it nothing new.
@@ -162,7 +162,10 @@ impl Cluster {
         let top =
             SupervisorSpec::new("cluster", &self.runtime.tree).child(membership).child(prober);
         let top = match &self.linked {
-            Some(linked) => top.child(self.links_child(linked)),
+            Some(linked) => {
+                let watch = linked.watch.iter().cloned();
+                watch.fold(top, SupervisorSpec::child).child(self.links_child(linked))
+            }
             None => top,
         };
         top.into_child("cluster")
@@ -193,6 +196,34 @@ impl Cluster {
             .child(ChildSpec::task("listener", move || listening.clone().run()))
             .into_child("links")
     }
+}
+
+/// How links are secured. The node's own certificate must say what the node says, or every other
+/// node would refuse it.
+fn secured(
+    runtime: &Runtime,
+    config: &ClusterConfig,
+    me: &Hello,
+) -> Result<(Security, Option<ChildSpec>), String> {
+    if config.plaintext {
+        return Ok((Security::Plaintext, None));
+    }
+    let credentials = Credentials::load(&config.tls_dir, runtime.clock.clone())
+        .map_err(|error| error.to_string())?;
+    let own = credentials.own();
+    let dir = config.tls_dir.display();
+    if own.name != me.name {
+        let (is, name) = (&own.name, &me.name);
+        return Err(format!("the certificate in {dir} is that of {is:?}, this node is {name:?}"));
+    }
+    if let Some(role) = me.roles.iter().find(|role| !own.roles.contains(*role)) {
+        return Err(format!(
+            "the certificate in {dir} does not allow the role {role:?}: issue another, or choose \
+             other --roles"
+        ));
+    }
+    let watch = tls::certificate_watch(runtime, &credentials).map_err(|error| error.to_string())?;
+    Ok((Security::Tls(credentials), Some(watch)))
 }
 
 /// What this node says of itself.

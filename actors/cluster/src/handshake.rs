@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use panel_kernel::ids::random_hex;
 use panel_kernel::supervision::{Address, CallFailed};
+use panel_kernel::time::Timestamp;
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::hello::{self, Answer, Hello};
 use crate::link::Duplex;
 use crate::roster::{RosterMessage, Verdict};
 use crate::rules;
-use crate::security::Security;
+use crate::security::{self, Security};
 
 /// For everything up to the last word of the greeting.
 pub(crate) const LIMIT: Duration = Duration::from_secs(5);
@@ -39,6 +40,8 @@ pub(crate) struct Arrival {
     pub(crate) token: String,
     /// Whether we have dialled.
     pub(crate) dialed: bool,
+    /// When its certificate expires, if it has one.
+    pub(crate) expires: Option<Timestamp>,
 }
 
 impl std::fmt::Debug for Arrival {
@@ -79,12 +82,12 @@ impl From<rules::Refused> for Failed {
 
 impl From<io::Error> for Failed {
     fn from(error: io::Error) -> Self {
-        let label = match error.kind() {
-            io::ErrorKind::InvalidData => "malformed",
-            io::ErrorKind::ConnectionRefused => "unreachable",
-            _ => "closed",
-        };
-        Self::new(label, error.to_string())
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        let is_tls = inner.is_some();
+        if error.kind() == io::ErrorKind::InvalidData && !is_tls {
+            return Self::new("malformed", error.to_string());
+        }
+        security::failed(&error)
     }
 }
 
@@ -112,10 +115,11 @@ impl Greeter {
             }
         };
         rules::check(&me, &peer, certified.as_ref())?;
+        let expires = certified.map(|certified| certified.not_after);
         if !linked {
             return Ok(Dialed::Knocked(peer));
         }
-        Ok(Dialed::Linked(Arrival { stream, peer, token: me.token, dialed: true }))
+        Ok(Dialed::Linked(Arrival { stream, peer, token: me.token, dialed: true, expires }))
     }
 
     async fn connect(&self, address: &str) -> Result<TcpStream, Failed> {
@@ -152,6 +156,7 @@ impl Greeter {
             Err(refused) => Verdict::Refused(refused),
             Ok(()) => self.consider(&peer).await?,
         };
+        let expires = certified.map(|certified| certified.not_after);
         let token = me.token.clone();
         let answer = match &verdict {
             Verdict::Welcome => Answer::Welcome { hello: me },
@@ -160,7 +165,7 @@ impl Greeter {
         };
         hello::send(&mut stream, &answer).await?;
         match verdict {
-            Verdict::Welcome => Ok(Some(Arrival { stream, peer, token, dialed: false })),
+            Verdict::Welcome => Ok(Some(Arrival { stream, peer, token, dialed: false, expires })),
             Verdict::Redial => Ok(None),
             Verdict::Refused(refused) => Err(refused.into()),
         }

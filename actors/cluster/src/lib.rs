@@ -31,6 +31,7 @@ mod prober;
 mod roster;
 mod rules;
 mod security;
+pub mod tls;
 
 pub use cluster::{Cluster, ClusterParts};
 pub use config::ClusterConfig;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use panel_kernel::time::Timestamp;
+
 use crate::hello::{Hello, PROTOCOL};
 
 /// What a certificate says of its node; nothing where links have no TLS.
@@ -11,6 +13,8 @@ pub(crate) struct Certified {
     pub(crate) name: String,
     /// What it may do.
     pub(crate) roles: BTreeSet<String>,
+    /// Until when it says so.
+    pub(crate) not_after: Timestamp,
 }
 
 /// Why a peer is refused. The text is for both operators.
@@ -117,7 +121,7 @@ mod tests {
 
     fn certified(name: &str, roles: &[&str]) -> Certified {
         let roles = roles.iter().map(|role| (*role).to_owned()).collect();
-        Certified { name: name.to_owned(), roles }
+        Certified { name: name.to_owned(), roles, not_after: Timestamp::from_seconds(0) }
     }
 
     fn refused(change: impl FnOnce(&mut Hello), certified: &Certified) -> Refused {

@@ -1,13 +1,14 @@
 //! The commands.
 
 mod admin;
+mod certs;
 mod config;
 mod migrate;
 mod openapi;
 mod run;
 
 use crate::Failure;
-use crate::cli::{AdminCommand, Cli, Command, ConfigCommand};
+use crate::cli::{AdminCommand, CertsCommand, Cli, Command, ConfigCommand};
 
 /// Does what the command line says.
 pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
@@ -18,6 +19,8 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Migrate(args)) => migrate::migrate(&args),
         Some(Command::Config(ConfigCommand::Check(args))) => config::check(&args),
         Some(Command::Config(ConfigCommand::Show(args))) => config::show(&args),
+        Some(Command::Certs(CertsCommand::Init(args))) => certs::init(&args),
+        Some(Command::Certs(CertsCommand::Issue(args))) => certs::issue(&args),
         Some(Command::Openapi(args)) => openapi::print(&args),
     }
 }

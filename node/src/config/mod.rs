@@ -5,6 +5,7 @@
 
 mod environment;
 mod layers;
+mod names;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ use crate::telemetry::LogSection;
 
 pub(crate) use layers::ConfigError;
 use layers::Layers;
+pub(crate) use names::{check_node_name, check_role};
 
 /// The file that is read if it is there and no other is named.
 const DEFAULT_FILE: &str = "cluster.toml";
@@ -159,21 +161,10 @@ impl Config {
 
     fn check(&self) -> Result<(), BadValue> {
         let bad = |key: &str, reason: String| Err(BadValue { key: key.to_owned(), reason });
-        let name = &self.node.name;
-        let well_formed = (1..=64).contains(&name.len())
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-            && !name.starts_with('.');
-        if !well_formed {
-            let reason = format!("{name:?} must be 1 to 64 letters, digits, dots, - or _");
-            return bad("node.name", reason);
-        }
+        check_node_name(&self.node.name).or_else(|reason| bad("node.name", reason))?;
         let is_service = |name: &str| SERVICES.iter().any(|service| service.name == name);
         for role in &self.node.roles {
-            if role != GATEWAY && !is_service(role) {
-                let names: Vec<_> = SERVICES.iter().map(|service| service.name).collect();
-                let reason = format!("{role:?} is not a role ({GATEWAY}, {})", names.join(", "));
-                return bad("node.roles", reason);
-            }
+            check_role(role).or_else(|reason| bad("node.roles", reason))?;
         }
         for name in self.node.service_ports.keys() {
             if !is_service(name) {

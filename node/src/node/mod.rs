@@ -27,7 +27,7 @@ use crate::lock::Locks;
 use crate::ops::Ops;
 
 use guardian::Root;
-pub(crate) use start::start;
+pub(crate) use start::{cluster_key, start};
 
 /// How long shutdown waits for requests inside services.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -119,7 +119,8 @@ fn runtime(config: &Config, sockets: &Sockets) -> Result<Runtime, Failure> {
         boot: Arc::from(random_hex().as_str()),
     };
     let data_dir = std::path::absolute(&config.node.data_dir).map_err(Failure::other)?;
-    let key = cluster_key(&data_dir)?;
+    let tls_dir = Some(config.cluster.tls_dir.as_path());
+    let key = cluster_key(&data_dir, tls_dir.filter(|dir| !dir.as_os_str().is_empty()))?;
     let public_url = match (config.node.public_url.as_str(), sockets.http()) {
         ("", Some(address)) => format!("http://{address}"),
         ("", None) => "http://127.0.0.1:5000".to_owned(),
@@ -132,8 +133,12 @@ fn runtime(config: &Config, sockets: &Sockets) -> Result<Runtime, Failure> {
     Runtime::new(node, Clock::system(), key, data_dir, &public_url, issuer).map_err(Failure::other)
 }
 
-/// The key that seals what the database must not show; made at the first start.
-pub(crate) fn cluster_key(data_dir: &Path) -> Result<ClusterKey, Failure> {
+/// The key that seals what the database must not show: the one beside the node's certificate in
+/// `tls_dir`, where there is one; else the data directory's, made at the first start.
+pub(crate) fn cluster_key(data_dir: &Path, tls_dir: Option<&Path>) -> Result<ClusterKey, Failure> {
+    if let Some(tls_dir) = tls_dir {
+        return panel_cluster::tls::cluster_key(tls_dir).map_err(Failure::other);
+    }
     let keys = data_dir.join("keys");
     let path = keys.join("cluster.key");
     std::fs::create_dir_all(&keys)
@@ -239,4 +244,25 @@ fn announce(config: &Config, run: &RunFile) {
         limits = config.limits.enabled,
         "panel-node is running"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn with_certificates_the_cluster_key_is_theirs_and_never_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let tls = dir.path().join("tls");
+        std::fs::create_dir(&tls).unwrap();
+        let missing = cluster_key(dir.path(), Some(&tls)).unwrap_err().to_string();
+        assert!(missing.ends_with("tls/cluster.key is not there"), "{missing}");
+        assert!(!tls.join("cluster.key").exists() && !dir.path().join("keys").exists());
+        let own = cluster_key(dir.path(), None).unwrap();
+        std::fs::rename(dir.path().join("keys/cluster.key"), tls.join("cluster.key")).unwrap();
+        let given = cluster_key(dir.path(), Some(&tls)).unwrap();
+        let sealed = own.derive("test").seal(b"", b"secret").unwrap();
+        assert_eq!(given.derive("test").open(b"", &sealed).unwrap().as_slice(), b"secret");
+        assert!(!dir.path().join("keys/cluster.key").exists());
+    }
 }

@@ -106,6 +106,12 @@ impl Node {
         self.life.is_some()
     }
 
+    /// Whether it was started with this role.
+    #[must_use]
+    pub fn has_role(&self, role: &str) -> bool {
+        self.plan.has_role(role)
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -98,7 +98,11 @@ fn every_kind_of_problem_is_explained() {
 #[test]
 fn every_metric_is_listed() {
     let text = read("docs/operations.md");
-    for source in ["actors/kernel/src/metrics.rs", "actors/gateway/src/edge/observe.rs"] {
+    for source in [
+        "actors/kernel/src/metrics.rs",
+        "actors/gateway/src/edge/observe.rs",
+        "actors/cluster/src/tls/watch.rs",
+    ] {
         let source = read(source);
         let names: Vec<&str> =
             source.split('"').filter(|part| part.starts_with("panel_")).collect();

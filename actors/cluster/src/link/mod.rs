@@ -44,6 +44,8 @@ pub(crate) struct Link {
     pub(crate) standing: Arc<Standing>,
     /// By which the peer's beats on this link are known.
     pub(crate) token: String,
+    /// When the peer's certificate expires, if it has one.
+    expires: Option<Timestamp>,
     begun: Instant,
     session: OnceLock<Session>,
     agent: ArcSwapOption<ActorRef<NodeAgentMessage>>,
@@ -81,11 +83,18 @@ impl Link {
             line: Line::new(),
             standing,
             token,
+            expires: None,
             begun: Instant::now(),
             session: OnceLock::new(),
             agent: ArcSwapOption::empty(),
             beats: Mutex::new(Beats::new(Instant::now())),
         }
+    }
+
+    /// A link ends with the certificate it was made with.
+    pub(crate) const fn until(mut self, expires: Option<Timestamp>) -> Self {
+        self.expires = expires;
+        self
     }
 
     /// ractor has taken the stream.
@@ -134,7 +143,10 @@ impl Link {
     }
 
     /// How it is now. `leaving`: the peer has said that it drains.
-    pub(crate) fn look(&self, leaving: bool) -> Finding {
+    pub(crate) fn look(&self, leaving: bool, now: Timestamp) -> Finding {
+        if self.expires.is_some_and(|expires| expires < now) {
+            return Finding::Hopeless("its certificate has expired");
+        }
         if !self.is_ready() {
             let late = self.begun.elapsed() > READY;
             return if late {

@@ -173,7 +173,8 @@ mod tests {
             assert_eq!(contacts.due(nobody, now), ["a:1"]);
             assert!(contacts.due(nobody, now).is_empty(), "one attempt at a time");
             contacts.failed("a:1", 1.0, now);
-            let waited = (0..).find(|millis| !contacts.due(nobody, at(now, *millis)).is_empty());
+            let waited =
+                (0..10_000).find(|millis| !contacts.due(nobody, at(now, *millis)).is_empty());
             waits.push(waited.unwrap());
             now = at(now, waits[waits.len() - 1]);
             contacts.failed("a:1", 0.0, now);

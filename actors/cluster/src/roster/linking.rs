@@ -66,10 +66,11 @@ impl Roster {
 
     /// Hands the stream to ractor.
     fn open(&self, state: &mut State, arrival: Arrival) {
-        let Arrival { stream, peer, token, dialed } = arrival;
+        let Arrival { stream, peer, token, dialed, expires } = arrival;
         state.labels += 1;
         let label = format!("{}#{}/{}", peer.name, peer.boot, state.labels);
-        let link = Arc::new(Link::new(label.clone(), token, peer, self.link_bytes));
+        let link = Link::new(label.clone(), token, peer, self.link_bytes).until(expires);
+        let link = Arc::new(link);
         let stream = Watched { stream, line: Arc::clone(&link.line), label, stall: CUT };
         self.links.add(Arc::clone(&link));
         let opened = NodeServerMessage::ConnectionOpenedExternal {

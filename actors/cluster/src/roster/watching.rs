@@ -16,7 +16,7 @@ impl Roster {
         let now = Instant::now();
         if state.known.heard(&link, beat.draining, now) {
             tracing::info!(peer = link.peer.name, "drains");
-            link.look(true);
+            link.look(true, self.runtime.clock.now());
             self.publish(state);
         }
         for (name, address) in &beat.peers {
@@ -51,7 +51,7 @@ impl Roster {
 
     fn look(&self, state: &State, link: &Link) {
         let peer = link.peer.name.as_str();
-        match link.look(state.known.is_leaving(peer)) {
+        match link.look(state.known.is_leaving(peer), self.runtime.clock.now()) {
             Finding::Changed(_, MemberStatus::Suspect) => {
                 self.metrics.suspected(peer);
                 tracing::warn!(peer, "nothing heard for 1 s: it gets no new requests");
