@@ -10,6 +10,9 @@
 //! | [`session`] | a signed-in person |
 //! | [`forum`] | a thread to write in |
 //! | [`backend`] | the same test on SQLite and on PostgreSQL |
+//! | [`redis`] | a Redis server of the test's own |
+//! | [`process`] | that nothing the harness started is left |
+//! | [`proxy`] | a TCP proxy that cuts, silences, delays and throttles |
 //! | [`raw_sql`] | a test's own connection to what a service has stored |
 //! | [`postgres`] | a PostgreSQL server, private or given |
 //! | [`metrics`] | what the ops port counts |
@@ -40,7 +43,10 @@ pub mod metrics;
 pub mod node;
 pub mod postgres;
 pub mod probe;
+pub mod process;
+pub mod proxy;
 pub mod raw_sql;
+pub mod redis;
 pub mod scripted;
 pub mod service;
 pub mod session;
@@ -53,7 +59,10 @@ pub use metrics::Metrics;
 pub use node::{Node, NodeBuilder};
 pub use postgres::Postgres;
 pub use probe::Probe;
+pub use process::NoLeaks;
+pub use proxy::Proxy;
 pub use raw_sql::RawSql;
+pub use redis::Redis;
 pub use scripted::Scripted;
 pub use service::{Rig, RigBuilder};
 pub use session::Session;
