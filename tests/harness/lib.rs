@@ -9,6 +9,8 @@
 //! | [`http`] | a small HTTP client that checks problems and prints what it did not expect |
 //! | [`session`] | a signed-in person |
 //! | [`forum`] | a thread to write in |
+//! | [`load`] | clients that read and write, and remember every request |
+//! | [`checks`] | what has to be true of that, whatever happened meanwhile |
 //! | [`backend`] | the same test on SQLite and on PostgreSQL |
 //! | [`redis`] | a Redis server of the test's own |
 //! | [`process`] | that nothing the harness started is left |
@@ -35,10 +37,12 @@
 )]
 
 pub mod backend;
+pub mod checks;
 pub mod eventually;
 pub mod forum;
 pub mod http;
 pub mod issuer;
+pub mod load;
 pub mod metrics;
 pub mod node;
 pub mod postgres;
@@ -55,6 +59,7 @@ pub use backend::{Backend, TestDatabase};
 pub use eventually::eventually;
 pub use forum::Thread;
 pub use http::{Answer, Client, raw};
+pub use load::{History, Load};
 pub use metrics::Metrics;
 pub use node::{Node, NodeBuilder};
 pub use postgres::Postgres;

@@ -17,6 +17,8 @@ mod exactly_once;
 mod facts;
 mod forum;
 mod guestbook;
+mod harness_checks;
+mod harness_load;
 mod harness_processes;
 mod harness_proxy;
 mod harness_self;

@@ -28,6 +28,6 @@ impl Leg {
     /// Whether the other end has closed, also behind bytes that nobody has read yet.
     pub(super) fn is_left(&self) -> bool {
         let ready = self.stream.ready(Interest::READABLE).now_or_never();
-        ready.is_some_and(|ready| ready.map_or(true, |ready| ready.is_read_closed()))
+        ready.is_some_and(|ready| !ready.is_ok_and(|ready| !ready.is_read_closed()))
     }
 }

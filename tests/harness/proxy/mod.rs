@@ -87,14 +87,12 @@ impl Proxy {
     }
 
     /// The faults of all clients.
-    #[must_use]
     pub const fn everybody(&self) -> Link<'_> {
         Link { proxy: self, peer: None }
     }
 
     /// The faults of the clients that dial from this address. Processes on one machine can be
     /// told apart when each binds its connections to a loopback address of its own, `127.0.1.k`.
-    #[must_use]
     pub const fn peer(&self, peer: IpAddr) -> Link<'_> {
         Link { proxy: self, peer: Some(peer) }
     }
@@ -130,10 +128,12 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         drop(self.table.take());
-        let ended = self.keeper.take().map(JoinHandle::join);
-        if ended.is_some_and(|ended| ended.is_err()) && !std::thread::panicking() {
-            panic!("the proxy on {} has failed", self.address);
-        }
+        let ended = self.keeper.take().map_or(Ok(()), JoinHandle::join);
+        assert!(
+            ended.is_ok() || std::thread::panicking(),
+            "the proxy on {} has failed",
+            self.address
+        );
     }
 }
 
