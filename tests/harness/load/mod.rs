@@ -216,7 +216,13 @@ impl Running {
         self.record.acknowledged.load(Ordering::Relaxed)
     }
 
-    /// What has ended so far.
+    /// How many requests have ended so far.
+    #[must_use]
+    pub fn ended(&self) -> usize {
+        self.record.entries.lock().len()
+    }
+
+    /// What has ended so far; a copy.
     #[must_use]
     pub fn history(&self) -> History {
         History::new(self.record.entries.lock().clone())
