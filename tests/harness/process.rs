@@ -143,7 +143,7 @@ fn end_all(who: &str, is_meant: impl Fn(&str) -> bool) {
         drop(Command::new("sh").args(["-c", &script]).status());
     }
     let deadline = Instant::now() + GONE;
-    while !marked(&is_meant).is_empty() && Instant::now() < deadline {
+    while !left.iter().all(|process| has_ended(process.pid)) && Instant::now() < deadline {
         std::thread::sleep(PAUSE);
     }
     if std::thread::panicking() {
@@ -159,8 +159,14 @@ fn marked(is_meant: impl Fn(&str) -> bool) -> Vec<Started> {
     pids.filter_map(started).filter(|started| is_meant(&started.mark)).collect()
 }
 
-/// What the process is, if it has a mark. One that has ended and waits to be heard of has no
-/// environment any more.
+/// Whether it is gone, or has nothing left but to be waited for by who started it.
+fn has_ended(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The state comes after the name, which may contain anything.
+    stat.rsplit_once(')').is_none_or(|(_, state)| state.trim_start().starts_with(['Z', 'X']))
+}
+
+/// What the process is, if it has a mark. One that has ended has no environment any more.
 fn started(pid: u32) -> Option<Started> {
     let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
     let text = String::from_utf8_lossy(&environment);

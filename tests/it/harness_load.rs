@@ -8,7 +8,8 @@ use panel_harness::load::{Kind, Marker};
 use panel_harness::{Client, History, Load, Node, Proxy, Session, Thread, checks, eventually};
 use parking_lot::Mutex;
 
-const SOON: Duration = Duration::from_secs(20);
+/// For what has to come, on a machine that does much else.
+const SOON: Duration = Duration::from_secs(60);
 
 /// A proxy in front of wherever the node is, which each start changes.
 struct Front {
@@ -143,12 +144,12 @@ async fn a_load_is_bounded_mixed_as_asked_and_changes_its_tokens() {
     let sessions = people(&node.client(), 2).await;
     let old: Vec<String> = sessions.iter().map(|one| one.refresh_token.clone()).collect();
     let load = Load::on(&thread).through(node.http()).signed_in(sessions).anonymous(1);
-    let load = load.limit(600).refresh_every(Duration::from_millis(20)).start();
+    let load = load.limit(300).refresh_every(Duration::from_millis(20)).start();
     // By itself.
-    eventually("the limit is reached", SOON, async || load.ended() >= 600).await;
+    eventually("the limit is reached", SOON, async || load.ended() >= 300).await;
     let history = load.stop().await;
     let count = history.entries().len();
-    assert!((600..=602).contains(&count), "{count}");
+    assert!((300..=302).contains(&count), "{count}");
     checks::failures_at_most(&history, 0).unwrap();
     for client in 0..3 {
         let own = history.only(|entry| entry.client == client);
