@@ -159,11 +159,14 @@ fn marked(is_meant: impl Fn(&str) -> bool) -> Vec<Started> {
     pids.filter_map(started).filter(|started| is_meant(&started.mark)).collect()
 }
 
-/// Whether it is gone, or has nothing left but to be waited for by who started it.
+/// Whether it is gone, or has nothing left but to be waited for by who started it. Its first
+/// thread may have ended before the others.
 fn has_ended(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The state comes after the name, which may contain anything.
-    stat.rsplit_once(')').is_none_or(|(_, state)| state.trim_start().starts_with(['Z', 'X']))
+    let state = stat.rsplit_once(')').map(|(_, state)| state.trim_start());
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().count();
+    state.is_none_or(|state| state.starts_with(['Z', 'X']) && threads <= 1)
 }
 
 /// What the process is, if it has a mark. One that has ended has no environment any more.
