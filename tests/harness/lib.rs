@@ -10,7 +10,12 @@
 //! | [`http`] | a small HTTP client that checks problems and prints what it did not expect |
 //! | [`session`] | a signed-in person |
 //! | [`forum`] | a thread to write in |
+//! | [`load`] | clients that read and write, and remember every request |
+//! | [`checks`] | what has to be true of that, whatever happened meanwhile |
 //! | [`backend`] | the same test on SQLite and on PostgreSQL |
+//! | [`redis`] | a Redis server of the test's own |
+//! | [`process`] | that nothing the harness started is left |
+//! | [`proxy`] | a TCP proxy that cuts, silences, delays and throttles |
 //! | [`raw_sql`] | a test's own connection to what a service has stored |
 //! | [`postgres`] | a PostgreSQL server, private or given |
 //! | [`metrics`] | what the ops port counts |
@@ -33,16 +38,21 @@
 )]
 
 pub mod backend;
+pub mod checks;
 pub mod cluster;
 pub mod eventually;
 pub mod forum;
 pub mod http;
 pub mod issuer;
+pub mod load;
 pub mod metrics;
 pub mod node;
 pub mod postgres;
 pub mod probe;
+pub mod process;
+pub mod proxy;
 pub mod raw_sql;
+pub mod redis;
 pub mod scripted;
 pub mod service;
 pub mod session;
@@ -52,11 +62,15 @@ pub use cluster::{Cluster, ClusterBuilder};
 pub use eventually::eventually;
 pub use forum::Thread;
 pub use http::{Answer, Client, raw};
+pub use load::{History, Load};
 pub use metrics::Metrics;
 pub use node::{Node, NodeBuilder};
 pub use postgres::Postgres;
 pub use probe::Probe;
+pub use process::NoLeaks;
+pub use proxy::Proxy;
 pub use raw_sql::RawSql;
+pub use redis::Redis;
 pub use scripted::Scripted;
 pub use service::{Rig, RigBuilder};
 pub use session::Session;

@@ -8,13 +8,15 @@ use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use panel_kernel::ids::random_hex;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use crate::process::Process;
 
 /// The base URL of a server to use, such as `postgres://panel@127.0.0.1:5432`.
 const GIVEN: &str = "PANEL_TEST_POSTGRES";
@@ -59,7 +61,7 @@ pub struct Postgres {
 /// What is ours of a server of our own.
 #[derive(Debug)]
 struct Private {
-    guard: Child,
+    guard: Process,
     directory: PathBuf,
 }
 
@@ -71,16 +73,20 @@ impl Postgres {
             Ok(url) if !url.is_empty() => {
                 Self { url: url.trim_end_matches('/').to_owned(), private: None }
             }
-            _ => Self::private(),
+            _ => Self::start_somewhere(Process::spawn_shared),
         })
     }
 
     /// A server of the caller's own, to be broken without a harm to other tests.
     #[must_use]
     pub fn private() -> Self {
+        Self::start_somewhere(Process::spawn)
+    }
+
+    fn start_somewhere(spawn: Spawn) -> Self {
         let mut log = String::new();
         for _ in 0..ATTEMPTS {
-            match Self::start_on(free_port()) {
+            match Self::start_on(free_port(), spawn) {
                 Ok(server) => return server,
                 Err(why) => log = why,
             }
@@ -109,7 +115,7 @@ impl Postgres {
 
     fn tell(&mut self, order: &str) -> &mut Private {
         let private = self.private.as_mut().expect("a server of one's own");
-        writeln!(private.guard.stdin.as_mut().unwrap(), "{order}").unwrap();
+        writeln!(private.guard.child().stdin.as_mut().unwrap(), "{order}").unwrap();
         private
     }
 
@@ -135,7 +141,7 @@ impl Postgres {
         }
     }
 
-    fn start_on(port: u16) -> Result<Self, String> {
+    fn start_on(port: u16, spawn: Spawn) -> Result<Self, String> {
         let directory = tempfile::Builder::new().prefix("panel-pg-").tempdir().unwrap().keep();
         // PostgreSQL refuses to be root.
         let owner = owner();
@@ -150,10 +156,21 @@ impl Postgres {
         // Its own group: a signal to the test's group must not end it before it has cleaned up.
         guard.process_group(0).current_dir("/");
         guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let guard = guard.spawn().unwrap();
+        let guard = spawn(&mut guard, "PostgreSQL");
         let mut private = Private { guard, directory };
         private.await_ready()?;
         Ok(Self { url: format!("postgres://panel@127.0.0.1:{port}"), private: Some(private) })
+    }
+}
+
+/// How the guard is started: for one test or for all.
+type Spawn = fn(&mut Command, &str) -> Process;
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        drop(self.guard.child().stdin.take());
+        // If it does not end, it is killed, and what it leaves is found.
+        let _ended = self.guard.wait_within(START);
     }
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks and tests everything. What is missing on the machine (PostgreSQL) is installed or
-# started here, and stopped again.
+# Checks and tests everything. What is missing on the machine (PostgreSQL, Redis) is installed
+# here; the PostgreSQL that all tests share is started here, and stopped again.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -24,6 +24,9 @@ step "starting PostgreSQL"
 # In two steps: a failure inside `eval` would go unnoticed.
 server=$(tests/scripts/postgres.sh start "$state/postgres")
 eval "$server"
+
+step "looking for Redis"
+tests/scripts/redis.sh
 
 step "tests"
 if cargo nextest --version >/dev/null 2>&1; then

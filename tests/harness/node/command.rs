@@ -40,7 +40,8 @@ impl Node {
 }
 
 /// Runs it with `input`, and waits until it has ended.
-pub(super) async fn run_to_end(command: Command, input: &str) -> Output {
+pub(super) async fn run_to_end(mut command: Command, input: &str) -> Output {
+    crate::process::mark(&mut command);
     let mut command = tokio::process::Command::from(command);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.kill_on_drop(true).spawn().unwrap();

@@ -8,7 +8,7 @@ mod ready;
 mod run_file;
 
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::http::Client;
+use crate::process::Process;
 pub use builder::NodeBuilder;
 use builder::Plan;
 use log::Log;
@@ -32,13 +33,14 @@ pub fn program() -> std::path::PathBuf {
     binary::path()
 }
 
-/// A running node. Dropping it kills it, and fails the test if it had died by itself.
+/// A running node. Dropping it kills it, and fails the test if it had died by itself or leaves
+/// a process behind.
 #[derive(Debug)]
 pub struct Node {
     plan: Plan,
     directory: Arc<TempDir>,
     log: Log,
-    life: Option<(Child, RunFile)>,
+    life: Option<(Process, RunFile)>,
 }
 
 impl Node {
@@ -64,8 +66,8 @@ impl Node {
         assert!(self.life.is_none(), "{} is running", self.plan.name);
         let mut command = self.plan.run_command(self.directory.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        self.log.follow(child.stderr.take().unwrap());
+        let mut child = Process::spawn(&mut command, &self.plan.name);
+        self.log.follow(child.child().stderr.take().unwrap());
         let path = self.plan.run_file(self.directory.path());
         let deadline = Instant::now() + START;
         let run = loop {
@@ -87,15 +89,14 @@ impl Node {
         self.life = Some((child, run));
     }
 
-    fn must_be_alive(&self, child: &mut Child, deadline: Instant, wish: &str) {
+    fn must_be_alive(&self, child: &mut Process, deadline: Instant, wish: &str) {
         let name = &self.plan.name;
         if let Some(status) = child.try_wait().unwrap() {
             self.log.settle();
             panic!("{name} ended ({status}) before it could {wish}:\n{}", self.log.tail());
         }
         if Instant::now() > deadline {
-            drop(child.kill());
-            drop(child.wait());
+            child.kill();
             panic!("{name} did not {wish} within {START:?}:\n{}", self.log.tail());
         }
     }
@@ -213,8 +214,7 @@ impl Node {
                 return status;
             }
             if Instant::now() > deadline {
-                drop(child.kill());
-                drop(child.wait());
+                child.kill();
                 panic!("{} did not end in {STOP:?}:\n{}", self.plan.name, self.log.tail());
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -224,8 +224,7 @@ impl Node {
     /// Ends the process without a word (`SIGKILL`).
     pub fn kill9(&mut self) {
         let (mut child, _) = self.life.take().expect("it is running");
-        child.kill().unwrap();
-        child.wait().unwrap();
+        child.kill();
         self.log.settle();
     }
 
@@ -261,8 +260,7 @@ impl Drop for Node {
     fn drop(&mut self) {
         let died = self.life.take().and_then(|(mut child, _)| {
             let status = child.try_wait().unwrap_or(None);
-            drop(child.kill());
-            drop(child.wait());
+            child.kill();
             self.log.settle();
             status
         });
