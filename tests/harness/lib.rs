@@ -58,7 +58,7 @@ pub mod service;
 pub mod session;
 
 pub use backend::{Backend, TestDatabase};
-pub use cluster::{Cluster, ClusterBuilder};
+pub use cluster::{Cluster, ClusterBuilder, Network, Trust};
 pub use eventually::eventually;
 pub use forum::Thread;
 pub use http::{Answer, Client, raw};

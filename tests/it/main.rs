@@ -6,7 +6,6 @@
 mod architecture;
 mod auth;
 mod certificates;
-mod cluster;
 mod configuration;
 mod contention;
 mod contract;
@@ -17,6 +16,8 @@ mod edge;
 mod edge_clients;
 mod exactly_once;
 mod facts;
+#[path = "../faults/mod.rs"]
+mod faults;
 mod forum;
 mod guestbook;
 mod harness_checks;

@@ -105,6 +105,8 @@ impl Keeper {
                 drop((&mut open.task).await);
             }
         }
+        // One that has ended must not be waited for again.
+        self.connections.retain(|open| !open.task.is_finished());
         // Those who carry bytes look at the table before they do, so for them it holds already.
         self.applied.set(table.version);
     }
