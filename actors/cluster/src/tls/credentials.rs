@@ -18,9 +18,10 @@ use super::config::{AnyNode, Parts};
 use super::{AUTHORITIES_FILE, CERTIFICATE_FILE, KEY_FILE, NodeCertificate, TlsError, files};
 
 /// How often a key and a certificate that do not belong together are read again, and how long
-/// after one another: they are moved into place within a millisecond.
-const ATTEMPTS: u32 = 5;
-const PAUSE: Duration = Duration::from_millis(20);
+/// after one another: a second and a half. They are moved into place one right after the other, but
+/// on a busy machine there may be a while between the two.
+const ATTEMPTS: u32 = 30;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What a node shows of itself and whom it trusts. Cheap to clone; clones see each reload.
 #[derive(Clone, Debug)]
@@ -39,7 +40,7 @@ impl Credentials {
     /// Reads `ca.pem`, `node.pem` and `node.key`. A certificate that has expired is no error: the
     /// node can start, and says so; its peers refuse it until it is renewed.
     ///
-    /// Reads files, and waits up to a tenth of a second for a pair that is just being replaced.
+    /// Reads files, and waits up to a second and a half for a pair that is just being replaced.
     ///
     /// # Errors
     /// If a file is missing or wrong, others can read the key, the key is of another certificate,
@@ -107,8 +108,12 @@ struct Files {
 }
 
 impl Files {
-    /// Reads them, and once more if the certificate was replaced meanwhile.
+    /// Reads them, and again while the certificate is just being replaced.
     fn read(dir: &Path) -> Result<Self, TlsError> {
+        Self::read_settled(dir, || std::thread::sleep(PAUSE))
+    }
+
+    fn read_settled(dir: &Path, mut pause: impl FnMut()) -> Result<Self, TlsError> {
         let mut attempt = 1;
         loop {
             let files = Self {
@@ -119,7 +124,7 @@ impl Files {
             match files.check_pair(dir) {
                 Err(TlsError::KeyOfAnother { .. }) if attempt < ATTEMPTS => {
                     attempt += 1;
-                    std::thread::sleep(PAUSE);
+                    pause();
                 }
                 outcome => return outcome.map(|()| files),
             }
@@ -207,4 +212,37 @@ impl Loaded {
 
 fn unix_time(at: Timestamp) -> UnixTime {
     UnixTime::since_unix_epoch(Timestamp::from_seconds(0).until(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Validity;
+    use super::super::tests::{Cluster, now};
+    use super::*;
+
+    #[test]
+    fn half_a_renewal_is_waited_out() {
+        let cluster = Cluster::new();
+        let validity = Validity::days(now(), 30);
+        let dir = cluster.issue("n1", &["forum"], validity);
+        let old = Files::read(&dir).unwrap();
+        let renewed = cluster.issue("n1", &["forum"], validity);
+        let new = std::fs::read(renewed.join(CERTIFICATE_FILE)).unwrap();
+        // The new key is there already, the certificate not yet.
+        std::fs::write(dir.join(CERTIFICATE_FILE), &old.certificate).unwrap();
+        let mut pauses = 0;
+        let files = Files::read_settled(&dir, || {
+            pauses += 1;
+            if pauses == 3 {
+                std::fs::write(dir.join(CERTIFICATE_FILE), &new).unwrap();
+            }
+        });
+        assert_eq!((files.unwrap().certificate.as_slice(), pauses), (new.as_slice(), 3));
+        // What stays so is given up.
+        std::fs::write(dir.join(CERTIFICATE_FILE), &old.certificate).unwrap();
+        let mut pauses = 0;
+        let given_up = Files::read_settled(&dir, || pauses += 1).map(|_| ()).unwrap_err();
+        assert!(matches!(given_up, TlsError::KeyOfAnother { .. }), "{given_up}");
+        assert_eq!(pauses, ATTEMPTS - 1);
+    }
 }

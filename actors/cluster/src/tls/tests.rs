@@ -18,7 +18,7 @@ use super::{Authority, Credentials, Validity};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     Timestamp::from_seconds(1_790_000_000)
 }
 
@@ -27,14 +27,14 @@ fn roles(names: &[&str]) -> BTreeSet<String> {
 }
 
 /// An authority, a clock that the test moves, and a directory per node.
-struct Cluster {
+pub(super) struct Cluster {
     dir: TempDir,
     authority: Authority,
     clock: Clock,
 }
 
 impl Cluster {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         write_private(&dir.path().join("cluster.key"), &[7; 32]).unwrap();
         let authority = Authority::create(now()).unwrap();
@@ -50,7 +50,7 @@ impl Cluster {
     }
 
     /// A node's directory, filled or renewed.
-    fn issue(&self, name: &str, allowed: &[&str], validity: Validity) -> PathBuf {
+    pub(super) fn issue(&self, name: &str, allowed: &[&str], validity: Validity) -> PathBuf {
         let dir = self.node_dir(name);
         let issued = self.authority.issue(name, &roles(allowed), validity).unwrap();
         issued.write(&dir, &self.key()).unwrap();
