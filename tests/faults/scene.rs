@@ -77,6 +77,7 @@ impl Scene {
 }
 
 /// Says how long the longest request of a time was; for people who run this for the figures.
+#[allow(clippy::print_stderr, reason = "figures go beside the test's outcome")]
 pub(crate) fn report(what: &str, history: &History, from: Instant) {
     let before = history.before(from).latency();
     let after = history.after(from).latency();
