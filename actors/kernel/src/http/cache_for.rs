@@ -13,7 +13,8 @@ const SHARED: &str = "public, max-age=0, s-maxage=1, stale-if-error=600";
 const STAND_IN: &str = "public, max-age=0, stale-if-error=600";
 
 /// A part of an answer to a read: `Cache-Control`, if the answer is the same for everybody who is
-/// not signed in. An answer for somebody says nothing, and is kept by nobody.
+/// not signed in. An answer for somebody says nothing, and is kept by nobody. One that depends on a
+/// header of the request must name it in `Vary`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheFor(Option<&'static str>);
 
