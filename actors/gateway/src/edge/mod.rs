@@ -174,7 +174,12 @@ impl Edge {
         if let Ok(Principal::User(user)) = &principal {
             exchange.principal = Some(user.id);
         }
-        let counted = principal.as_ref().unwrap_or(&Principal::Anonymous);
+        let counted = match &principal {
+            Ok(principal) => principal,
+            // The keys are not known yet: that is not the client's doing.
+            Err(problem) if problem.kind == Kind::Unavailable => return principal,
+            Err(_) => &Principal::Anonymous,
+        };
         edge.limits.check(counted, exchange.client, &parts.method, &mut exchange.standings)?;
         principal
     }
