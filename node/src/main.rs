@@ -9,7 +9,6 @@ mod config;
 mod lock;
 mod node;
 mod ops;
-mod redis;
 mod services;
 mod telemetry;
 

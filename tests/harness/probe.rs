@@ -7,6 +7,7 @@
 //! | GET, POST `panic` | the handler panics |
 //! | GET, POST `stall` | the handler never answers |
 //! | GET `slow?ms=` | 200 after that time |
+//! | GET `shared?control=&vary=&ms=` | how often it was asked, after that time, with these headers |
 //! | POST `write` `{"value", "fault"?}` | one row in `effects`, exactly once; 201 `{"id", "value"}` |
 //! | GET `effects` | `{"count", "values"}` |
 //! | GET `counts` | how often each handler was entered: `{"ok": 3, …}` |
@@ -15,13 +16,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::IntoResponse as _;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri, header};
 use panel_kernel::config::PoolConfig;
 use panel_kernel::data::{Answer, Database, DbError, Migrations, REPLAYED, sql};
 use panel_kernel::http::{Caller, Params, Payload, Write};
@@ -43,6 +45,7 @@ pub const NAME: &str = "probe";
 #[derive(Clone, Debug, Default)]
 pub struct Probe {
     counts: Arc<Mutex<BTreeMap<&'static str, u64>>>,
+    failing: Arc<AtomicBool>,
     /// Signs the tokens its rig's gateway takes.
     pub issuer: Issuer,
 }
@@ -82,11 +85,24 @@ struct Slow {
     ms: u64,
 }
 
+#[derive(Deserialize)]
+struct Sharing {
+    control: Option<String>,
+    vary: Option<String>,
+    #[serde(default)]
+    ms: u64,
+}
+
 impl Probe {
     /// One that has counted nothing.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Whether `shared` is to answer 503 from now on.
+    pub fn fail(&self, failing: bool) {
+        self.failing.store(failing, Ordering::SeqCst);
     }
 
     /// How often the handler of this route was entered.
@@ -129,6 +145,7 @@ impl Probe {
             .route("/panic", get(panics).post(panics))
             .route("/stall", get(stall).post(stall))
             .route("/slow", get(slow))
+            .route("/shared", get(shared))
             .route("/write", post(write))
             .route("/effects", get(effects))
             .route("/counts", get(counts));
@@ -198,6 +215,24 @@ async fn slow(State(handlers): State<Handlers>, Params(slow): Params<Slow>) -> J
     handlers.probe.enter("slow");
     tokio::time::sleep(Duration::from_millis(slow.ms)).await;
     Json(json!({"ms": slow.ms}))
+}
+
+async fn shared(
+    State(handlers): State<Handlers>,
+    Params(sharing): Params<Sharing>,
+) -> Result<(HeaderMap, Json<Value>), Problem> {
+    handlers.probe.enter("shared");
+    let count = handlers.probe.count("shared");
+    tokio::time::sleep(Duration::from_millis(sharing.ms)).await;
+    if handlers.probe.failing.load(Ordering::SeqCst) {
+        return Err(Problem::unavailable(NAME, "as asked for"));
+    }
+    let mut headers = HeaderMap::new();
+    let given = [(header::CACHE_CONTROL, sharing.control), (header::VARY, sharing.vary)];
+    for (name, value) in given {
+        headers.extend(value.and_then(|value| value.parse().ok()).map(|value| (name, value)));
+    }
+    Ok((headers, Json(json!({"count": count}))))
 }
 
 async fn write(

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::{Json, Router};
 use panel_kernel::cursor::Cursors;
 use panel_kernel::data::Database;
-use panel_kernel::http::{Listing, PageRequest, Params};
+use panel_kernel::http::{CacheFor, Caller, Listing, PageRequest, Params};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::{Problem, ProblemBody};
 use panel_kernel::service::ServiceContext;
@@ -105,8 +105,9 @@ struct ListParams {
               (status = 422, body = ProblemBody)))]
 async fn list(
     State(app): State<App>,
+    caller: Caller,
     Params(params): Params<ListParams>,
-) -> Result<Json<Listing<ArticleItem>>, Problem> {
+) -> Result<(CacheFor, Json<Listing<ArticleItem>>), Problem> {
     let page = PageRequest::parse(params.limit.as_deref(), params.cursor)?;
     let category = rules::filter("category", params.category)?;
     let tag = rules::filter("tag", params.tag)?;
@@ -117,7 +118,7 @@ async fn list(
     let listing = Listing::from_excess(rows, page.limit, |row| {
         app.cursors.encode(&scope, &[row.published_at.as_micros(), row.id.raw()])
     });
-    Ok(Json(listing.map(ArticleItem::from)))
+    Ok((CacheFor::everybody(&caller.principal), Json(listing.map(ArticleItem::from))))
 }
 
 /// The documented routes.

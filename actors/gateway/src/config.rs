@@ -1,6 +1,7 @@
 //! The `[gateway]` section.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use panel_kernel::config::{BadValue, Span};
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,10 @@ pub struct GatewayConfig {
     pub max_header_bytes: usize,
     /// Origins that browsers may call the API from, exactly as browsers send them.
     pub cors_origins: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Bytes of answers kept for who is not signed in; 0: none are.
+    pub cache_bytes: u64,
     /// Verified tokens remembered, at most.
     pub token_cache: u64,
     /// How a member of a service is chosen, by service.
@@ -48,6 +53,8 @@ impl Default for GatewayConfig {
             max_uri_bytes: 8 * 1024,
             max_header_bytes: 32 * 1024,
             cors_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            cache_bytes: 32 * 1024 * 1024,
             token_cache: 10_000,
             balance: BTreeMap::new(),
         }

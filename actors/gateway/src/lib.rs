@@ -4,19 +4,23 @@
 //! ```text
 //! gateway               one for one
 //! ├── identity          follows the signing keys and revocations of the identity service
+//! ├── limits            (with Redis) tells the other gateways what clients have taken
 //! ├── listener          accepts on the public address; one task per connection
 //! └── auth, forum, …    the same per service port
 //! ```
 //!
 //! If a listener fails it is restarted on the same socket: connections wait in the kernel's
 //! backlog for that moment. If the identity follower fails, signed-in people go on working
-//! with the keys it had.
+//! with the keys it had. If the
+//! reports of limits fail, each gateway limits by itself for that moment.
 
+mod cache;
 mod config;
 mod dispatch;
 mod edge;
 mod health;
 mod identity;
+mod limits;
 mod listener;
 mod outgoing;
 mod own;
@@ -27,6 +31,7 @@ mod supervisor;
 pub use config::GatewayConfig;
 pub use dispatch::Balance;
 pub use health::{Dependencies, DependencyHealth};
+pub use limits::LimitsConfig;
 pub use listener::{Listener, ListenerMessage};
 pub use own::own_document;
 pub use service_port::{small_answer, small_problem, unless_read};

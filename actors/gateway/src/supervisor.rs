@@ -10,11 +10,13 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::cache::Cache;
 use crate::config::GatewayConfig;
 use crate::dispatch::{Balances, Budgets, DispatchMetrics, Dispatcher};
-use crate::edge::{Cors, Edge, EdgeParts, Observer, Targets};
+use crate::edge::{Cors, Edge, EdgeParts, Limits, Observer, Targets};
 use crate::health::{Dependencies, DependencyHealth, Health};
 use crate::identity::{Follower, Identity};
+use crate::limits::{Limiter, LimitsConfig};
 use crate::listener::Listener;
 use crate::own::{Documents, Own};
 use crate::server::{ServerLimits, ServerParts};
@@ -35,6 +37,8 @@ pub struct GatewayParts {
     pub runtime: Runtime,
     /// The `[gateway]` section.
     pub config: GatewayConfig,
+    /// The `[limits]` section.
+    pub limits: LimitsConfig,
     /// All services of this release, also those that run elsewhere.
     pub services: Vec<ServiceSpec>,
     /// The service that issues tokens.
@@ -56,6 +60,7 @@ pub struct Gateway {
     runtime: Runtime,
     edge: Edge,
     follower: (Identity, Dispatcher),
+    limiter: Option<Limiter>,
     health: Health,
     http: Arc<TcpListener>,
     services: Vec<(&'static str, Arc<TcpListener>)>,
@@ -74,8 +79,15 @@ impl Gateway {
     /// # Errors
     /// Only if its metrics clash with others of the same name.
     pub fn new(parts: GatewayParts) -> prometheus::Result<Self> {
-        let GatewayParts { runtime, config, services, identity_service, dependencies, sockets } =
-            parts;
+        let GatewayParts {
+            runtime,
+            config,
+            limits,
+            services,
+            identity_service,
+            dependencies,
+            sockets,
+        } = parts;
         let (clock, directory) = (runtime.clock.clone(), runtime.directory.clone());
         let names = || services.iter().map(|spec| spec.name);
         let dispatcher = Dispatcher {
@@ -109,12 +121,16 @@ impl Gateway {
             shutdown: CancellationToken::new(),
             connections: TaskTracker::new(),
         };
+        let limiter = Limiter::new(&limits, runtime.redis.clone(), clock.clone());
+        let names = services.iter().map(|spec| spec.name);
         let edge = Edge(Arc::new(EdgeParts {
             targets: Targets::new(services.iter()),
             cors: Cors::new(&config.cors_origins),
             identity: identity.clone(),
             dispatcher: dispatcher.clone(),
             observer: Observer::new(&runtime.metrics)?,
+            limits: Limits::new(limiter.clone(), &runtime.metrics)?,
+            cache: Cache::new(config.cache_bytes, names, &runtime.metrics)?,
             clock,
             config,
             own,
@@ -123,6 +139,7 @@ impl Gateway {
             runtime,
             edge,
             follower: (identity, dispatcher),
+            limiter,
             health,
             http: Arc::new(sockets.http),
             services: sockets
@@ -137,9 +154,9 @@ impl Gateway {
     /// The gateway as a child of the root.
     #[must_use]
     pub fn child(&self) -> ChildSpec {
-        let top = SupervisorSpec::new("gateway", &self.runtime.tree)
-            .child(self.follower_child())
-            .child(self.listener_child());
+        let top = SupervisorSpec::new("gateway", &self.runtime.tree).child(self.follower_child());
+        let limits = self.limiter.as_ref().and_then(Limiter::child);
+        let top = limits.into_iter().fold(top, SupervisorSpec::child).child(self.listener_child());
         self.services
             .iter()
             .map(|(service, socket)| self.service_child(service, socket))

@@ -9,6 +9,7 @@
 //! | [`directory`] | who serves what: the table of front doors that callers read |
 //! | [`data`] | the database handle, transactions, exactly-once writes, leases |
 //! | [`events`] | outbox, relay and inbox: facts between services |
+//! | [`redis`] | the optional memory that nodes share |
 //! | [`blocking`] | work that holds a processor for long, off the async threads |
 //! | [`http`] | what routes share: extractors, problems, pages, ETags |
 //!
@@ -29,6 +30,7 @@ pub mod message;
 pub mod metrics;
 mod openapi;
 pub mod problem;
+pub mod redis;
 pub mod role;
 pub mod secret;
 pub mod service;

@@ -9,7 +9,7 @@ const PREFIX: &str = "PANEL_";
 const COMMON: [(&str, &str); 2] = [("DATABASE_URL", "database.url"), ("REDIS_URL", "redis.url")];
 
 /// Keys that are lists, and may be written with commas as on the command line.
-const LISTS: [&str; 2] = ["node.roles", "gateway.cors_origins"];
+const LISTS: [&str; 3] = ["node.roles", "gateway.cors_origins", "gateway.trusted_proxies"];
 
 /// Lays the environment over what is there.
 pub(super) fn read(layers: &mut Layers) -> Result<(), ConfigError> {

@@ -12,10 +12,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use panel_cluster::ClusterConfig;
-use panel_gateway::GatewayConfig;
+use panel_gateway::{GatewayConfig, LimitsConfig};
 use panel_kernel::config::{BadValue, Section};
 use panel_kernel::data::{DatabaseConfig, DatabaseUrl};
-use panel_kernel::secret::SecretUrl;
+use panel_kernel::redis::RedisConfig;
 use panel_kernel::service::ServiceSpec;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -68,43 +68,14 @@ impl Default for NodeSection {
     }
 }
 
-/// The `[redis]` section.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct RedisSection {
-    /// Empty: none.
-    pub(crate) url: SecretUrl,
-}
-
-impl Default for RedisSection {
-    fn default() -> Self {
-        Self { url: SecretUrl::new("") }
-    }
-}
-
-/// The `[limits]` section.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct LimitsSection {
-    /// Rate limits at the edge and limits for new accounts, of which this release has none yet.
-    /// The capacity of services does not depend on it.
-    pub(crate) enabled: bool,
-}
-
-impl Default for LimitsSection {
-    fn default() -> Self {
-        Self { enabled: true }
-    }
-}
-
 /// The configuration in force.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) node: NodeSection,
     pub(crate) log: LogSection,
     pub(crate) database: DatabaseConfig,
-    pub(crate) redis: RedisSection,
-    pub(crate) limits: LimitsSection,
+    pub(crate) redis: RedisConfig,
+    pub(crate) limits: LimitsConfig,
     pub(crate) gateway: GatewayConfig,
     pub(crate) cluster: ClusterConfig,
     /// Every service of this release, configured, whether it runs here or not.
@@ -136,6 +107,10 @@ impl Config {
         let gateway = layers.checked(gateway.checked())?;
         let cluster: ClusterConfig = layers.section("cluster")?;
         let cluster = layers.checked(cluster.checked())?;
+        let redis: RedisConfig = layers.section("redis")?;
+        let redis = layers.checked(redis.checked())?;
+        let limits: LimitsConfig = layers.section("limits")?;
+        let limits = layers.checked(limits.checked())?;
         let mut services = Vec::new();
         let mut shown = Vec::new();
         for registration in SERVICES {
@@ -147,8 +122,8 @@ impl Config {
             node,
             log: layers.section("log")?,
             database: layers.section("database")?,
-            redis: layers.section("redis")?,
-            limits: layers.section("limits")?,
+            redis,
+            limits,
             gateway,
             cluster,
             services,
@@ -184,10 +159,6 @@ impl Config {
         let url = &self.node.public_url;
         if !url.is_empty() && !url.starts_with("http://") && !url.starts_with("https://") {
             return bad("node.public_url", format!("{url:?} must begin with http:// or https://"));
-        }
-        let redis = self.redis.url.expose();
-        if !redis.is_empty() && !redis.starts_with("redis://") && !redis.starts_with("rediss://") {
-            return bad("redis.url", format!("{} must begin with redis://", self.redis.url));
         }
         for service in SERVICES {
             let location = self.location(service.name);

@@ -12,6 +12,7 @@ use panel_kernel::data::{DatabaseHealth, DatabaseUrl};
 use panel_kernel::events::Outlet;
 use panel_kernel::ids::random_hex;
 use panel_kernel::keys::ClusterKey;
+use panel_kernel::redis::{Redis, RedisHealth};
 use panel_kernel::service::{self, NodeIdentity, Running, Runtime, ServiceSpec};
 use panel_kernel::supervision::{Backoff, ChildSpec, Intensity, SupervisorSpec};
 use panel_kernel::time::Clock;
@@ -25,7 +26,6 @@ use super::sockets::Sockets;
 use crate::config::Config;
 use crate::lock::{Locks, RunFile};
 use crate::ops::{Ops, OpsParts};
-use crate::redis::{self, RedisHealth};
 use crate::{Failure, services};
 
 /// Connections to the ops port; a handful of probes is all it is for.
@@ -37,7 +37,8 @@ pub(crate) async fn start(config: &Config) -> Result<Node, Failure> {
     let data_dir = config.node.data_dir.as_path();
     let locks = Locks::take(data_dir, &config.node.name, &sqlite_directories(config))?;
     let sockets = Sockets::bind(config)?;
-    let runtime = runtime(config, &sockets)?;
+    let mut runtime = runtime(config, &sockets)?;
+    runtime.redis = Redis::new(&config.redis, &runtime.metrics).map_err(Failure::Usage)?;
     let run_file = RunFile {
         pid: std::process::id(),
         http: sockets.http().map(|address| address.to_string()),
@@ -47,15 +48,15 @@ pub(crate) async fn start(config: &Config) -> Result<Node, Failure> {
     };
     let wish = Arc::new(Notify::new());
     let cluster = cluster(config, &runtime, sockets.cluster, &wish)?;
-    let (redis_health, redis) = redis::watch(&config.redis.url).map_err(Failure::Usage)?;
     let (children, running) = own_services(config, &runtime)?;
-    let dependencies = dependencies(running.clone(), redis_health);
+    let dependencies = dependencies(running.clone(), runtime.redis.clone());
     let gateway = match sockets.gateway {
         None => None,
         Some(sockets) => Some(
             Gateway::new(GatewayParts {
                 runtime: runtime.clone(),
                 config: config.gateway.clone(),
+                limits: config.limits.clone(),
                 services: config.services.clone(),
                 identity_service: services::IDENTITY,
                 dependencies,
@@ -76,6 +77,7 @@ pub(crate) async fn start(config: &Config) -> Result<Node, Failure> {
         .backoff(Backoff { first: Duration::from_millis(100), most: Duration::from_secs(30) })
         .child(ops_child(sockets.ops, ops.clone(), config, ops_shutdown.clone()))
         .child(cluster.child());
+    let redis = runtime.redis.child();
     for child in redis.into_iter().chain(children).chain(gateway.as_ref().map(Gateway::child)) {
         spec = spec.child(child);
     }
@@ -167,13 +169,21 @@ fn own_services(
     Ok((children, running))
 }
 
-fn dependencies(services: Vec<Running>, redis: RedisHealth) -> Dependencies {
+fn dependencies(services: Vec<Running>, redis: Redis) -> Dependencies {
     Arc::new(move || {
         let mut report = BTreeMap::new();
         report.insert("database", database_health(&services));
-        report.insert("redis", redis.report());
+        report.insert("redis", redis_health(redis.health()));
         report
     })
+}
+
+fn redis_health(health: RedisHealth) -> DependencyHealth {
+    match health {
+        RedisHealth::NotConfigured => DependencyHealth::not_configured(),
+        RedisHealth::Up => DependencyHealth::up(),
+        RedisHealth::Down => DependencyHealth::down("redis is not available"),
+    }
 }
 
 /// The databases of this node's services, as one: as bad as the worst of them, and whose it is.

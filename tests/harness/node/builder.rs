@@ -10,9 +10,13 @@ use super::command::run_to_end;
 use super::{Node, binary};
 use crate::backend::TestDatabase;
 
-/// Password hashing as cheap as it can be: tests sign in a lot.
-const FAST: [(&str, &str); 2] =
-    [("PANEL_AUTH__ARGON2_MEMORY_KIB", "64"), ("PANEL_AUTH__ARGON2_ITERATIONS", "1")];
+/// Password hashing as cheap as it can be, because tests sign in a lot; and no limits, because
+/// they all ask from one address. A test of limits turns them on.
+const USUAL: [(&str, &str); 3] = [
+    ("PANEL_AUTH__ARGON2_MEMORY_KIB", "64"),
+    ("PANEL_AUTH__ARGON2_ITERATIONS", "1"),
+    ("PANEL_LIMITS__ENABLED", "false"),
+];
 
 /// Everything that tells one start of a node from another.
 #[derive(Clone, Debug)]
@@ -71,7 +75,7 @@ impl Plan {
                 command.env_remove(&*name);
             }
         }
-        command.envs(FAST).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.envs(USUAL).envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 }

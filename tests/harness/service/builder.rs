@@ -5,11 +5,12 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use panel_gateway::{Gateway, GatewayConfig, GatewayParts, Sockets};
+use panel_gateway::{Gateway, GatewayConfig, GatewayParts, LimitsConfig, Sockets};
 use panel_kernel::config::Span;
 use panel_kernel::data::DatabaseConfig;
 use panel_kernel::events::Outlet;
 use panel_kernel::keys::ClusterKey;
+use panel_kernel::redis::{Redis, RedisConfig};
 use panel_kernel::secret::SecretUrl;
 use panel_kernel::service::{NodeIdentity, Runtime, ServiceSpec};
 use panel_kernel::supervision::{Intensity, Supervisor, SupervisorSpec};
@@ -29,6 +30,8 @@ pub struct RigBuilder {
     specs: Vec<ServiceSpec>,
     clock: Clock,
     gateway: GatewayConfig,
+    limits: LimitsConfig,
+    redis: RedisConfig,
     settings: DatabaseConfig,
 }
 
@@ -42,6 +45,8 @@ impl RigBuilder {
             specs: Vec::new(),
             clock: Clock::system(),
             gateway: GatewayConfig::default(),
+            limits: LimitsConfig { enabled: false, ..LimitsConfig::default() },
+            redis: RedisConfig::default(),
             settings: DatabaseConfig::default(),
         }
     }
@@ -81,6 +86,22 @@ impl RigBuilder {
         self
     }
 
+    /// With limits, which a rig has none of by itself, and these settings of them.
+    #[must_use]
+    pub fn limits(mut self, change: impl FnOnce(&mut LimitsConfig)) -> Self {
+        self.limits.enabled = true;
+        change(&mut self.limits);
+        self
+    }
+
+    /// With the Redis at this URL, and other settings of it.
+    #[must_use]
+    pub fn redis(mut self, url: &str, change: impl FnOnce(&mut RedisConfig)) -> Self {
+        self.redis.url = SecretUrl::new(url);
+        change(&mut self.redis);
+        self
+    }
+
     /// With other settings of the database.
     #[must_use]
     pub fn database_settings(mut self, change: impl FnOnce(&mut DatabaseConfig)) -> Self {
@@ -101,13 +122,16 @@ impl RigBuilder {
         let node = NodeIdentity { name: "rig".into(), boot: "1".into() };
         let url = format!("http://{address}");
         let (clock, key) = (self.clock, ClusterKey::generate());
-        let runtime = Runtime::new(node, clock, key, data.path().to_owned(), &url, &url).unwrap();
+        let data_dir = data.path().to_owned();
+        let mut runtime = Runtime::new(node, clock, key, data_dir, &url, &url).unwrap();
+        runtime.redis = Redis::new(&self.redis, &runtime.metrics).unwrap();
         self.settings.url = SecretUrl::new(self.database.url());
 
         let before = actors().iter().map(ActorCell::get_id).collect();
         let mut root = SupervisorSpec::new("", &runtime.tree)
             .intensity(Intensity::never_give_up(Duration::from_secs(1)))
             .child(panel_cluster::Cluster::alone(&runtime, Vec::new()).child());
+        root = runtime.redis.child().into_iter().fold(root, SupervisorSpec::child);
         let mut running = Vec::new();
         for spec in &self.specs {
             let wishes = self.specs.iter().map(|spec| (spec.name, spec.subscriptions));
@@ -122,6 +146,7 @@ impl RigBuilder {
         let gateway = Gateway::new(GatewayParts {
             runtime: runtime.clone(),
             config: self.gateway,
+            limits: self.limits,
             services: self.specs,
             identity_service: PROBE,
             dependencies: Arc::new(BTreeMap::new),

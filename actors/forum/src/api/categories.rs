@@ -2,10 +2,10 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use panel_kernel::data::Answer;
 use panel_kernel::http::validate::Check;
-use panel_kernel::http::{Caller, IdPath, IfMatch, Listing, Payload, etag};
+use panel_kernel::http::{CacheFor, Caller, IdPath, IfMatch, Listing, Payload, etag};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use panel_kernel::role::Role;
@@ -64,10 +64,11 @@ pub(super) struct CategoryPatch {
 pub(super) async fn list_categories(
     State(forum): State<Shared>,
     caller: Caller,
-) -> Result<Json<Listing<Category>>, ForumError> {
+) -> Result<(CacheFor, Json<Listing<Category>>), ForumError> {
     let viewer = Viewer::of(&caller.principal);
     let items = forum.db.read(|conn| Box::pin(categories::list(conn, viewer))).await;
-    items.map(|items| Json(Listing { items, next_cursor: None }))
+    let cache = CacheFor::everybody(&caller.principal);
+    items.map(|items| (cache, Json(Listing { items, next_cursor: None })))
 }
 
 /// Make a category
@@ -128,7 +129,8 @@ pub(super) async fn read_category(
     let found: Result<_, ForumError> =
         forum.db.read(|conn| Box::pin(categories::find(conn, id, viewer))).await;
     let category = found?.ok_or(ForumError::NotFound("category"))?;
-    Ok(etag::versioned(category.version, &category))
+    let shown = etag::versioned(category.version, &category);
+    Ok((CacheFor::everybody(&caller.principal), shown).into_response())
 }
 
 /// Change a category

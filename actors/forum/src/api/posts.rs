@@ -2,11 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
 use panel_kernel::data::{Answer, Conn, DbError};
 use panel_kernel::http::validate::Check;
-use panel_kernel::http::{Caller, IdPath, IfMatch, Listing, PageRequest, Params, Payload, etag};
+use panel_kernel::http::{
+    CacheFor, Caller, IdPath, IfMatch, Listing, PageRequest, Params, Payload, etag,
+};
 use panel_kernel::ids::Id;
 use panel_kernel::message::User;
 use panel_kernel::problem::Problem;
@@ -68,7 +70,7 @@ pub(super) async fn list_posts(
     caller: Caller,
     IdPath(thread): IdPath,
     Params(query): Params<PostQuery>,
-) -> Result<Json<Listing<Post>>, ForumError> {
+) -> Result<(CacheFor, Json<Listing<Post>>), ForumError> {
     let page = PageRequest::parse(query.limit.as_deref(), query.cursor)?;
     let scope = format!("posts {thread}");
     let [after] = page.after(&forum.cursors, &scope)?.unwrap_or([0]);
@@ -85,7 +87,8 @@ pub(super) async fn list_posts(
         .await;
     let found = found?.ok_or(ForumError::NotFound("thread"))?;
     let next = |last: &Post| forum.cursors.encode(&scope, &[last.number]);
-    Ok(Json(Listing::within_bytes(found, page.limit, Post::bytes, next)))
+    let cache = CacheFor::everybody(&caller.principal);
+    Ok((cache, Json(Listing::within_bytes(found, page.limit, Post::bytes, next))))
 }
 
 /// Reply
@@ -150,7 +153,8 @@ pub(super) async fn read_post(
     let found: Result<_, ForumError> =
         forum.db.read(|conn| Box::pin(posts::find(conn, id, viewer))).await;
     let post = found?.ok_or(ForumError::NotFound("post"))?.post;
-    Ok(etag::versioned(post.version, &post))
+    let shown = etag::versioned(post.version, &post);
+    Ok((CacheFor::everybody(&caller.principal), shown).into_response())
 }
 
 /// Change a post

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use panel_kernel::http::validate::Check;
-use panel_kernel::http::{Caller, Listing, PageRequest, Params};
+use panel_kernel::http::{CacheFor, Caller, Listing, PageRequest, Params};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use serde::Deserialize;
@@ -41,7 +41,7 @@ pub(super) async fn list_threads(
     State(forum): State<Shared>,
     caller: Caller,
     Params(query): Params<ThreadQuery>,
-) -> Result<Json<Listing<Thread>>, ForumError> {
+) -> Result<(CacheFor, Json<Listing<Thread>>), ForumError> {
     let (mut filter, page) = parse(query)?;
     let scope = scope(&filter);
     filter.after = page.after(&forum.cursors, &scope)?;
@@ -49,7 +49,8 @@ pub(super) async fn list_threads(
     let found: Result<Vec<Thread>, ForumError> =
         forum.db.read(|conn| Box::pin(thread_list::list(conn, filter, viewer, fetch))).await;
     let next = |last: &Thread| forum.cursors.encode(&scope, &sort.key(last));
-    Ok(Json(Listing::from_excess(found?, page.limit, next)))
+    let cache = CacheFor::everybody(&caller.principal);
+    Ok((cache, Json(Listing::from_excess(found?, page.limit, next))))
 }
 
 /// The list a query asks for; where to begin in it is in the cursor.

@@ -1,11 +1,11 @@
 //! `/api/v2/forum/threads`
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
 use panel_kernel::data::{Answer, Conn};
 use panel_kernel::http::validate::Check;
-use panel_kernel::http::{Caller, IdPath, IfMatch, Payload, etag};
+use panel_kernel::http::{CacheFor, Caller, IdPath, IfMatch, Payload, etag};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use serde::Deserialize;
@@ -123,7 +123,9 @@ pub(super) async fn read_thread(
         forum.db.read(|conn| Box::pin(threads::find(conn, id, viewer))).await;
     let thread = found?.ok_or(ForumError::NotFound("thread"))?.thread;
     forum.views.seen(id);
-    Ok(etag::versioned(thread.version, &thread))
+    let shown = etag::versioned(thread.version, &thread);
+    // A copy from a cache would be a view that is not counted.
+    Ok((CacheFor::outages(&caller.principal), shown).into_response())
 }
 
 /// Change a thread's title, tags or category

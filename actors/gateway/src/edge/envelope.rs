@@ -32,7 +32,7 @@ pub(super) fn build(
         }
     }
     let mut extensions = Extensions::default();
-    extensions.set(Extensions::CLIENT_IP, exchange.peer.ip().to_string());
+    extensions.set(Extensions::CLIENT_IP, exchange.client.to_string());
     // HEAD is GET without the body; the edge leaves it out at the end.
     let method = if parts.method == Method::HEAD { Method::GET } else { parts.method.clone() };
     let origin_form = parts.uri.path_and_query().cloned();

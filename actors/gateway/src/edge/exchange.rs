@@ -1,49 +1,59 @@
 //! One request and its answer, as far as logs and metrics are concerned.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use http::request;
 use panel_kernel::ids::{Id, random_hex};
 use panel_kernel::message::TraceContext;
 
+use super::client;
+use super::limit::Standings;
+
 /// What is known of the exchange so far.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) started: Instant,
-    pub(crate) peer: SocketAddr,
+    /// Who asks, if proxies are believed.
+    pub(crate) client: IpAddr,
     pub(crate) request_id: String,
     pub(crate) trace: TraceContext,
     pub(crate) service: Option<&'static str>,
     pub(crate) route: Option<String>,
     pub(crate) member: Option<String>,
     pub(crate) principal: Option<Id>,
+    /// How the cache had to do with it, if it had.
+    pub(crate) cache: Option<&'static str>,
+    pub(crate) standings: Standings,
 }
 
 impl Exchange {
-    pub(crate) fn begin(parts: &request::Parts, peer: SocketAddr) -> Self {
+    pub(crate) fn begin(parts: &request::Parts, peer: SocketAddr, proxies: &[IpAddr]) -> Self {
         let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let request_id = header("x-request-id").filter(|id| is_well_formed(id)).map(str::to_owned);
         let trace = header("traceparent").and_then(TraceContext::parse).map(TraceContext::child);
         let trace = trace.unwrap_or_else(TraceContext::begin);
-        Self::new(peer, request_id.unwrap_or_else(random_hex), trace)
+        let client = client::address(&parts.headers, peer.ip(), proxies);
+        Self::new(client, request_id.unwrap_or_else(random_hex), trace)
     }
 
     /// Of something that can't be read.
     pub(crate) fn unreadable(peer: SocketAddr) -> Self {
-        Self::new(peer, random_hex(), TraceContext::begin())
+        Self::new(peer.ip(), random_hex(), TraceContext::begin())
     }
 
-    fn new(peer: SocketAddr, request_id: String, trace: TraceContext) -> Self {
+    fn new(client: IpAddr, request_id: String, trace: TraceContext) -> Self {
         Self {
             started: Instant::now(),
-            peer,
+            client,
             request_id,
             trace,
             service: None,
             route: None,
             member: None,
             principal: None,
+            cache: None,
+            standings: Standings::default(),
         }
     }
 }

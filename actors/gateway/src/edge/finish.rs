@@ -9,6 +9,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Pages may set their own content policy; everything else is data and may load nothing.
 const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
+/// The headers that say who asks.
+const CREDENTIALS: &str = "authorization, cookie, x-api-key";
+
 pub(super) fn headers(headers: &mut HeaderMap, exchange: &Exchange) {
     if let Ok(id) = HeaderValue::from_str(&exchange.request_id) {
         headers.insert(REQUEST_ID, id);
@@ -19,5 +22,11 @@ pub(super) fn headers(headers: &mut HeaderMap, exchange: &Exchange) {
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(DATA_POLICY));
     // What has no policy of its own is asked for again each time; the entity tag makes that
     // cheap.
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
+    let control = headers.entry(header::CACHE_CONTROL);
+    let control = control.or_insert(HeaderValue::from_static("private, no-cache"));
+    // What is for everybody is so for everybody who sends no credentials. Caches on the way must
+    // not show it to others.
+    if control.as_bytes().starts_with(b"public") {
+        headers.append(header::VARY, HeaderValue::from_static(CREDENTIALS));
+    }
 }

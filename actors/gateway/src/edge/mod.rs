@@ -1,24 +1,29 @@
 //! The edge, as a list. What happens to a request, in order:
 //!
-//! 1. `exchange`: it gets an id and a place in a trace
+//! 1. `exchange`: it gets an id and a place in a trace; `client`: and an address
 //! 2. `head`: its URL and headers are not too long, its path has one meaning
 //! 3. `cors`: browsers' preflights are answered
 //! 4. the target: own route, service, gone, nothing
 //! 5. `body`: it arrives whole, in time, and is not too large
 //! 6. `authenticate`: credentials become a principal; bad ones are refused
-//! 7. dispatch: as a message to a member of the service
-//! 8. `conditional`: the answer gets an entity tag; who has it gets 304
-//! 9. `finish`: security headers, CORS headers, request id, HEAD without body
-//! 10. `watch`, `observe`: one log line, two metrics, also if the client has gone meanwhile
+//! 7. `limit`: who asks for too much is told to wait; everybody, what they have left
+//! 8. `cache`: who sends no credentials may be answered from what is kept
+//! 9. dispatch: as a message to a member of the service
+//! 10. `conditional`: the answer gets an entity tag; who has it gets 304
+//! 11. `finish`: security headers, CORS headers, request id, HEAD without body
+//! 12. `watch`, `observe`: one log line, two metrics, also if the client has gone meanwhile
 
 mod authenticate;
 mod body;
+mod cache;
+mod client;
 mod conditional;
 mod cors;
 mod envelope;
 mod exchange;
 mod finish;
 mod head;
+mod limit;
 mod observe;
 mod target;
 mod watch;
@@ -35,6 +40,7 @@ use panel_kernel::message::{Body, Extensions, Principal, Reply};
 use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::time::Clock;
 
+use crate::cache::Cache;
 use crate::config::GatewayConfig;
 use crate::dispatch::Dispatcher;
 use crate::identity::Identity;
@@ -44,6 +50,7 @@ use crate::server::{Handler, HttpResponse};
 
 pub(crate) use cors::Cors;
 pub(crate) use exchange::Exchange;
+pub(crate) use limit::Limits;
 pub(crate) use observe::Observer;
 pub(crate) use target::{Target, Targets};
 use watch::Watch;
@@ -58,6 +65,8 @@ pub(crate) struct EdgeParts {
     pub(crate) targets: Targets,
     pub(crate) cors: Cors,
     pub(crate) identity: Identity,
+    pub(crate) limits: Limits,
+    pub(crate) cache: Cache,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) own: Own,
     pub(crate) observer: Observer,
@@ -72,7 +81,7 @@ impl Handler for Edge {
         // At once: the client may be gone before the answer is begun.
         let (parts, body) = request.into_parts();
         let method = observe::label(&parts.method);
-        let exchange = Exchange::begin(&parts, peer);
+        let exchange = Exchange::begin(&parts, peer, &self.0.config.trusted_proxies);
         self.watched(Watch::begin(&self.0.observer, method, exchange), parts, body)
     }
 
@@ -101,6 +110,7 @@ impl Edge {
         let mut outgoing =
             outcome.unwrap_or_else(|problem| Outgoing::problem(&problem, request_id));
         finish::headers(&mut outgoing.headers, &watch.exchange);
+        self.0.limits.headers(&mut outgoing.headers, &watch.exchange.standings);
         self.0.cors.decorate(&parts.headers, &mut outgoing.headers);
         watch.answered(outgoing.status);
         outgoing.into_http(&parts.method)
@@ -132,18 +142,46 @@ impl Edge {
         };
         exchange.service = Some(service);
         let body = body::read(body, parts, &edge.config).await?;
-        let principal = authenticate::principal(&parts.headers, &edge.identity, &edge.clock)?;
-        if let Principal::User(user) = &principal {
-            exchange.principal = Some(user.id);
-        }
+        let principal = self.principal(exchange, parts)?;
         let deadline = edge.clock.now().plus(edge.config.request_timeout.0);
+        let question = if body.is_empty() {
+            edge.cache.question(service, parts, &principal, edge.clock.now())
+        } else {
+            None
+        };
         let envelope = envelope::build(parts, body, principal, deadline, exchange)?;
-        let answered = edge.dispatcher.call(service, envelope).await?;
-        exchange.member = Some(answered.node);
-        exchange.route = answered.reply.extensions.text(Extensions::ROUTE).map(str::to_owned);
-        let mut outgoing = from_reply(answered.reply, exchange)?;
+        let mut outgoing = match question {
+            Some(question) => Box::pin(cache::answer(edge, &question, envelope, exchange)).await?,
+            None => {
+                let _writing = edge.cache.writing(service, &parts.method);
+                let answered = edge.dispatcher.call(service, envelope).await?;
+                exchange.member = Some(answered.node);
+                from_reply(answered.reply, exchange)?
+            }
+        };
         conditional::apply(parts, &mut outgoing);
         Ok(outgoing)
+    }
+
+    /// Who asks, if they may ask for this much.
+    fn principal(
+        &self,
+        exchange: &mut Exchange,
+        parts: &request::Parts,
+    ) -> Result<Principal, Problem> {
+        let edge = &self.0;
+        let principal = authenticate::principal(&parts.headers, &edge.identity, &edge.clock);
+        if let Ok(Principal::User(user)) = &principal {
+            exchange.principal = Some(user.id);
+        }
+        let counted = match &principal {
+            Ok(principal) => principal,
+            // The keys are not known yet: that is not the client's doing.
+            Err(problem) if problem.kind == Kind::Unavailable => return principal,
+            Err(_) => &Principal::Anonymous,
+        };
+        edge.limits.check(counted, exchange.client, &parts.method, &mut exchange.standings)?;
+        principal
     }
 
     /// How long shutdown waits for requests: no request takes longer than its deadline.
@@ -153,7 +191,8 @@ impl Edge {
 }
 
 /// A service's reply as it leaves: problems get the request id that only the edge knows.
-fn from_reply(reply: Reply, exchange: &Exchange) -> Result<Outgoing, Problem> {
+fn from_reply(reply: Reply, exchange: &mut Exchange) -> Result<Outgoing, Problem> {
+    exchange.route = reply.extensions.text(Extensions::ROUTE).map(str::to_owned);
     let Body::Inline(mut body) = reply.body else {
         // No service of this release answers with anything else.
         return Err(Problem::new(Kind::Internal, "the answer is of an unknown form"));

@@ -45,6 +45,7 @@ impl Observer {
             status = status.as_u16(),
             service,
             member = exchange.member.as_deref(),
+            cache = exchange.cache,
             latency_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             request_id = exchange.request_id,
             trace_id = exchange.trace.trace_id(),

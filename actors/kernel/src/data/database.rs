@@ -279,7 +279,7 @@ impl Database {
             && self.0.health.load().as_ref() == &DatabaseHealth::Up
             && self.is_postgres()
         {
-            drop(self.0.keeper.send(KeeperMessage::Check));
+            drop(self.0.keeper.send(KeeperMessage::Look));
         }
         error
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use ractor_cluster::RactorMessage;
 use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::task::AbortHandle;
 
 use super::conn::Inner as ConnInner;
 use super::database::{DatabaseHealth, Kind};
@@ -26,10 +27,8 @@ const MIGRATION: Duration = Duration::from_secs(3_600);
 /// What the keeper is told.
 #[derive(Debug, RactorMessage)]
 pub enum KeeperMessage {
-    /// Look now.
-    Check,
-    /// The regular look. A tick.
-    Tick,
+    /// Look now: the regular look, or one out of turn.
+    Look,
 }
 
 /// Keeps one service's database usable.
@@ -46,6 +45,8 @@ pub struct Keeper {
 pub struct KeeperState {
     /// Whether the schema is up to date.
     migrated: bool,
+    /// The next regular look.
+    next: Option<AbortHandle>,
     /// SQLite: a connection that stays open and does nothing. Whoever opens a file that nobody
     /// has open makes its shared memory anew, and on a full disk that fails: then the writer,
     /// which connects again after each failure, would take the readers with it.
@@ -63,14 +64,14 @@ impl Actor for Keeper {
         (): (),
     ) -> Result<KeeperState, ActorProcessingErr> {
         self.db.0.keeper.announce(&myself);
-        myself.send_message(KeeperMessage::Tick)?;
+        myself.send_message(KeeperMessage::Look)?;
         Ok(KeeperState::default())
     }
 
     async fn handle(
         &self,
         myself: ActorRef<KeeperMessage>,
-        message: KeeperMessage,
+        KeeperMessage::Look: KeeperMessage,
         state: &mut KeeperState,
     ) -> Result<(), ActorProcessingErr> {
         match self.look(state).await {
@@ -79,10 +80,13 @@ impl Actor for Keeper {
             Err(DbError::Busy) if self.db.is_usable() => {}
             Err(error) => self.db.set_health(DatabaseHealth::Down(error.to_string())),
         }
-        if matches!(message, KeeperMessage::Tick) {
-            let up = self.db.health() == DatabaseHealth::Up;
-            let next = if up { WHEN_UP } else { WHEN_DOWN };
-            drop(myself.send_after(next, || KeeperMessage::Tick));
+        // Also after a look out of turn: what it found to be gone is looked for soon, and not when
+        // a healthy one would have been looked at.
+        let up = self.db.health() == DatabaseHealth::Up;
+        let next = if up { WHEN_UP } else { WHEN_DOWN };
+        let next = myself.send_after(next, || KeeperMessage::Look).abort_handle();
+        if let Some(planned) = state.next.replace(next) {
+            planned.abort();
         }
         Ok(())
     }

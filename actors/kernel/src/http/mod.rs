@@ -1,10 +1,13 @@
-//! What routes share: extractors that refuse with problems, pages, entity tags.
+//! What routes share: extractors that refuse with problems, pages, entity tags, what caches may
+//! do.
 
+mod cache_for;
 pub mod etag;
 mod extract;
 mod page;
 pub mod validate;
 
+pub use cache_for::CacheFor;
 pub use etag::IfMatch;
 pub use extract::{Caller, IdPath, Params, Payload, Write};
 pub use page::{Listing, MAX_PAGE_BYTES, PageRequest};

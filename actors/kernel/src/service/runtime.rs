@@ -8,6 +8,7 @@ use crate::directory::Directory;
 use crate::ids::Ids;
 use crate::keys::ClusterKey;
 use crate::metrics::Metrics;
+use crate::redis::Redis;
 use crate::supervision::Tree;
 use crate::time::Clock;
 
@@ -39,6 +40,8 @@ pub struct Runtime {
     pub tree: Tree,
     /// Who serves what.
     pub directory: Directory,
+    /// What nodes share, if there is such a thing; [`Redis::none`] until the node says otherwise.
+    pub redis: Redis,
     /// Where this node keeps its files.
     pub data_dir: Arc<PathBuf>,
     /// The address people use, without a slash at the end.
@@ -68,6 +71,7 @@ impl Runtime {
             cursors: Cursors::new(&key),
             tree: Tree::new(clock.clone(), metrics.clone()),
             directory: Directory::new(),
+            redis: Redis::none(),
             data_dir: Arc::new(data_dir),
             public_url: Arc::from(public_url.trim_end_matches('/')),
             issuer: Arc::from(issuer.trim_end_matches('/')),
