@@ -15,6 +15,7 @@ mod edge;
 mod edge_clients;
 mod exactly_once;
 mod facts;
+mod fault_points;
 mod forum;
 mod guestbook;
 mod harness_self;

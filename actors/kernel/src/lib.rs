@@ -9,6 +9,7 @@
 //! | [`directory`] | who serves what: the table of front doors that callers read |
 //! | [`data`] | the database handle, transactions, exactly-once writes, leases |
 //! | [`events`] | outbox, relay and inbox: facts between services |
+//! | [`faults`] | places where tests make the program fail |
 //! | [`blocking`] | work that holds a processor for long, off the async threads |
 //! | [`http`] | what routes share: extractors, problems, pages, ETags |
 //!
@@ -21,6 +22,7 @@ pub mod cursor;
 pub mod data;
 pub mod directory;
 pub mod events;
+pub mod faults;
 pub mod http;
 pub mod identity;
 pub mod ids;

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use panel_gateway::GatewayConfig;
 use panel_kernel::config::{BadValue, Section};
 use panel_kernel::data::{DatabaseConfig, DatabaseUrl};
+use panel_kernel::faults::FaultsConfig;
 use panel_kernel::secret::SecretUrl;
 use panel_kernel::service::ServiceSpec;
 use serde::{Deserialize, Serialize};
@@ -103,6 +104,7 @@ pub(crate) struct Config {
     pub(crate) redis: RedisSection,
     pub(crate) limits: LimitsSection,
     pub(crate) gateway: GatewayConfig,
+    pub(crate) faults: FaultsConfig,
     /// Every service of this release, configured, whether it runs here or not.
     pub(crate) services: Vec<ServiceSpec>,
     effective: Map<String, Value>,
@@ -124,7 +126,7 @@ impl Config {
     }
 
     fn from_layers(layers: &Layers) -> Result<Self, ConfigError> {
-        let mut known = vec!["node", "log", "database", "redis", "limits", "gateway"];
+        let mut known = vec!["node", "log", "database", "redis", "limits", "gateway", "faults"];
         known.extend(SERVICES.iter().map(|service| service.name));
         layers.refuse_unknown(&known)?;
         let node: NodeSection = layers.section("node")?;
@@ -144,6 +146,7 @@ impl Config {
             redis: layers.section("redis")?,
             limits: layers.section("limits")?,
             gateway,
+            faults: layers.section("faults")?,
             services,
             effective: Map::new(),
         };
@@ -193,6 +196,7 @@ impl Config {
                 return bad("database.url", reason);
             }
         }
+        self.faults.check("faults")?;
         crate::telemetry::check(&self.log.level).or_else(|reason| bad("log.level", reason))
     }
 
@@ -238,6 +242,7 @@ impl Config {
             ("redis", serde_json::to_value(&self.redis)),
             ("limits", serde_json::to_value(&self.limits)),
             ("gateway", serde_json::to_value(&self.gateway)),
+            ("faults", serde_json::to_value(&self.faults)),
         ] {
             all.insert(name.to_owned(), value(section));
         }

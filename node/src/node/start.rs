@@ -9,6 +9,7 @@ use panel_gateway::server::{ServerLimits, ServerParts};
 use panel_gateway::{Dependencies, DependencyHealth, Gateway, GatewayParts, Listener};
 use panel_kernel::data::{DatabaseHealth, DatabaseUrl};
 use panel_kernel::events::Outlet;
+use panel_kernel::faults;
 use panel_kernel::ids::random_hex;
 use panel_kernel::keys::ClusterKey;
 use panel_kernel::service::{self, NodeIdentity, Running, Runtime, ServiceSpec};
@@ -33,6 +34,7 @@ const OPS_CONNECTIONS: usize = 64;
 /// Starts everything. Returns when the tree runs and the sockets listen; databases may still
 /// be on their way.
 pub(crate) async fn start(config: &Config) -> Result<Node, Failure> {
+    faults::start(&config.faults).map_err(Failure::Usage)?;
     let data_dir = config.node.data_dir.as_path();
     let locks = Locks::take(data_dir, &config.node.name, &sqlite_directories(config))?;
     let sockets = Sockets::bind(config)?;

@@ -193,6 +193,11 @@ impl Node {
     /// Sends the process a signal that ends it, and waits until it has ended.
     pub async fn signal_and_wait(&mut self, name: &str) -> ExitStatus {
         self.signal(name);
+        self.ended().await
+    }
+
+    /// Waits until the process has ended, because of what the test has done to it.
+    pub async fn ended(&mut self) -> ExitStatus {
         let (mut child, _) = self.life.take().expect("it is running");
         let deadline = Instant::now() + STOP;
         loop {

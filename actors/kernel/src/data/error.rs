@@ -1,5 +1,6 @@
 //! What can go wrong with a database, told apart by what the caller may do about it.
 
+use crate::faults::Injected;
 use crate::problem::{Kind, Problem};
 
 /// A failed database operation.
@@ -102,6 +103,12 @@ impl From<sqlx::Error> for DbError {
             | sqlx::Error::BeginFailed => Self::Unavailable(error.to_string()),
             _ => Self::Fault(error),
         }
+    }
+}
+
+impl From<Injected> for DbError {
+    fn from(fault: Injected) -> Self {
+        Self::Unavailable(fault.to_string())
     }
 }
 

@@ -33,6 +33,13 @@ pub struct Envelope {
     pub extensions: Extensions,
 }
 
+impl Envelope {
+    /// Whether it is a write that a client asked for, and not one of our own services.
+    pub(crate) const fn is_clients_write(&self) -> bool {
+        self.idempotency_key.is_some() && !matches!(self.principal, Principal::Service(_))
+    }
+}
+
 /// A body in a message.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Payload {

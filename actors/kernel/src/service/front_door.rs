@@ -13,6 +13,7 @@ use super::load::Load;
 use super::pool::{Job, PoolAddress};
 use super::rank::Rank;
 use crate::directory::{SCOPE, group};
+use crate::faults;
 use crate::message::{FrontDoorMessage, Refusal, ReplyGuard};
 use crate::supervision::Address;
 use crate::time::Clock;
@@ -67,6 +68,10 @@ impl Actor for FrontDoor {
             refuse(reply, Refusal::Unsupported);
             return Ok(());
         };
+        if envelope.is_clients_write() && faults::point(&faults::DOOR_ADMIT).is_err() {
+            refuse(reply, Refusal::Busy);
+            return Ok(());
+        }
         if envelope.deadline <= self.clock.now() {
             refuse(reply, Refusal::DeadlinePassed);
         } else if self.load.is_draining() {
