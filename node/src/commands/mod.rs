@@ -2,9 +2,11 @@
 
 mod admin;
 mod config;
+mod drain;
 mod migrate;
 mod openapi;
 mod run;
+mod status;
 
 use crate::Failure;
 use crate::cli::{AdminCommand, Cli, Command, ConfigCommand};
@@ -19,6 +21,8 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Config(ConfigCommand::Check(args))) => config::check(&args),
         Some(Command::Config(ConfigCommand::Show(args))) => config::show(&args),
         Some(Command::Openapi(args)) => openapi::print(&args),
+        Some(Command::Status(args)) => status::status(&args),
+        Some(Command::Drain(args)) => drain::drain(&args),
     }
 }
 

@@ -29,7 +29,9 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         // another name. The write fails, and who wrote deals with it.
         let _file_too_large = signal(FILE_TOO_LARGE).map_err(Failure::other)?;
         let mut node = node::start(&config).await?;
+        let drain = node.drain().clone();
         tokio::select! {
+            () = drain.wished() => {}
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
             why = node.root_ended() => {

@@ -3,6 +3,7 @@
 //! ```text
 //! guardian              hears if the root ends
 //! root                  one for one; never gives up
+//! ├── control           the control socket
 //! ├── ops               health and metrics
 //! ├── cluster           who serves what
 //! ├── redis             (if configured) how it is
@@ -20,6 +21,7 @@ use std::time::Duration;
 use panel_gateway::Gateway;
 use panel_kernel::service::Running;
 
+use crate::control::{ControlSocket, Drain};
 use crate::lock::Locks;
 use crate::ops::Ops;
 
@@ -37,6 +39,9 @@ pub(crate) struct Node {
     gateway: Option<Gateway>,
     ops: Ops,
     ops_shutdown: tokio_util::sync::CancellationToken,
+    drain: Drain,
+    /// None where it could not be opened.
+    socket: Option<ControlSocket>,
     /// Given back last.
     locks: Locks,
 }
@@ -48,11 +53,17 @@ impl Node {
         self.root.ended().await
     }
 
+    /// The wish to drain, which others may have as well as this process's owner.
+    pub(crate) const fn drain(&self) -> &Drain {
+        &self.drain
+    }
+
     /// Shutdown, in order: say so; take no new connections and finish those there are; leave
     /// the groups and finish what is inside the services; stop the tree, last child first.
     /// Nothing that was accepted is lost.
     pub(crate) async fn shut_down(self) {
         tracing::info!("draining");
+        self.drain.wish();
         self.ops.0.draining.store(true, Ordering::Relaxed);
         if let Some(gateway) = &self.gateway {
             gateway.drain().await;
@@ -68,6 +79,7 @@ impl Node {
         if tokio::time::timeout(PATIENCE, emptied).await.is_err() {
             tracing::warn!("requests inside services did not end in time");
         }
+        self.drain.emptied().await;
         self.ops_shutdown.cancel();
         // The root stops its children one after the other, each within its own limit.
         self.root.stop().await;
@@ -77,6 +89,7 @@ impl Node {
             }
         }
         tracing::info!("stopped");
+        drop(self.socket);
         drop(self.locks);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use panel_gateway::server::{ServerLimits, ServerParts};
 use panel_gateway::{Dependencies, DependencyHealth, Gateway, GatewayParts, Listener};
@@ -23,6 +23,7 @@ use super::Node;
 use super::guardian::Root;
 use super::sockets::Sockets;
 use crate::config::Config;
+use crate::control::{Alone, Control, ControlParts, ControlSocket, Drain};
 use crate::lock::{Locks, RunFile};
 use crate::ops::{Ops, OpsParts};
 use crate::redis::{self, RedisHealth};
@@ -49,20 +50,22 @@ pub(crate) async fn start(config: &Config) -> Result<Node, Failure> {
     let (redis_health, redis) = redis::watch(&config.redis.url).map_err(Failure::Usage)?;
     let (children, running) = own_services(config, &runtime)?;
     let dependencies = dependencies(running.clone(), redis_health);
-    let gateway = match sockets.gateway {
-        None => None,
-        Some(sockets) => Some(
-            Gateway::new(GatewayParts {
-                runtime: runtime.clone(),
-                config: config.gateway.clone(),
-                services: config.services.clone(),
-                identity_service: services::IDENTITY,
-                dependencies,
-                sockets,
-            })
-            .map_err(Failure::other)?,
-        ),
-    };
+    let gateway = sockets
+        .gateway
+        .map(|sockets| gateway(config, &runtime, dependencies.clone(), sockets))
+        .transpose()?;
+    let drain = Drain::default();
+    let control = Control(Arc::new(ControlParts {
+        runtime: runtime.clone(),
+        roles: roles(config),
+        services: running.clone(),
+        gateway: gateway.clone(),
+        dependencies,
+        drain: drain.clone(),
+        others: Arc::new(Alone),
+        started: Instant::now(),
+    }));
+    let socket = ControlSocket::open(data_dir, &config.node.name);
     let ops = Ops(Arc::new(OpsParts {
         runtime: runtime.clone(),
         services: running.clone(),
@@ -72,7 +75,12 @@ pub(crate) async fn start(config: &Config) -> Result<Node, Failure> {
     let ops_shutdown = CancellationToken::new();
     let mut spec = SupervisorSpec::new("", &runtime.tree)
         .intensity(Intensity::never_give_up(Duration::from_secs(60)))
-        .backoff(Backoff { first: Duration::from_millis(100), most: Duration::from_secs(30) })
+        .backoff(Backoff { first: Duration::from_millis(100), most: Duration::from_secs(30) });
+    // First, so that it is the last to stop.
+    for child in socket.iter().map(|socket| control.child(socket)) {
+        spec = spec.child(child);
+    }
+    spec = spec
         .child(ops_child(sockets.ops, ops.clone(), config, ops_shutdown.clone()))
         .child(panel_cluster::child(&runtime));
     for child in redis.into_iter().chain(children).chain(gateway.as_ref().map(Gateway::child)) {
@@ -82,7 +90,32 @@ pub(crate) async fn start(config: &Config) -> Result<Node, Failure> {
     *ops.0.root.lock() = Some(root.actor.clone());
     locks.announce(&run_file).map_err(Failure::other)?;
     announce(config, &run_file);
-    Ok(Node { root, services: running, gateway, ops, ops_shutdown, locks })
+    Ok(Node { root, services: running, gateway, ops, ops_shutdown, drain, socket, locks })
+}
+
+fn gateway(
+    config: &Config,
+    runtime: &Runtime,
+    dependencies: Dependencies,
+    sockets: panel_gateway::Sockets,
+) -> Result<Gateway, Failure> {
+    Gateway::new(GatewayParts {
+        runtime: runtime.clone(),
+        config: config.gateway.clone(),
+        services: config.services.clone(),
+        identity_service: services::IDENTITY,
+        dependencies,
+        sockets,
+    })
+    .map_err(Failure::other)
+}
+
+/// What this node does.
+fn roles(config: &Config) -> Vec<&'static str> {
+    std::iter::once(services::GATEWAY)
+        .chain(config.services.iter().map(|spec| spec.name))
+        .filter(|role| config.has_role(role))
+        .collect()
 }
 
 /// Where SQLite files of this node's services lie.
@@ -209,14 +242,10 @@ fn announce(config: &Config, run: &RunFile) {
         Ok(DatabaseUrl::Postgres(url)) => url.to_string(),
         Err(error) => error,
     });
-    let roles: Vec<&str> = std::iter::once(services::GATEWAY)
-        .chain(config.services.iter().map(|spec| spec.name))
-        .filter(|role| config.has_role(role))
-        .collect();
     tracing::info!(
         node = config.node.name,
         version = env!("CARGO_PKG_VERSION"),
-        roles = roles.join(","),
+        roles = roles(config).join(","),
         http = run.http,
         ops = run.ops,
         data_dir = %config.node.data_dir.display(),

@@ -3,6 +3,7 @@
 mod binary;
 mod builder;
 mod command;
+mod control;
 mod log;
 mod ready;
 mod run_file;
@@ -212,6 +213,11 @@ impl Node {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// Whether its process is there.
+    pub fn is_running(&mut self) -> bool {
+        self.life.as_mut().is_some_and(|(child, _)| child.try_wait().unwrap().is_none())
     }
 
     /// Ends the process without a word (`SIGKILL`).

@@ -31,6 +31,8 @@ pub use points::{POINTS, Point, find};
 static ENABLED: AtomicBool = AtomicBool::new(false);
 /// Whether anything is: what passing a point costs.
 static ARMED: AtomicBool = AtomicBool::new(false);
+/// For a stop to reach every thread of the process.
+const STOPPING: std::time::Duration = std::time::Duration::from_millis(200);
 static TABLE: Mutex<Vec<Armed>> = Mutex::new(Vec::new());
 
 /// What is armed at one point.
@@ -215,8 +217,11 @@ fn exit() -> ! {
 /// Stops the process where it stands, until somebody sends it `SIGCONT`.
 fn freeze() {
     let own = rustix::process::getpid();
-    if let Err(error) = rustix::process::kill_process(own, rustix::process::Signal::STOP) {
-        tracing::error!(%error, "the process can't be stopped");
+    match rustix::process::kill_process(own, rustix::process::Signal::STOP) {
+        // The signal is the process's and reaches this thread a moment after the first one. It
+        // must not come any further than here before that.
+        Ok(()) => std::thread::sleep(STOPPING),
+        Err(error) => tracing::error!(%error, "the process can't be stopped"),
     }
 }
 
