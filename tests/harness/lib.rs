@@ -8,6 +8,7 @@
 //! | [`scripted`] | a member of a service that does what the test says |
 //! | [`http`] | a small HTTP client that checks problems and prints what it did not expect |
 //! | [`session`] | a signed-in person |
+//! | [`ids`] | ids that a test makes itself |
 //! | [`forum`] | a thread to write in |
 //! | [`backend`] | the same test on SQLite and on PostgreSQL |
 //! | [`raw_sql`] | a test's own connection to what a service has stored |
@@ -35,6 +36,7 @@ pub mod backend;
 pub mod eventually;
 pub mod forum;
 pub mod http;
+pub mod ids;
 pub mod issuer;
 pub mod metrics;
 pub mod node;
@@ -49,6 +51,7 @@ pub use backend::{Backend, TestDatabase};
 pub use eventually::eventually;
 pub use forum::Thread;
 pub use http::{Answer, Client, raw};
+pub use ids::new_id;
 pub use metrics::Metrics;
 pub use node::{Node, NodeBuilder};
 pub use postgres::Postgres;

@@ -19,6 +19,7 @@ mod exactly_once;
 mod facts;
 mod fault_points;
 mod forum;
+mod generators;
 mod guestbook;
 mod harness_self;
 mod health;

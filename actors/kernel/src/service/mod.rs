@@ -4,6 +4,7 @@
 //! <service>                 one for one; gives up after 5 restarts in 30 s, the root begins anew
 //! ├── keeper                brings the database up and back up
 //! ├── writer                (SQLite) the one writer of the file
+//! ├── allotter              keeps the number that ids are made with
 //! ├── relay                 delivers the service's facts
 //! │   └── <consumer>        one each, so that none waits for another
 //! ├── janitor               removes what has expired
