@@ -40,6 +40,10 @@ pub(crate) enum Command {
     Certs(CertsCommand),
     /// Print the OpenAPI document of this release.
     Openapi(CommonArgs),
+    /// Show how the running node is, and everything on it.
+    Status(StatusArgs),
+    /// Let a running node finish what it has and end, and wait for that.
+    Drain(DrainArgs),
 }
 
 /// Accounts.
@@ -113,6 +117,28 @@ pub(crate) struct RunArgs {
     /// error, warn, info, debug, trace, or a filter like info,panel_forum=debug
     #[arg(long, value_name = "LEVEL")]
     pub(crate) log_level: Option<String>,
+}
+
+/// Which node, and how it is shown.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+    /// The node's name, where several run on one data directory
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Which node.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DrainArgs {
+    /// The node's name
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
 }
 
 /// How logs look.

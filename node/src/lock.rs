@@ -25,6 +25,23 @@ pub(crate) struct RunFile {
     pub(crate) service_ports: std::collections::BTreeMap<String, String>,
 }
 
+impl RunFile {
+    /// What is written in a data directory, by the node's name, in its order. Also what is left
+    /// over from nodes that were killed.
+    pub(crate) fn all(data_dir: &Path) -> Vec<(String, Self)> {
+        let entries = std::fs::read_dir(data_dir.join("run")).into_iter().flatten().flatten();
+        let mut found: Vec<(String, Self)> = entries
+            .filter_map(|entry| {
+                let path = entry.path();
+                let name = path.file_name()?.to_str()?.strip_suffix(".json")?.to_owned();
+                Some((name, serde_json::from_slice(&std::fs::read(path).ok()?).ok()?))
+            })
+            .collect();
+        found.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        found
+    }
+}
+
 /// Held while the node runs.
 #[derive(Debug)]
 pub(crate) struct Locks {
@@ -37,7 +54,7 @@ impl Locks {
     pub(crate) fn take(data_dir: &Path, name: &str, sqlite: &[PathBuf]) -> Result<Self, Failure> {
         let run = data_dir.join("run");
         make_private_dir(data_dir).map_err(|error| cant(data_dir, &error))?;
-        std::fs::create_dir_all(&run).map_err(|error| cant(&run, &error))?;
+        make_private_dir(&run).map_err(|error| cant(&run, &error))?;
         let run_file = run.join(format!("{name}.json"));
         let mut held = Vec::new();
         for directory in sqlite {

@@ -31,6 +31,13 @@ pub(crate) async fn serve(database: &str, data_dir: &str) {
     let section = Section { path: "forum".to_owned(), values: serde_json::json!({}) };
     let spec = (panel_forum::SERVICE.configure)(&section).unwrap();
     context.db.open_once(&spec.migrations).await.unwrap();
+    let db = context.db.clone();
+    tokio::spawn(async move {
+        loop {
+            db.allot().await.unwrap();
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        }
+    });
     let assembly = (spec.assemble)(&context);
     let root = SupervisorSpec::new("", &context.runtime.tree);
     let root = assembly.children.into_iter().fold(root, SupervisorSpec::child);

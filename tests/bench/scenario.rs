@@ -52,7 +52,7 @@ async fn measure(node: &str, rounds: usize, name: &str, backend: Backend) {
         panel_kernel::config::Section { path: "forum".to_owned(), values: serde_json::json!({}) };
     let spec = (panel_forum::SERVICE.configure)(&section).unwrap();
     context.db.open_once(&spec.migrations).await.unwrap();
-    let seeded = seed::fill(&context.db, &context.runtime.ids).await;
+    let seeded = seed::fill(&context.db).await;
     drop(context);
     drop(first);
     println!("\n### {name}\n");

@@ -1,7 +1,8 @@
 //! Fills a forum: 10 categories, 2,000 threads of 40 posts, 200 authors.
 
+use panel_harness::new_id;
 use panel_kernel::data::{Database, DbError, Statement, Tx, Value};
-use panel_kernel::ids::{Id, Ids};
+use panel_kernel::ids::Id;
 
 /// The account that writes during the benchmark.
 pub(crate) const USER: i64 = 1;
@@ -24,9 +25,9 @@ pub(crate) struct Seeded {
 }
 
 /// Fills the forum's tables, directly.
-pub(crate) async fn fill(db: &Database, ids: &Ids) -> Seeded {
+pub(crate) async fn fill(db: &Database) -> Seeded {
     let now = db.clock().now().as_micros();
-    let categories: Vec<Id> = (0..CATEGORIES).map(|_| ids.next()).collect();
+    let categories: Vec<Id> = (0..CATEGORIES).map(|_| new_id()).collect();
     let rows = (0..AUTHORS)
         .map(|n| vec![i64::try_from(n + 1).unwrap().into(), format!("author {n}").into()]);
     insert(db, "authors (id, name)", rows.collect()).await;
@@ -41,14 +42,14 @@ pub(crate) async fn fill(db: &Database, ids: &Ids) -> Seeded {
     insert(db, columns, rows.collect()).await;
     let mut threads = Vec::with_capacity(THREADS);
     for number in 0..THREADS {
-        let id = ids.next();
+        let id = new_id();
         threads.push(id);
-        thread(db, ids, id, categories[number % CATEGORIES], number, now).await;
+        thread(db, id, categories[number % CATEGORIES], number, now).await;
     }
     Seeded { categories, threads }
 }
 
-async fn thread(db: &Database, ids: &Ids, id: Id, category: Id, number: usize, now: i64) {
+async fn thread(db: &Database, id: Id, category: Id, number: usize, now: i64) {
     let count = |n: usize| i64::try_from(n).unwrap();
     let author = |n: usize| Value::from(count(n % AUTHORS + 1));
     let at = now - count(THREADS - number) * 1_000_000;
@@ -68,7 +69,7 @@ async fn thread(db: &Database, ids: &Ids, id: Id, category: Id, number: usize, n
     insert(db, columns, vec![row]).await;
     let rows = (0..POSTS).map(|post| {
         vec![
-            ids.next().into(),
+            new_id().into(),
             id.into(),
             count(post + 1).into(),
             author(number + post),

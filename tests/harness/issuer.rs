@@ -8,6 +8,8 @@ use panel_kernel::identity::{
     ACCESS_TOKEN_LIFE, AUDIENCE, AccessClaims, IdentityReport, PublicKey,
 };
 use panel_kernel::ids::Id;
+
+use crate::ids::new_id;
 use panel_kernel::role::Role;
 use panel_kernel::service::Runtime;
 
@@ -58,12 +60,12 @@ impl Issuer {
             iss: runtime.issuer.to_string(),
             aud: AUDIENCE.to_owned(),
             sub: user,
-            sid: runtime.ids.next(),
+            sid: new_id(),
             role,
             name: format!("user-{user}"),
             iat: now.as_seconds(),
             exp: now.plus(ACCESS_TOKEN_LIFE).as_seconds(),
-            jti: runtime.ids.next(),
+            jti: new_id(),
         };
         self.sign(&claims)
     }

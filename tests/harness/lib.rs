@@ -9,6 +9,7 @@
 //! | [`scripted`] | a member of a service that does what the test says |
 //! | [`http`] | a small HTTP client that checks problems and prints what it did not expect |
 //! | [`session`] | a signed-in person |
+//! | [`ids`] | ids that a test makes itself |
 //! | [`forum`] | a thread to write in |
 //! | [`load`] | clients that read and write, and remember every request |
 //! | [`checks`] | what has to be true of that, whatever happened meanwhile |
@@ -43,6 +44,7 @@ pub mod cluster;
 pub mod eventually;
 pub mod forum;
 pub mod http;
+pub mod ids;
 pub mod issuer;
 pub mod load;
 pub mod metrics;
@@ -62,6 +64,7 @@ pub use cluster::{Cluster, ClusterBuilder, Network, Trust};
 pub use eventually::eventually;
 pub use forum::Thread;
 pub use http::{Answer, Client, raw};
+pub use ids::new_id;
 pub use load::{History, Load};
 pub use metrics::Metrics;
 pub use node::{Node, NodeBuilder};

@@ -28,7 +28,7 @@ use panel_kernel::config::PoolConfig;
 use panel_kernel::data::{Answer, Database, DbError, Migrations, REPLAYED, sql};
 use panel_kernel::http::{Caller, Params, Payload, Write};
 use panel_kernel::identity::{IdentityReport, PATH as IDENTITY};
-use panel_kernel::ids::{Id, Ids};
+use panel_kernel::ids::Id;
 use panel_kernel::message::Principal;
 use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::service::{Assembly, ServiceContext, ServiceSpec};
@@ -70,7 +70,6 @@ pub enum Fault {
 struct Handlers {
     probe: Probe,
     db: Database,
-    ids: Ids,
 }
 
 #[derive(Deserialize)]
@@ -134,11 +133,7 @@ impl Probe {
     }
 
     fn router(&self, context: &ServiceContext) -> Router {
-        let handlers = Handlers {
-            probe: self.clone(),
-            db: context.db.clone(),
-            ids: context.runtime.ids.clone(),
-        };
+        let handlers = Handlers { probe: self.clone(), db: context.db.clone() };
         let routes = Router::new()
             .route("/ok", get(ok))
             .route("/echo", get(echo).post(echo))
@@ -241,7 +236,7 @@ async fn write(
     Payload(effect): Payload<Effect>,
 ) -> Result<Answer, Problem> {
     handlers.probe.enter("write");
-    let (id, fault, now) = (handlers.ids.next(), effect.fault, context.now);
+    let (id, fault, now) = (handlers.db.next_id().await?, effect.fault, context.now);
     let written = handlers
         .db
         .write(&context, move |tx| {

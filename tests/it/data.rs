@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use panel_harness::{Backend, Rig, RigBuilder, eventually, on_both_databases};
 use panel_kernel::data::{Database, DbError, Leases, sql, sweep};
-use panel_kernel::ids::Ids;
 
 use crate::telling::{Happened, insert, pair, tell, values};
 
@@ -23,14 +22,14 @@ on_both_databases!(
 
 async fn transactions_that_share_a_commit_do_not_share_a_fate(backend: Backend) {
     let rig = Rig::start(backend).await;
-    let (db, ids) = (rig.database("probe"), rig.runtime.ids.clone());
+    let db = rig.database("probe");
     let tasks: Vec<_> = (0..90)
         .map(|number| {
-            let (db, ids) = (Arc::clone(&db), ids.clone());
+            let db = Arc::clone(&db);
             tokio::spawn(async move {
                 let work = db.transact(move |tx| {
                     Box::pin(async move {
-                        insert(tx, &ids, &number.to_string()).await?;
+                        insert(tx, &number.to_string()).await?;
                         if number % 3 == 0 {
                             return Err(DbError::Unique);
                         }
@@ -185,7 +184,7 @@ async fn a_fact_that_makes_no_sense_holds_up_nobody(backend: Backend) {
 
 async fn a_lease_changes_hands_with_a_greater_token(backend: Backend) {
     let rig = Rig::start(backend).await;
-    let (db, ids) = (rig.database("probe"), rig.runtime.ids.clone());
+    let db = rig.database("probe");
     let holder = |node: &str, boot: &str| Leases::new(db.as_ref().clone(), node, boot);
     let (a, b) = (holder("a", "1"), holder("b", "1"));
     let (short, long) = (Duration::from_millis(80), Duration::from_secs(60));
@@ -200,10 +199,10 @@ async fn a_lease_changes_hands_with_a_greater_token(backend: Backend) {
     assert_eq!(a.acquire("job", long).await.unwrap(), None);
     // What the former holder does under it leaves nothing.
     let late: Result<(), DbError> = {
-        let (first, ids) = (first.clone(), ids.clone());
+        let first = first.clone();
         db.transact(move |tx| {
             Box::pin(async move {
-                insert(tx, &ids, "too late").await?;
+                insert(tx, "too late").await?;
                 first.fence(tx).await
             })
         })
@@ -252,11 +251,11 @@ async fn a_transaction_that_hangs_is_cut_off() {
         settings.write_timeout = "100ms".parse().unwrap();
     };
     let rig = Box::pin(builder.database_settings(patience).start()).await;
-    let (db, ids) = (rig.database("probe"), rig.runtime.ids.clone());
+    let db = rig.database("probe");
     let hung: Result<(), DbError> = db
         .transact(move |tx| {
             Box::pin(async move {
-                insert(tx, &ids, "hung").await?;
+                insert(tx, "hung").await?;
                 std::future::pending().await
             })
         })
@@ -296,14 +295,14 @@ async fn an_expired_key_is_free_again(backend: Backend) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancelled_transaction_leaves_no_open_session() {
     let rig = Rig::start(Backend::Postgres).await;
-    let (db, ids) = (rig.database("probe"), rig.runtime.ids.clone());
+    let db = rig.database("probe");
     let (begun, has_begun) = tokio::sync::oneshot::channel();
     let cancelled = {
-        let (db, ids) = (Arc::clone(&db), ids.clone());
+        let db = Arc::clone(&db);
         tokio::spawn(async move {
             let work = db.transact(move |tx| {
                 Box::pin(async move {
-                    insert(tx, &ids, "cancelled").await?;
+                    insert(tx, "cancelled").await?;
                     begun.send(()).unwrap();
                     std::future::pending::<Result<(), DbError>>().await
                 })
@@ -330,25 +329,24 @@ async fn a_cancelled_transaction_leaves_no_open_session() {
     let fatal = "SELECT sessions_fatal FROM pg_stat_database WHERE datname = current_database()";
     assert_eq!(count(fatal).await, 0);
     assert!(values(&db).await.is_empty());
-    insert_one(&db, &ids, "after").await.unwrap();
+    insert_one(&db, "after").await.unwrap();
     assert_eq!(values(&db).await, ["after"]);
     rig.shutdown().await;
 }
 
-async fn insert_one(db: &Database, ids: &Ids, value: &'static str) -> Result<(), DbError> {
-    let ids = ids.clone();
-    db.transact(move |tx| Box::pin(async move { insert(tx, &ids, value).await })).await
+async fn insert_one(db: &Database, value: &'static str) -> Result<(), DbError> {
+    db.transact(move |tx| Box::pin(async move { insert(tx, value).await })).await
 }
 
 /// PostgreSQL answers COMMIT after a failed statement with a rollback that is no error.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_that_ignores_a_failed_statement_is_not_acknowledged() {
     let rig = Rig::start(Backend::Postgres).await;
-    let (db, ids) = (rig.database("probe"), rig.runtime.ids.clone());
+    let db = rig.database("probe");
     let ignored: Result<(), DbError> = db
         .transact(move |tx| {
             Box::pin(async move {
-                insert(tx, &ids, "lost").await?;
+                insert(tx, "lost").await?;
                 drop(tx.execute(sql("SELECT 1 / 0")).await);
                 Ok(())
             })

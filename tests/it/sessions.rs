@@ -98,7 +98,7 @@ async fn of_two_who_register_at_once_the_second_hears_which_field_is_taken(backe
     ] {
         // The first is on its way: inserted, and committed when the second waits for it.
         let (begun, has_begun) = tokio::sync::oneshot::channel();
-        let id = rig.runtime.ids.next();
+        let id = panel_harness::new_id();
         let faster = db.transact(move |tx| {
             Box::pin(async move {
                 let insert =

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use panel_harness::{Backend, Rig, RigBuilder, TestDatabase};
+use panel_harness::{Backend, Rig, RigBuilder, TestDatabase, new_id};
 use panel_kernel::config::PoolConfig;
 use panel_kernel::data::{Database, DbError, Fact, Tx, sql};
 use panel_kernel::events::{Consumer, Event, Rejected, Subscription};
-use panel_kernel::ids::Ids;
 use panel_kernel::service::{Assembly, ServiceContext, ServiceSpec};
 use serde::{Deserialize, Serialize};
 
@@ -62,12 +61,10 @@ pub(crate) fn source() -> ServiceSpec {
 
 /// One that writes down what it hears.
 pub(crate) fn scribe(name: &'static str) -> ServiceSpec {
-    service(name, HEARS, |context| {
-        Assembly::new(axum::Router::new()).consumer(Scribe(context.runtime.ids.clone()))
-    })
+    service(name, HEARS, |_| Assembly::new(axum::Router::new()).consumer(Scribe))
 }
 
-struct Scribe(Ids);
+struct Scribe;
 
 impl Consumer for Scribe {
     fn apply<'t>(
@@ -82,16 +79,16 @@ impl Consumer for Scribe {
             if fact.value == "nonsense" {
                 return Err(Rejected::Nonsense("it makes no sense".to_owned()));
             }
-            insert(tx, &self.0, &fact.value).await?;
+            insert(tx, &fact.value).await?;
             Ok(())
         })
     }
 }
 
 /// Writes something down.
-pub(crate) async fn insert(tx: &mut Tx, ids: &Ids, value: &str) -> Result<(), DbError> {
+pub(crate) async fn insert(tx: &mut Tx, value: &str) -> Result<(), DbError> {
     let statement = sql("INSERT INTO effects (id, value, created_at) VALUES ($1, $2, 0)");
-    tx.execute(statement.bind(ids.next()).bind(value)).await.map(|_| ())
+    tx.execute(statement.bind(new_id()).bind(value)).await.map(|_| ())
 }
 
 /// What was written down, in order.

@@ -1,7 +1,7 @@
 //! Making accounts: by registering, by the setup link, from the command line. One way in.
 
 use panel_kernel::data::{Answer, Audit, Database, DbError, Tx, WriteContext};
-use panel_kernel::ids::{Id, Ids};
+use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use panel_kernel::role::Role;
 use serde_json::json;
@@ -34,7 +34,6 @@ pub struct NewAccount {
 /// A [`Problem`] that says what is wrong with the account, or with the database.
 pub async fn create_account(
     db: &Database,
-    ids: &Ids,
     config: &AuthConfig,
     account: NewAccount,
 ) -> Result<Id, Problem> {
@@ -42,7 +41,7 @@ pub async fn create_account(
     let crypto = |why: String| Problem::from(AuthError::Crypto(why));
     let argon2 = argon2id(config.argon2_memory_kib, config.argon2_iterations).map_err(crypto)?;
     let password_hash = hash(&argon2, registrant.password.as_bytes()).map_err(crypto)?;
-    let user = new_user(ids.next(), registrant, password_hash, account.role);
+    let user = new_user(db.next_id().await?, registrant, password_hash, account.role);
     let (id, context) = (user.id, WriteContext::internal("command line", db.clock().now()));
     let written = context.clone();
     let made: Result<Answer, AuthError> = db

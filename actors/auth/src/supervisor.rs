@@ -59,15 +59,10 @@ fn assemble(config: &AuthConfig, passwords: &Passwords, context: &ServiceContext
 }
 
 fn token_keeper(context: &ServiceContext, keys: Keys) -> ChildSpec {
-    let (db, ids) = (context.db.clone(), context.runtime.ids.clone());
+    let db = context.db.clone();
     let sealing = TokenKeeper::sealing_key(&context.runtime.key);
     ChildSpec::new("token_keeper", move || {
-        let keeper = TokenKeeper {
-            db: db.clone(),
-            ids: ids.clone(),
-            sealing: sealing.clone(),
-            keys: keys.clone(),
-        };
+        let keeper = TokenKeeper { db: db.clone(), sealing: sealing.clone(), keys: keys.clone() };
         (keeper, ())
     })
 }

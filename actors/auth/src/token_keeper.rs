@@ -14,7 +14,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::EncodingKey;
 use panel_kernel::data::{Database, DbError};
 use panel_kernel::identity::PublicKey;
-use panel_kernel::ids::Ids;
 use panel_kernel::keys::{ClusterKey, SealingKey};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use ractor_cluster::RactorMessage;
@@ -59,7 +58,6 @@ pub(crate) enum TokenKeeperMessage {
 #[derive(Debug)]
 pub(crate) struct TokenKeeper {
     pub(crate) db: Database,
-    pub(crate) ids: Ids,
     pub(crate) sealing: SealingKey,
     pub(crate) keys: Keys,
 }
@@ -146,7 +144,7 @@ impl TokenKeeper {
             .sealing
             .seal(public_key.as_bytes(), private.as_ref())
             .map_err(|error| AuthError::Crypto(error.to_string()))?;
-        let key = StoredKey { id: self.ids.next(), public_key, sealed, current: true };
+        let key = StoredKey { id: self.db.next_id().await?, public_key, sealed, current: true };
         let now = self.db.clock().now();
         let made: Result<(), DbError> = self
             .db

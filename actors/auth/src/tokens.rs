@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use panel_kernel::identity::{ACCESS_TOKEN_LIFE, AUDIENCE, AccessClaims};
-use panel_kernel::ids::{Id, Ids, random_bytes};
+use panel_kernel::ids::{Id, random_bytes};
 use panel_kernel::keys::sha256;
 use panel_kernel::role::Role;
 use panel_kernel::time::Timestamp;
@@ -38,7 +38,7 @@ pub(crate) fn access_token(
     key: &SigningKey,
     issuer: &str,
     bearer: &Bearer,
-    ids: &Ids,
+    jti: Id,
     now: Timestamp,
 ) -> Result<String, AuthError> {
     let at = now.as_seconds();
@@ -51,7 +51,7 @@ pub(crate) fn access_token(
         name: bearer.name.clone(),
         iat: at,
         exp: at + i64::try_from(ACCESS_TOKEN_LIFE.as_secs()).unwrap_or(0),
-        jti: ids.next(),
+        jti,
     };
     let mut header = Header::new(Algorithm::EdDSA);
     header.kid = Some(key.kid.clone());

@@ -54,7 +54,6 @@ fn assemble(context: &ServiceContext, config: &ForumConfig, renderer: &Renderer)
     let views = Views::new(context.db.clone());
     let forum = Arc::new(Forum {
         db: context.db.clone(),
-        ids: context.runtime.ids.clone(),
         cursors: context.runtime.cursors.clone(),
         views: views.clone(),
         renderer: renderer.clone(),

@@ -56,6 +56,7 @@ impl std::fmt::Debug for GatewayParts {
 }
 
 /// A gateway, ready to be supervised, and the node's handle to it.
+#[derive(Clone)]
 pub struct Gateway {
     runtime: Runtime,
     edge: Edge,
@@ -201,6 +202,12 @@ impl Gateway {
             };
             (listener, ())
         })
+    }
+
+    /// Open connections, on all its ports.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.parts.connections.len()
     }
 
     /// Accepts nothing more, and waits for requests under way, each of which ends by its

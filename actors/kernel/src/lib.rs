@@ -10,6 +10,7 @@
 //! | [`data`] | the database handle, transactions, exactly-once writes, leases |
 //! | [`events`] | outbox, relay and inbox: facts between services |
 //! | [`redis`] | the optional memory that nodes share |
+//! | [`faults`] | places where tests make the program fail |
 //! | [`blocking`] | work that holds a processor for long, off the async threads |
 //! | [`http`] | what routes share: extractors, problems, pages, ETags |
 //!
@@ -22,6 +23,7 @@ pub mod cursor;
 pub mod data;
 pub mod directory;
 pub mod events;
+pub mod faults;
 pub mod http;
 pub mod identity;
 pub mod ids;

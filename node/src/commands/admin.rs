@@ -5,7 +5,6 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use panel_auth::{AuthConfig, NewAccount};
 use panel_kernel::config::Section;
 use panel_kernel::data::{Database, DatabaseUrl};
-use panel_kernel::ids::Ids;
 use panel_kernel::metrics::Metrics;
 use panel_kernel::time::Clock;
 
@@ -32,17 +31,12 @@ pub(super) fn create(args: &CreateArgs) -> Result<(), Failure> {
 
 async fn make(config: &Config, auth: &Section, account: NewAccount) -> Result<(), Failure> {
     let auth = AuthConfig::parse(auth).map_err(|error| Failure::Usage(error.to_string()))?;
-    let clock = Clock::system();
     let location = config.location(panel_auth::SERVICE.name).map_err(Failure::Usage)?;
-    let db = open(config, &location, clock.clone()).await?;
-    let ids = Ids::new(
-        clock,
-        std::process::id()
-            .to_le_bytes()
-            .iter()
-            .fold(0, |sum: u16, byte| sum.wrapping_mul(31).wrapping_add(u16::from(*byte))),
-    );
-    panel_auth::create_account(&db, &ids, &auth, account).await.map(|_| ()).map_err(|problem| {
+    let db = open(config, &location, Clock::system()).await?;
+    db.allot().await.map_err(|error| Failure::Other(format!("no id can be made: {error}")))?;
+    let made = panel_auth::create_account(&db, &auth, account).await;
+    db.give_back().await;
+    made.map(|_| ()).map_err(|problem| {
         let fields: Vec<String> = problem
             .errors
             .iter()

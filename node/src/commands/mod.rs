@@ -3,9 +3,11 @@
 mod admin;
 mod certs;
 mod config;
+mod drain;
 mod migrate;
 mod openapi;
 mod run;
+mod status;
 
 use crate::Failure;
 use crate::cli::{AdminCommand, CertsCommand, Cli, Command, ConfigCommand};
@@ -22,6 +24,8 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Certs(CertsCommand::Init(args))) => certs::init(&args),
         Some(Command::Certs(CertsCommand::Issue(args))) => certs::issue(&args),
         Some(Command::Openapi(args)) => openapi::print(&args),
+        Some(Command::Status(args)) => status::status(&args),
+        Some(Command::Drain(args)) => drain::drain(&args),
     }
 }
 

@@ -29,11 +29,11 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         // another name. The write fails, and who wrote deals with it.
         let _file_too_large = signal(FILE_TOO_LARGE).map_err(Failure::other)?;
         let mut node = node::start(&config).await?;
-        let asked = node.asked_to_drain();
+        let drain = node.drain().clone();
         tokio::select! {
+            () = drain.wished() => {}
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
-            () = asked => {}
             why = node.root_ended() => {
                 tracing::error!(why, "the root supervisor ended");
                 let sentence = format!("the root supervisor ended ({why}); start the node again");

@@ -9,7 +9,8 @@ const PREFIX: &str = "PANEL_";
 const COMMON: [(&str, &str); 2] = [("DATABASE_URL", "database.url"), ("REDIS_URL", "redis.url")];
 
 /// Keys that are lists, and may be written with commas as on the command line.
-const LISTS: [&str; 3] = ["node.roles", "gateway.cors_origins", "gateway.trusted_proxies"];
+const LISTS: [&str; 4] =
+    ["node.roles", "gateway.cors_origins", "gateway.trusted_proxies", "faults.arm"];
 
 /// Lays the environment over what is there.
 pub(super) fn read(layers: &mut Layers) -> Result<(), ConfigError> {
@@ -45,7 +46,8 @@ fn parse(key: &str, text: &str) -> Value {
         return Value::String(text.to_owned());
     }
     if LISTS.contains(&key) && !text.trim_start().starts_with('[') {
-        return text.split(',').map(|item| Value::from(item.trim())).collect();
+        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        return items.map(Value::from).collect();
     }
     let read = toml::from_str::<serde_json::Map<String, Value>>(&format!("value = {text}"));
     match read.ok().and_then(|mut table| table.remove("value")) {
@@ -65,6 +67,7 @@ mod tests {
         assert_eq!(parse("gateway.head_timeout", "5s"), Value::from("5s"));
         assert_eq!(parse("node.roles", r#"["gateway"]"#), serde_json::json!(["gateway"]));
         assert_eq!(parse("node.roles", "gateway, forum"), serde_json::json!(["gateway", "forum"]));
+        assert_eq!(parse("faults.arm", ""), serde_json::json!([]));
         assert_eq!(parse("node.name", "7"), Value::from("7"));
         assert_eq!(parse("node.data_dir", "/a b"), Value::from("/a b"));
         assert_eq!(parse("log.level", "x\ny = 1"), Value::from("x\ny = 1"));

@@ -15,6 +15,7 @@ use panel_cluster::ClusterConfig;
 use panel_gateway::{GatewayConfig, LimitsConfig};
 use panel_kernel::config::{BadValue, Section};
 use panel_kernel::data::{DatabaseConfig, DatabaseUrl};
+use panel_kernel::faults::FaultsConfig;
 use panel_kernel::redis::RedisConfig;
 use panel_kernel::service::ServiceSpec;
 use serde::{Deserialize, Serialize};
@@ -78,6 +79,7 @@ pub(crate) struct Config {
     pub(crate) limits: LimitsConfig,
     pub(crate) gateway: GatewayConfig,
     pub(crate) cluster: ClusterConfig,
+    pub(crate) faults: FaultsConfig,
     /// Every service of this release, configured, whether it runs here or not.
     pub(crate) services: Vec<ServiceSpec>,
     effective: Map<String, Value>,
@@ -99,7 +101,8 @@ impl Config {
     }
 
     fn from_layers(layers: &Layers) -> Result<Self, ConfigError> {
-        let mut known = vec!["node", "log", "database", "redis", "limits", "gateway", "cluster"];
+        let mut known =
+            vec!["node", "log", "database", "redis", "limits", "gateway", "cluster", "faults"];
         known.extend(SERVICES.iter().map(|service| service.name));
         layers.refuse_unknown(&known)?;
         let node: NodeSection = layers.section("node")?;
@@ -126,6 +129,7 @@ impl Config {
             limits,
             gateway,
             cluster,
+            faults: layers.section("faults")?,
             services,
             effective: Map::new(),
         };
@@ -174,6 +178,7 @@ impl Config {
                 return bad("database.url", reason);
             }
         }
+        self.faults.check("faults")?;
         crate::telemetry::check(&self.log.level).or_else(|reason| bad("log.level", reason))
     }
 
@@ -229,6 +234,7 @@ impl Config {
             ("limits", serde_json::to_value(&self.limits)),
             ("gateway", serde_json::to_value(&self.gateway)),
             ("cluster", serde_json::to_value(&self.cluster)),
+            ("faults", serde_json::to_value(&self.faults)),
         ] {
             all.insert(name.to_owned(), value(section));
         }

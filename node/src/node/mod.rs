@@ -3,6 +3,7 @@
 //! ```text
 //! guardian              hears if the root ends
 //! root                  one for one; never gives up
+//! ├── control           the control socket
 //! ├── ops               health and metrics
 //! ├── cluster           who serves what
 //! ├── redis             (if configured) how it is
@@ -14,15 +15,14 @@ mod guardian;
 mod sockets;
 mod start;
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use panel_cluster::Cluster;
 use panel_gateway::Gateway;
 use panel_kernel::service::Running;
-use tokio::sync::Notify;
 
+use crate::control::{ControlSocket, Drain};
 use crate::lock::Locks;
 use crate::ops::Ops;
 
@@ -43,10 +43,11 @@ pub(crate) struct Node {
     services: Vec<Running>,
     gateway: Option<Gateway>,
     cluster: Cluster,
-    /// Notified when somebody wishes that this node drain.
-    wish: Arc<Notify>,
     ops: Ops,
     ops_shutdown: tokio_util::sync::CancellationToken,
+    drain: Drain,
+    /// None where it could not be opened.
+    socket: Option<ControlSocket>,
     /// Given back last.
     locks: Locks,
 }
@@ -58,9 +59,9 @@ impl Node {
         self.root.ended().await
     }
 
-    /// Waits until another node has asked this one to drain.
-    pub(crate) fn asked_to_drain(&self) -> impl Future<Output = ()> + use<> {
-        Arc::clone(&self.wish).notified_owned()
+    /// The wish to drain, which others may have as well as this process's owner.
+    pub(crate) const fn drain(&self) -> &Drain {
+        &self.drain
     }
 
     /// Shutdown, in order: say so, here and to the other nodes, which send nothing new from then
@@ -69,6 +70,7 @@ impl Node {
     /// Nothing that was accepted is lost.
     pub(crate) async fn shut_down(self) {
         tracing::info!("draining");
+        self.drain.wish();
         self.ops.0.draining.store(true, Ordering::Relaxed);
         self.cluster.leave();
         let told = tokio::time::Instant::now();
@@ -94,6 +96,7 @@ impl Node {
             // A link that ends with its process takes along what it has not sent.
             tokio::time::sleep(LINGER).await;
         }
+        self.drain.emptied().await;
         self.ops_shutdown.cancel();
         // The root stops its children one after the other, each within its own limit.
         self.root.stop().await;
@@ -103,6 +106,7 @@ impl Node {
             }
         }
         tracing::info!("stopped");
+        drop(self.socket);
         drop(self.locks);
     }
 }

@@ -3,20 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use panel_cluster::{Cluster, ClusterParts};
 use panel_gateway::server::{ServerLimits, ServerParts};
 use panel_gateway::{Dependencies, DependencyHealth, Gateway, GatewayParts, Listener};
 use panel_kernel::data::{DatabaseHealth, DatabaseUrl};
 use panel_kernel::events::Outlet;
+use panel_kernel::faults;
 use panel_kernel::ids::random_hex;
 use panel_kernel::keys::ClusterKey;
 use panel_kernel::redis::{Redis, RedisHealth};
 use panel_kernel::service::{self, NodeIdentity, Running, Runtime, ServiceSpec};
 use panel_kernel::supervision::{Backoff, ChildSpec, Intensity, SupervisorSpec};
 use panel_kernel::time::Clock;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -24,6 +25,7 @@ use super::Node;
 use super::guardian::Root;
 use super::sockets::Sockets;
 use crate::config::Config;
+use crate::control::{Control, ControlParts, ControlSocket, Drain};
 use crate::lock::{Locks, RunFile};
 use crate::ops::{Ops, OpsParts};
 use crate::{Failure, services};
@@ -34,6 +36,7 @@ const OPS_CONNECTIONS: usize = 64;
 /// Starts everything. Returns when the tree runs and the sockets listen; databases may still
 /// be on their way.
 pub(crate) async fn start(config: &Config) -> Result<Node, Failure> {
+    faults::start(&config.faults).map_err(Failure::Usage)?;
     let data_dir = config.node.data_dir.as_path();
     let locks = Locks::take(data_dir, &config.node.name, &sqlite_directories(config))?;
     let sockets = Sockets::bind(config)?;
@@ -46,25 +49,25 @@ pub(crate) async fn start(config: &Config) -> Result<Node, Failure> {
         cluster: sockets.cluster().map(|address| address.to_string()),
         service_ports: sockets.service_ports(),
     };
-    let wish = Arc::new(Notify::new());
-    let cluster = cluster(config, &runtime, sockets.cluster, &wish)?;
+    let drain = Drain::default();
+    let cluster = cluster(config, &runtime, sockets.cluster, &drain)?;
     let (children, running) = own_services(config, &runtime)?;
     let dependencies = dependencies(running.clone(), runtime.redis.clone());
-    let gateway = match sockets.gateway {
-        None => None,
-        Some(sockets) => Some(
-            Gateway::new(GatewayParts {
-                runtime: runtime.clone(),
-                config: config.gateway.clone(),
-                limits: config.limits.clone(),
-                services: config.services.clone(),
-                identity_service: services::IDENTITY,
-                dependencies,
-                sockets,
-            })
-            .map_err(Failure::other)?,
-        ),
-    };
+    let gateway = sockets
+        .gateway
+        .map(|sockets| gateway(config, &runtime, dependencies.clone(), sockets))
+        .transpose()?;
+    let control = Control(Arc::new(ControlParts {
+        runtime: runtime.clone(),
+        roles: config.roles(),
+        services: running.clone(),
+        gateway: gateway.clone(),
+        dependencies,
+        drain: drain.clone(),
+        cluster: cluster.clone(),
+        started: Instant::now(),
+    }));
+    let socket = ControlSocket::open(data_dir, &config.node.name);
     let ops = Ops(Arc::new(OpsParts {
         runtime: runtime.clone(),
         services: running.clone(),
@@ -74,7 +77,12 @@ pub(crate) async fn start(config: &Config) -> Result<Node, Failure> {
     let ops_shutdown = CancellationToken::new();
     let mut spec = SupervisorSpec::new("", &runtime.tree)
         .intensity(Intensity::never_give_up(Duration::from_secs(60)))
-        .backoff(Backoff { first: Duration::from_millis(100), most: Duration::from_secs(30) })
+        .backoff(Backoff { first: Duration::from_millis(100), most: Duration::from_secs(30) });
+    // First, so that it is the last to stop.
+    for child in socket.iter().map(|socket| control.child(socket)) {
+        spec = spec.child(child);
+    }
+    spec = spec
         .child(ops_child(sockets.ops, ops.clone(), config, ops_shutdown.clone()))
         .child(cluster.child());
     let redis = runtime.redis.child();
@@ -85,24 +93,42 @@ pub(crate) async fn start(config: &Config) -> Result<Node, Failure> {
     *ops.0.root.lock() = Some(root.actor.clone());
     locks.announce(&run_file).map_err(Failure::other)?;
     announce(config, &run_file);
-    Ok(Node { root, services: running, gateway, cluster, wish, ops, ops_shutdown, locks })
+    Ok(Node { root, services: running, gateway, cluster, ops, ops_shutdown, drain, socket, locks })
 }
 
 fn cluster(
     config: &Config,
     runtime: &Runtime,
     socket: Option<std::net::TcpListener>,
-    wish: &Arc<Notify>,
+    drain: &Drain,
 ) -> Result<Cluster, Failure> {
     let Some(socket) = socket else { return Ok(Cluster::alone(runtime, config.roles())) };
-    let wish = Arc::clone(wish);
+    let drain = drain.clone();
     let parts = ClusterParts {
         config: config.cluster.clone(),
         socket,
         roles: config.roles(),
-        on_drain: Arc::new(move || wish.notify_one()),
+        on_drain: Arc::new(move || drain.wish()),
     };
     Cluster::linked(runtime, parts).map_err(Failure::Other)
+}
+
+fn gateway(
+    config: &Config,
+    runtime: &Runtime,
+    dependencies: Dependencies,
+    sockets: panel_gateway::Sockets,
+) -> Result<Gateway, Failure> {
+    Gateway::new(GatewayParts {
+        runtime: runtime.clone(),
+        config: config.gateway.clone(),
+        limits: config.limits.clone(),
+        services: config.services.clone(),
+        identity_service: services::IDENTITY,
+        dependencies,
+        sockets,
+    })
+    .map_err(Failure::other)
 }
 
 /// Where SQLite files of this node's services lie.

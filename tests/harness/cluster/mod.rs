@@ -136,7 +136,7 @@ impl Cluster {
     /// Waits until every running node is linked with every other, and every gateway has every
     /// service of theirs to ask.
     pub async fn await_linked(&self) {
-        let running: Vec<&Node> = self.nodes.values().filter(|node| node.is_running()).collect();
+        let running: Vec<&Node> = self.nodes.values().filter(|node| node.is_started()).collect();
         let wanted = running.len() as u64 - 1;
         for node in &running {
             eventually(&format!("{} is linked with all", node.name()), LINKED, async || {

@@ -174,6 +174,12 @@ impl NodeBuilder {
         self
     }
 
+    /// With fault points that can be armed, and actors that can be broken.
+    #[must_use]
+    pub fn faults(self) -> Self {
+        self.env("PANEL_FAULTS__ENABLED", "true")
+    }
+
     /// With further arguments of `run`: `["--seed", "127.0.0.1:5700"]`.
     #[must_use]
     pub fn args<'a>(mut self, arguments: impl IntoIterator<Item = &'a str>) -> Self {

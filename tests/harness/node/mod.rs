@@ -3,6 +3,7 @@
 mod binary;
 mod builder;
 mod command;
+mod control;
 mod log;
 mod ready;
 mod run_file;
@@ -103,7 +104,7 @@ impl Node {
 
     /// Whether its process was started and has not been seen to end.
     #[must_use]
-    pub const fn is_running(&self) -> bool {
+    pub const fn is_started(&self) -> bool {
         self.life.is_some()
     }
 
@@ -206,6 +207,11 @@ impl Node {
     /// Sends the process a signal that ends it, and waits until it has ended.
     pub async fn signal_and_wait(&mut self, name: &str) -> ExitStatus {
         self.signal(name);
+        self.ended().await
+    }
+
+    /// Waits until the process has ended, because of what the test has done to it.
+    pub async fn ended(&mut self) -> ExitStatus {
         let (mut child, _) = self.life.take().expect("it is running");
         let deadline = Instant::now() + STOP;
         loop {
@@ -219,6 +225,11 @@ impl Node {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// Whether its process is there.
+    pub fn is_running(&mut self) -> bool {
+        self.life.as_mut().is_some_and(|(child, _)| child.try_wait().unwrap().is_none())
     }
 
     /// Ends the process without a word (`SIGKILL`).

@@ -21,6 +21,7 @@ use tempfile::TempDir;
 use crate::backend::{Backend, TestDatabase};
 use crate::eventually::eventually;
 use crate::http::Client;
+use crate::ids::new_id;
 use crate::metrics::Metrics;
 use crate::probe::Probe;
 use crate::raw_sql::RawSql;
@@ -66,7 +67,7 @@ impl Rig {
     /// Talks to the gateway as a new account of this rank.
     #[must_use]
     pub fn signed_in(&self, role: Role) -> Client {
-        let user = self.runtime.ids.next();
+        let user = new_id();
         let token = self.probe.issuer.token(&self.runtime, user, role);
         self.client().with_header("authorization", &format!("Bearer {token}"))
     }
@@ -164,13 +165,16 @@ impl Rig {
         assert_eq!(told.count(), 1, "{service} has one janitor");
     }
 
-    /// Waits until every service is a member, its database answers, and tokens are taken.
+    /// Waits until every service is a member, its database answers and it can make ids, and tokens
+    /// are taken.
     pub async fn await_up(&self) {
         eventually("every service is a member", START, async || {
             let down = |running: &&Running| {
                 let member = self.runtime.directory.any(running.name).is_some();
-                let health = running.db.load().as_ref().map(|db| db.health());
-                !(running.is_member() && member && matches!(health, Some(DatabaseHealth::Up)))
+                let db = running.db.load();
+                let is_up =
+                    |db: &Arc<Database>| db.health() == DatabaseHealth::Up && db.has_number();
+                !(running.is_member() && member && db.as_ref().is_some_and(is_up))
             };
             self.running.iter().find(down).map_or(Ok(()), |running| {
                 Err((running.name, running.db.load().as_ref().map(|db| db.health())))

@@ -7,7 +7,6 @@ use http::StatusCode;
 use panel_kernel::cursor::Cursors;
 use panel_kernel::data::{Answer, Audit, Database};
 use panel_kernel::http::{Listing, PageRequest, Params, Payload, Write};
-use panel_kernel::ids::Ids;
 use panel_kernel::problem::{Problem, ProblemBody};
 use panel_kernel::service::ServiceContext;
 use serde::Deserialize;
@@ -25,7 +24,6 @@ const LIST: &str = "guestbook.entries";
 #[derive(Clone, Debug)]
 pub(crate) struct App {
     db: Database,
-    ids: Ids,
     cursors: Cursors,
     max_chars: usize,
 }
@@ -33,12 +31,7 @@ pub(crate) struct App {
 impl App {
     pub(crate) fn new(context: &ServiceContext, max_chars: usize) -> Self {
         let runtime = &context.runtime;
-        Self {
-            db: context.db.clone(),
-            ids: runtime.ids.clone(),
-            cursors: runtime.cursors.clone(),
-            max_chars,
-        }
+        Self { db: context.db.clone(), cursors: runtime.cursors.clone(), max_chars }
     }
 }
 
@@ -62,7 +55,7 @@ async fn sign(
 ) -> Result<Answer, Problem> {
     let signer = rules::signer(&context.principal)?;
     let entry = Entry {
-        id: app.ids.next(),
+        id: app.db.next_id().await?,
         author_id: signer.id,
         author_name: signer.name.clone(),
         text: rules::text(&new.text, app.max_chars)?,

@@ -96,6 +96,14 @@ fn every_kind_of_problem_is_explained() {
 }
 
 #[test]
+fn every_fault_point_is_listed() {
+    let text = read("docs/testing.md");
+    for point in panel_kernel::faults::POINTS {
+        assert!(text.contains(&format!("| `{}` |", point.name)), "{} is not listed", point.name);
+    }
+}
+
+#[test]
 fn every_metric_is_listed() {
     let text = read("docs/operations.md");
     let sources = [

@@ -53,7 +53,8 @@ pub(super) async fn register(
     )?;
     let turn = app.passwords.turn()?;
     let password_hash = turn.hash(registrant.password.clone()).await?;
-    let user = provision::new_user(app.runtime.ids.next(), registrant, password_hash, Role::User);
+    let id = app.db.next_id().await?;
+    let user = provision::new_user(id, registrant, password_hash, Role::User);
     let written = context.clone();
     app.db
         .write(&context, move |tx| {

@@ -61,13 +61,14 @@ pub(super) async fn login(
     let Some(id) = id.filter(|_| right) else { return Err(AuthError::BadCredentials) };
     let key = app.keys.current()?;
     let session = NewSession {
-        id: app.runtime.ids.next(),
+        id: app.db.next_id().await?,
         user: id,
         now: context.now,
         expires_at: context.now.plus(app.config.session_life.0),
         ip: context.client_ip.clone(),
         user_agent: user_agent(&headers),
     };
+    let jti = app.db.next_id().await?;
     let (written, issuing) = (context.clone(), app.clone());
     app.db
         .write(&context, move |tx| {
@@ -75,7 +76,7 @@ pub(super) async fn login(
                 let user = active(users::by_id(tx, id).await?)?;
                 sessions::begin(tx, &session).await?;
                 tx.audit(&audit("session.begin", session.id, &written));
-                issue(tx, &issuing, &key, &user, session.id, &written).await
+                issue(tx, &issuing, (&key, jti), &user, session.id, &written).await
             })
         })
         .await
@@ -99,6 +100,7 @@ pub(super) async fn refresh(
 ) -> Result<Answer, AuthError> {
     let key = app.keys.current()?;
     let hash = OneTime::hash_of(&request.refresh_token);
+    let jti = app.db.next_id().await?;
     let (written, issuing) = (context.clone(), app.clone());
     app.db
         .write(&context, move |tx| {
@@ -123,7 +125,7 @@ pub(super) async fn refresh(
                 let life = issuing.config.session_life.0;
                 let (now, until) = (written.now, written.now.plus(life));
                 sessions::prolong(tx, token.session, now, until).await?;
-                issue(tx, &issuing, &key, &user, token.session, &written).await
+                issue(tx, &issuing, (&key, jti), &user, token.session, &written).await
             })
         })
         .await
@@ -155,7 +157,7 @@ pub(super) async fn logout(
 async fn issue(
     tx: &mut Tx,
     app: &App,
-    key: &SigningKey,
+    (key, jti): (&SigningKey, Id),
     user: &UserRow,
     session: Id,
     context: &WriteContext,
@@ -165,9 +167,9 @@ async fn issue(
     sessions::add_token(tx, refresh.hash, session, expires_at).await?;
     let bearer =
         Bearer { user: user.id, session, role: user.role(), name: user.display_name.clone() };
-    let (issuer, ids) = (&app.runtime.issuer, &app.runtime.ids);
+    let issuer = &app.runtime.issuer;
     let answer = SessionAnswer {
-        access_token: tokens::access_token(key, issuer, &bearer, ids, context.now)?,
+        access_token: tokens::access_token(key, issuer, &bearer, jti, context.now)?,
         token_type: "Bearer",
         expires_in: ACCESS_TOKEN_LIFE.as_secs(),
         refresh_token: refresh.text,

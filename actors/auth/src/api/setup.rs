@@ -48,8 +48,8 @@ pub(super) async fn claim(
     } else {
         String::new()
     };
-    let user =
-        provision::new_user(app.runtime.ids.next(), registrant, password_hash, Role::SystemAdmin);
+    let id = app.db.next_id().await?;
+    let user = provision::new_user(id, registrant, password_hash, Role::SystemAdmin);
     let written = context.clone();
     app.db
         .write(&context, move |tx| {

@@ -1,7 +1,7 @@
 //! One link to one node, from the greeting to its end.
 //!
-//! The bytes go through a [`line`] that hears, stalls and can be cut; ractor's session lives on
-//! it; beats on it say whether messages really come through, both ways.
+//! The bytes go through a [line](mod@line) that hears, stalls and can be cut; ractor's session lives
+//! on it; beats on it say whether messages really come through, both ways.
 
 mod beats;
 pub(crate) mod line;

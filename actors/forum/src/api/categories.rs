@@ -83,7 +83,7 @@ pub(super) async fn create_category(
     by.context.principal.at_least(Role::Moderator)?;
     let mut check = Check::new();
     let mut category = Category {
-        id: forum.ids.next(),
+        id: forum.db.next_id().await?,
         name: rules::name(&mut check, &new.name),
         slug: String::new(),
         parent_id: new.parent_id,

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use axum::Router;
 use panel_kernel::cursor::Cursors;
 use panel_kernel::data::Database;
-use panel_kernel::ids::Ids;
 use panel_kernel::problem::{FieldError, ProblemBody};
 use serde::{Deserialize, Deserializer};
 use utoipa::openapi::OpenApi;
@@ -27,7 +26,6 @@ use crate::view_counter::Views;
 #[derive(Debug)]
 pub(crate) struct Forum {
     pub(crate) db: Database,
-    pub(crate) ids: Ids,
     pub(crate) cursors: Cursors,
     pub(crate) views: Views,
     pub(crate) renderer: Renderer,

@@ -104,7 +104,7 @@ pub(super) async fn create_post(
 ) -> Result<Answer, ForumError> {
     let body = checked(&forum, &new.body)?;
     let (now, viewer) = (by.context.now, by.viewer());
-    let mut post = written(forum.ids.next(), thread, Author::from(&by.user), &body, now)?;
+    let mut post = written(forum.db.next_id().await?, thread, Author::from(&by.user), &body, now)?;
     (post.reply_to, post.quote) = (new.reply_to, new.quote);
     forum
         .write_text(

@@ -68,7 +68,7 @@ pub(super) async fn create_thread(
     check.done()?;
     let (category_id, now, viewer) = (new.category_id, by.context.now, by.viewer());
     let thread = Thread {
-        id: forum.ids.next(),
+        id: forum.db.next_id().await?,
         slug: rules::slug(&title, "thread"),
         title,
         category_id,
@@ -83,7 +83,7 @@ pub(super) async fn create_thread(
         deleted: false,
         version: 1,
     };
-    let opening = written(forum.ids.next(), thread.id, thread.author.clone(), &body, now)?;
+    let opening = written(forum.db.next_id().await?, thread.id, thread.author.clone(), &body, now)?;
     forum
         .write_text(
             by,

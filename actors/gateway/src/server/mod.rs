@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -30,6 +30,11 @@ pub(crate) const LINGER_TIME: Duration = Duration::from_secs(2);
 /// The most header fields in a head: hyper's own bound, and another would cost two allocations of
 /// several KiB for every request.
 const MAX_FIELDS: usize = 100;
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+/// How long a connection that waits for its next request is kept when the server is to end. What
+/// comes in that time is answered, and told that the connection closes: a client that sends one
+/// request after the other is never cut off between two of them.
+const PARTING: Duration = Duration::from_millis(300);
 
 /// What leaves the server.
 pub type HttpResponse = Response<Full<Bytes>>;
@@ -102,6 +107,12 @@ pub async fn accept<H: Handler>(listener: TcpListener, handler: H, parts: Server
     }
 }
 
+/// The moment from which no connection is kept for another request.
+async fn parting(shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(PARTING).await;
+}
+
 async fn connection<H: Handler>(
     stream: TcpStream,
     peer: SocketAddr,
@@ -109,12 +120,15 @@ async fn connection<H: Handler>(
     parts: ServerParts,
     _permit: OwnedSemaphorePermit,
 ) {
-    let (turn, handler) = (&Turn::default(), &handler);
+    let (turn, handler, ending) = (&Turn::default(), &handler, &parts.shutdown);
     let service = service_fn(move |request| {
         turn.service();
         let answering = handler.handle(request, peer);
         async move {
-            let answer = answering.await;
+            let mut answer = answering.await;
+            if ending.is_cancelled() {
+                answer.headers_mut().insert(header::CONNECTION, CLOSE);
+            }
             turn.answered();
             Ok::<_, Infallible>(answer)
         }
@@ -127,7 +141,7 @@ async fn connection<H: Handler>(
         .serve_connection(TokioIo::new(wire), service);
     let ended = tokio::select! {
         ended = &mut connection => Some(ended),
-        () = parts.shutdown.cancelled() => None,
+        () = parting(ending) => None,
     };
     let ended = match ended {
         Some(ended) => ended,

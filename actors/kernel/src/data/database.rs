@@ -13,11 +13,13 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
+use super::allotter::AllotterMessage;
 use super::conn::Inner as ConnInner;
 use super::sqlite_writer::{self, WriterMessage};
 use super::{Conn, DatabaseConfig, DatabaseUrl, DbError, KeeperMessage, Tx, fence, postgres_tx};
+use crate::ids::{Ids, random_hex};
 use crate::metrics::Metrics;
 use crate::supervision::Address;
 use crate::time::Clock;
@@ -79,6 +81,13 @@ pub(super) struct Inner {
     pub(super) metrics: Metrics,
     pub(super) keeper: Address<KeeperMessage>,
     pub(super) writer: Address<WriterMessage>,
+    pub(super) allotter: Address<AllotterMessage>,
+    /// Makes ids while it has a number.
+    pub(super) ids: Ids,
+    /// Told whenever there is a number.
+    pub(super) allotted: Notify,
+    /// Whose the number is: of this handle, in this life of the process.
+    pub(super) holder: String,
     listeners: RwLock<Vec<Listener>>,
     health: ArcSwap<DatabaseHealth>,
     write_slots: Arc<Semaphore>,
@@ -137,10 +146,14 @@ impl Database {
         Ok(Self(Arc::new(Inner {
             service,
             kind,
+            ids: Ids::new(clock.clone()),
             clock,
             metrics,
             keeper: Address::new(),
             writer: Address::new(),
+            allotter: Address::new(),
+            allotted: Notify::new(),
+            holder: random_hex(),
             listeners: RwLock::default(),
             health: ArcSwap::from_pointee(DatabaseHealth::Starting),
             write_slots: Arc::new(Semaphore::new(config.write_queue.max(1))),
@@ -245,7 +258,7 @@ impl Database {
         self.must_be_up().is_ok()
     }
 
-    fn must_be_up(&self) -> Result<(), DbError> {
+    pub(super) fn must_be_up(&self) -> Result<(), DbError> {
         match self.0.health.load().as_ref() {
             DatabaseHealth::Up | DatabaseHealth::ReadOnly(_) => Ok(()),
             DatabaseHealth::Starting => Err(DbError::Unavailable("it is starting".into())),
@@ -261,7 +274,11 @@ impl Database {
             return;
         }
         match health {
-            DatabaseHealth::Up => tracing::info!(service = self.0.service, "database is up"),
+            DatabaseHealth::Up => {
+                tracing::info!(service = self.0.service, "database is up");
+                // Where there is no allotter there is nobody to make ids.
+                drop(self.0.allotter.send(AllotterMessage::Wanted));
+            }
             DatabaseHealth::Down(why) => {
                 tracing::error!(service = self.0.service, why, "database is down");
             }

@@ -1,5 +1,6 @@
 //! What can go wrong with a database, told apart by what the caller may do about it.
 
+use crate::faults::Injected;
 use crate::problem::{Kind, Problem};
 
 /// A failed database operation.
@@ -28,6 +29,9 @@ pub enum DbError {
     /// The lease under which this was done is somebody else's now. Nothing was done.
     #[error("the lease is lost")]
     LeaseLost,
+    /// There is no number to make ids with: every one is held by another process. Nothing was done.
+    #[error("every number for ids is taken")]
+    NoNumber,
     /// A fault in a statement or in the data. Nothing was done.
     #[error("database fault: {0}")]
     Fault(#[source] sqlx::Error),
@@ -105,6 +109,12 @@ impl From<sqlx::Error> for DbError {
     }
 }
 
+impl From<Injected> for DbError {
+    fn from(fault: Injected) -> Self {
+        Self::Unavailable(fault.to_string())
+    }
+}
+
 impl From<DbError> for Problem {
     fn from(error: DbError) -> Self {
         match error {
@@ -119,6 +129,9 @@ impl From<DbError> for Problem {
             DbError::Busy | DbError::Contention => {
                 Self::new(Kind::Unavailable, "the database has no room for this request now")
                     .retry_after(1)
+            }
+            DbError::NoNumber => {
+                Self::new(Kind::Unavailable, "too many nodes make ids at the moment").retry_after(1)
             }
             DbError::BadText => Self::field("", "characters", "must not contain the character NUL"),
             DbError::Unique => Self::new(Kind::Conflict, "this exists already"),

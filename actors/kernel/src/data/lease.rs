@@ -29,7 +29,7 @@ pub struct Lease {
 
 /// Microseconds since the epoch by the database's own clock, where it has one: nodes may
 /// disagree about the time.
-const POSTGRES_NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+pub(super) const POSTGRES_NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
 impl Leases {
     /// For `node` in the life `boot`. A node that comes back takes over what its earlier life

@@ -12,11 +12,14 @@
 //! | `keeper` | migrates, watches, recovers; the reason why boot needs no database |
 //! | `fence` | ends the transactions of nodes that have fallen silent |
 //! | `lease` | singletons with fencing tokens |
+//! | `numbers` | what tells the ids of two processes apart |
+//! | `allotter` | keeps one such number, and makes ids with it |
 //! | `janitor` | removes what has expired |
 //!
 //! Rules: acknowledged means on disk. No I/O but SQL inside a transaction. No statement names
 //! another service's tables (they may be on another server).
 
+mod allotter;
 mod config;
 mod conn;
 mod database;
@@ -26,12 +29,14 @@ mod janitor;
 mod keeper;
 mod lease;
 mod migrations;
+mod numbers;
 mod postgres_tx;
 mod sql;
 mod sqlite_writer;
 mod tx;
 mod write;
 
+pub(crate) use allotter::Allotter;
 pub use config::{DatabaseConfig, DatabaseUrl};
 pub use conn::Conn;
 pub use database::{Database, DatabaseHealth};
@@ -41,6 +46,7 @@ pub use janitor::{Expiry, Janitor, JanitorMessage, sweep};
 pub use keeper::{Keeper, KeeperMessage};
 pub use lease::{Lease, Leases};
 pub use migrations::Migrations;
+pub use numbers::Numbers;
 pub use sql::{Cell, FromRow, Row, Statement, Value, sql};
 pub(crate) use sqlite_writer::SqliteWriter;
 pub use tx::{Audit, Fact, Tx};

@@ -22,6 +22,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::Serialize;
 
 use super::{Conn, Database, DbError, Tx, sql};
+use crate::faults;
 use crate::http::etag;
 use crate::keys::{SealingKey, sha256};
 use crate::message::{IdempotencyKey, KeyOrigin, Principal};
@@ -236,21 +237,27 @@ impl Database {
         E: From<DbError> + From<Problem> + Send + 'static,
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<Answer, E>> + Send + 'static,
     {
+        faults::pass(&faults::WRITE_BEFORE_TRANSACTION).await.map_err(DbError::from)?;
         let remembered = context.clone();
         let done = self
             .transact(move |tx| {
                 Box::pin(async move {
                     let answer = work(tx).await.map_err(Undone::Work)?;
-                    if remember(tx, &remembered, &answer).await? {
-                        Ok(answer)
-                    } else {
-                        Err(Undone::<E>::Duplicate)
+                    faults::pass(&faults::WRITE_IN_TRANSACTION).await.map_err(DbError::from)?;
+                    if !remember(tx, &remembered, &answer).await? {
+                        return Err(Undone::<E>::Duplicate);
                     }
+                    faults::pass(&faults::WRITE_BEFORE_COMMIT).await.map_err(DbError::from)?;
+                    Ok(answer)
                 })
             })
             .await;
         match done {
-            Ok(answer) => Ok(answer),
+            Ok(answer) => {
+                let passed = faults::pass(&faults::WRITE_AFTER_COMMIT).await;
+                passed.map_err(|fault| DbError::OutcomeUnknown(fault.to_string()))?;
+                Ok(answer)
+            }
             Err(Undone::Work(refusal)) => self.refuse(context, refusal).await,
             // The database is in trouble or has too much to do: one more question makes neither
             // better, and nothing was done.

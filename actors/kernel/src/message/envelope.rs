@@ -48,6 +48,11 @@ impl Envelope {
         let uri = self.uri.path_and_query().map_or(0, |uri| uri.as_str().len());
         REST + body + uri + headers.sum::<usize>() + extensions.sum::<usize>()
     }
+
+    /// Whether it is a write that a client asked for, and not one of our own services.
+    pub(crate) const fn is_clients_write(&self) -> bool {
+        self.idempotency_key.is_some() && !matches!(self.principal, Principal::Service(_))
+    }
 }
 
 /// A body in a message.

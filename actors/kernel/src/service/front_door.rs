@@ -12,6 +12,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use super::load::Load;
 use super::pool::{Job, PoolAddress};
 use super::rank::Rank;
+use crate::faults;
 use crate::message::{FrontDoorMessage, Refusal, ReplyGuard};
 use crate::supervision::Address;
 use crate::time::Clock;
@@ -54,6 +55,10 @@ impl Actor for FrontDoor {
             refuse(reply, Refusal::Unsupported);
             return Ok(());
         };
+        if envelope.is_clients_write() && faults::point(&faults::DOOR_ADMIT).is_err() {
+            refuse(reply, Refusal::Busy);
+            return Ok(());
+        }
         if envelope.deadline <= self.clock.now() {
             refuse(reply, Refusal::DeadlinePassed);
         } else if self.load.is_draining() {

@@ -5,6 +5,7 @@
 //! ├── keeper                brings the database up and back up
 //! ├── writer                (SQLite) the one writer of the file
 //! ├── fence                 (PostgreSQL) ends transactions of nodes that have fallen silent
+//! ├── allotter              keeps the number that ids are made with
 //! ├── relay                 delivers the service's facts
 //! │   └── <consumer>        one each, so that none waits for another
 //! ├── janitor               removes what has expired

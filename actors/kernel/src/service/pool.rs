@@ -21,6 +21,7 @@ use super::adapter;
 use super::load::{Load, Place};
 use super::rank::{self, Rank, Ranks};
 use crate::config::PoolConfig;
+use crate::faults;
 use crate::message::{Envelope, Refusal, Reply, ReplyGuard};
 use crate::metrics::Metrics;
 use crate::problem::{Kind, Problem};
@@ -223,6 +224,7 @@ impl Worker for RouterWorker {
             reply.refuse(Refusal::DeadlinePassed);
             return Ok(key);
         }
+        let is_write = envelope.is_clients_write();
         // Whatever is logged on the way carries these two (and need not name them itself).
         let span = tracing::error_span!(
             "request",
@@ -236,6 +238,9 @@ impl Worker for RouterWorker {
         match outcome {
             Ok(Ok(answer)) => {
                 reply.send(answer);
+                if is_write {
+                    faults::pass(&faults::REPLY_SENT).await?;
+                }
                 Ok(key)
             }
             Ok(Err(panic)) => {

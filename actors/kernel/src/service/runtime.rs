@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use crate::cursor::Cursors;
 use crate::directory::Directory;
-use crate::ids::Ids;
 use crate::keys::ClusterKey;
 use crate::metrics::Metrics;
 use crate::redis::Redis;
@@ -28,8 +27,6 @@ pub struct Runtime {
     pub node: NodeIdentity,
     /// The time.
     pub clock: Clock,
-    /// New identifiers.
-    pub ids: Ids,
     /// The cluster's key.
     pub key: ClusterKey,
     /// Page cursors under that key.
@@ -67,7 +64,6 @@ impl Runtime {
         let metrics = Metrics::new()?;
         metrics.build.with_label_values(&[env!("CARGO_PKG_VERSION"), &node.name]).set(1.0);
         Ok(Self {
-            ids: Ids::new(clock.clone(), rand::random()),
             cursors: Cursors::new(&key),
             tree: Tree::new(clock.clone(), metrics.clone()),
             directory: Directory::new(),

@@ -12,7 +12,8 @@ use super::load::Load;
 use super::pool::{PoolAddress, PoolSpec};
 use super::{Runtime, ServiceContext, ServiceSpec, internal};
 use crate::data::{
-    Database, DatabaseConfig, DatabaseUrl, Expiry, Fence, Janitor, Keeper, Leases, SqliteWriter,
+    Allotter, Database, DatabaseConfig, DatabaseUrl, Expiry, Fence, Janitor, Keeper, Leases,
+    SqliteWriter,
 };
 use crate::directory::{SCOPE, group};
 use crate::events::{Bell, Outlet, Relay};
@@ -143,6 +144,10 @@ impl Start {
             let (db, job_timeout) = (db.clone(), self.database.write_timeout.0);
             ChildSpec::new("writer", move || (SqliteWriter { db: db.clone(), job_timeout }, ()))
         };
+        let allotter = {
+            let db = db.clone();
+            ChildSpec::new("allotter", move || (Allotter { db: db.clone() }, ()))
+        };
         let janitor = {
             let db = db.clone();
             let leases = leases.clone();
@@ -154,7 +159,7 @@ impl Start {
         let top = top.child(keeper);
         let fence = Fence { db: db.clone(), directory: self.runtime.directory.clone() };
         let fence = ChildSpec::task("fence", move || fence.clone().run());
-        let top = top.child(if db.is_postgres() { fence } else { writer });
+        let top = top.child(if db.is_postgres() { fence } else { writer }).child(allotter);
         let top = if self.outlets.is_empty() { top } else { top.child(self.relays(db, &leases)) };
         top.child(janitor)
     }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use ractor::{Actor, ActorCell, SpawnErr};
 
+use crate::faults::Breakable;
+
 type Start =
     Arc<dyn Fn(ActorCell) -> BoxFuture<'static, Result<ActorCell, SpawnErr>> + Send + Sync>;
 
@@ -47,7 +49,8 @@ impl ChildSpec {
             let (actor, arguments) = make();
             Box::pin(async move {
                 #[allow(clippy::disallowed_methods, reason = "this is the supervised spawn")]
-                let (actor, _) = Actor::spawn_linked(None, actor, arguments, supervisor).await?;
+                let (actor, _) =
+                    Actor::spawn_linked(None, Breakable(actor), arguments, supervisor).await?;
                 Ok(actor.get_cell())
             })
         });

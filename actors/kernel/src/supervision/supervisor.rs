@@ -137,6 +137,7 @@ impl Actor for Supervisor {
             }
             _ => return Ok(()),
         };
+        crate::faults::has_ended(who.get_id());
         state.take(&myself, Event::Ended(who.get_id(), failure)).await;
         Ok(())
     }

@@ -21,6 +21,7 @@ use self::outbox::Outbox;
 use super::Outlet;
 use crate::data::{Database, DbError, Lease, Leases};
 use crate::directory::Directory;
+use crate::faults;
 use crate::metrics::Metrics;
 use crate::supervision::Backoff;
 
@@ -173,7 +174,9 @@ impl Relay {
         let full = rows.len() == outbox::BATCH_ROWS;
         let (batch, reached) = delivery::batch(self.db.service(), &self.outlet, rows, after);
         if !batch.events.is_empty() {
+            faults::pass(&faults::RELAY_DELIVER).await?;
             delivery::deliver(&self.db, &self.directory, self.outlet.consumer, &batch).await?;
+            faults::pass(&faults::RELAY_DELIVERED).await?;
         }
         self.outbox().advance(lease, reached).await?;
         Ok(if full || reached != last { Left::More } else { Left::Nothing })
