@@ -32,7 +32,9 @@ async fn status_shows_the_node_its_services_and_its_tree() {
     assert_eq!(status["node"]["roles"], json!(["gateway", "auth", "forum"]));
     assert_eq!(status["node"]["draining"], false);
     assert!(status["node"]["boot"].as_str().is_some_and(|boot| boot.len() == 32), "{status}");
-    assert_eq!(status["nodes"], json!([]));
+    let nodes = status["nodes"].as_array().unwrap();
+    assert_eq!(nodes.len(), 1);
+    assert_eq!((&nodes[0]["name"], &nodes[0]["here"]), (&json!("n1"), &json!(true)));
     let forum = &status["services"]["forum"];
     assert_eq!(forum["members"][0]["node"], "n1");
     assert_eq!(forum["members"][0]["status"], "up");
@@ -43,7 +45,13 @@ async fn status_shows_the_node_its_services_and_its_tree() {
     assert_eq!(status["actors"]["forum/serving/front_door"]["restarts"], 0);
     let text = stdout(&node.cli(&["status"]).await);
     assert!(text.starts_with("n1, panel-node "), "{text}");
-    for part in ["roles: gateway,auth,forum", "SERVICE", "DEPENDENCY", "forum/serving/front_door"] {
+    for part in [
+        "roles: gateway,auth,forum",
+        "this node",
+        "SERVICE",
+        "DEPENDENCY",
+        "forum/serving/front_door",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
 }

@@ -1,5 +1,6 @@
 //! Answers from the cache where they may be: fresh ones instead of asking, old ones while the
-//! service can't be asked, and one request to the service for all who ask the same at one time.
+//! service can't be asked, and one request to the service for all who want to know at one time
+//! whether such an answer is still true.
 
 use std::time::Duration;
 
@@ -55,11 +56,13 @@ pub(super) async fn answer(
     }
     let patience = edge.clock.now().until(envelope.deadline) + GRACE;
     let mut asking = Asking { edge, question, envelope, answered: None };
-    let landing = if kept.as_ref().is_some_and(|kept| kept.only_stands_in()) {
-        asking.ask().await
-    } else {
+    // Only what was for everybody the last time is waited for together: waiting for an answer that
+    // is for somebody else would put readers of a slow route one behind the other.
+    let landing = if kept.as_ref().is_some_and(|kept| !kept.only_stands_in()) {
         let joined = edge.cache.join(question, || asking.ask());
         tokio::time::timeout(patience, joined).await.unwrap_or_else(|_| late(question.service))
+    } else {
+        asking.ask().await
     };
     let landing = match landing {
         // What they waited for was for somebody else.
