@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-.PHONY: help run test check bench fmt clean
+.PHONY: help run test check bench faults fmt clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -18,6 +18,9 @@ check: ## Formatting, lints and documentation, without tests
 
 bench: ## Measure, and write the figures to docs/benchmarks.md
 	tests/scripts/bench.sh
+
+faults: ## Break a cluster under load, and write the figures to docs/faults.md (SEED= MINUTES=)
+	tests/scripts/faults.sh
 
 fmt: ## Format the sources
 	cargo fmt --all

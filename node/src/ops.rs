@@ -112,7 +112,7 @@ impl Ops {
         let report = Report {
             status: if up { "healthy" } else { "unavailable" },
             node: &self.0.runtime.node.name,
-            version: env!("CARGO_PKG_VERSION"),
+            version: self.0.runtime.node.version,
             draining: self.0.draining.load(Ordering::Relaxed),
             services,
         };

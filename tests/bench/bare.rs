@@ -57,7 +57,7 @@ pub(crate) async fn serve(database: &str, data_dir: &str) {
 
 /// A context on the node's database.
 pub(crate) fn context(database: &str, data_dir: &Path) -> ServiceContext {
-    let node = NodeIdentity { name: Arc::from("bare"), boot: Arc::from(random_hex()) };
+    let node = NodeIdentity::new("bare");
     let key = ClusterKey::load_or_create(&data_dir.join("keys/cluster.key")).unwrap();
     let clock = Clock::system();
     let runtime =

@@ -226,8 +226,7 @@ fn start_bare(database: &TestDatabase, dir: &TempDir) -> (Process, String) {
 }
 
 fn resident_mib(process: &Process) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.0.id())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    let kib: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-    kib / 1_024.0
+    #[allow(clippy::cast_precision_loss, reason = "it is shown without decimals")]
+    let bytes = panel_harness::process::resident_bytes(process.0.id()) as f64;
+    bytes / f64::from(1 << 20)
 }

@@ -45,7 +45,7 @@ async fn is_refused(cluster: &Cluster, builder: NodeBuilder, reason: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strangers_are_refused_and_told_why_once() {
     let mut scene = Scene::three().await;
-    scene.begin(2).await;
+    scene.begin().await;
     let cluster = &scene.cluster;
     let other = Trust::new();
     is_refused(cluster, stranger(cluster, &other, ("n9", "cms")), "wrong_authority").await;
@@ -70,7 +70,7 @@ async fn a_certificate_that_does_not_fit_its_node_is_noticed_at_home() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn idle_connections_and_garbage_keep_nobody_out() {
     let mut scene = Scene::three().await;
-    scene.begin(4).await;
+    scene.begin().await;
     let address = scene.cluster.proxy("n1").address();
     // As many as the listener greets at a time, many times over; none says anything.
     let mut idle: Vec<TcpStream> = Vec::new();

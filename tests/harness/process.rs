@@ -33,6 +33,18 @@ pub(crate) fn mark(command: &mut Command) -> String {
     mark
 }
 
+/// The memory a process has resident, in bytes.
+///
+/// # Panics
+/// If it has ended.
+#[must_use]
+pub fn resident_bytes(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let kibibytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kibibytes * 1_024
+}
+
 /// A child process. Dropping it kills it and fails the test if it leaves a process behind.
 #[derive(Debug)]
 pub(crate) struct Process {

@@ -233,7 +233,7 @@ fn introduce(runtime: &Runtime, roles: Vec<String>, cluster: String, address: St
         cluster,
         name: runtime.node.name.to_string(),
         boot: runtime.node.boot.to_string(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: runtime.node.version.to_owned(),
         roles,
         address,
         token: String::new(),

@@ -115,7 +115,7 @@ impl Membership {
                     return Some(Arc::clone(known));
                 }
                 let name = self.runtime.node.name.to_string();
-                (name, env!("CARGO_PKG_VERSION").to_owned(), Standing::here())
+                (name, self.runtime.node.version.to_owned(), Standing::here())
             }
             ActorId::Remote { node_id, .. } => {
                 let link = self.links.numbered(node_id).filter(|link| link.is_ready())?;

@@ -42,7 +42,7 @@ impl Service {
     async fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = Clock::system();
-        let node = NodeIdentity { name: "test".into(), boot: random_hex().into() };
+        let node = NodeIdentity::new("test");
         let key = ClusterKey::generate();
         let home = directory.path().to_owned();
         let runtime =

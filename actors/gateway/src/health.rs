@@ -130,7 +130,7 @@ impl Health {
         HealthReport {
             status,
             node: self.runtime.node.name.to_string(),
-            version: env!("CARGO_PKG_VERSION"),
+            version: self.runtime.node.version,
             uptime_seconds: self.started.elapsed().as_secs(),
             services,
             dependencies,

@@ -104,7 +104,8 @@ pub struct Clock(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    System,
+    /// So many microseconds ahead of the machine's.
+    System(i64),
     Manual(Arc<AtomicI64>),
 }
 
@@ -112,7 +113,13 @@ impl Clock {
     /// The machine's clock.
     #[must_use]
     pub const fn system() -> Self {
-        Self(Source::System)
+        Self::system_with_offset(0)
+    }
+
+    /// A clock that is wrong by so many seconds; negative: behind (tests).
+    #[must_use]
+    pub const fn system_with_offset(seconds: i32) -> Self {
+        Self(Source::System(seconds as i64 * 1_000_000))
     }
 
     /// A clock that stands at `start` until [`Clock::advance`] moves it (tests).
@@ -129,11 +136,13 @@ impl Clock {
                 clippy::disallowed_methods,
                 reason = "the one place that reads the machine's clock"
             )]
-            Source::System => {
+            Source::System(offset) => {
                 let since = std::time::SystemTime::now()
                     .duration_since(std::time::UNIX_EPOCH)
                     .unwrap_or_default();
-                Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+                Timestamp(
+                    i64::try_from(since.as_micros()).unwrap_or(i64::MAX).saturating_add(*offset),
+                )
             }
             Source::Manual(at) => Timestamp(at.load(Ordering::SeqCst)),
         }

@@ -15,7 +15,7 @@ pub(super) fn status(control: &Control) -> Value {
     json!({
         "node": {
             "name": &*node.name,
-            "version": env!("CARGO_PKG_VERSION"),
+            "version": node.version,
             "boot": &*node.boot,
             "process": std::process::id(),
             "roles": parts.roles,

@@ -11,7 +11,6 @@ use panel_gateway::{Dependencies, DependencyHealth, Gateway, GatewayParts, Liste
 use panel_kernel::data::{DatabaseHealth, DatabaseUrl};
 use panel_kernel::events::Outlet;
 use panel_kernel::faults;
-use panel_kernel::ids::random_hex;
 use panel_kernel::keys::ClusterKey;
 use panel_kernel::redis::{Redis, RedisHealth};
 use panel_kernel::service::{self, NodeIdentity, Running, Runtime, ServiceSpec};
@@ -142,10 +141,8 @@ fn sqlite_directories(config: &Config) -> Vec<PathBuf> {
 }
 
 fn runtime(config: &Config, sockets: &Sockets) -> Result<Runtime, Failure> {
-    let node = NodeIdentity {
-        name: Arc::from(config.node.name.as_str()),
-        boot: Arc::from(random_hex().as_str()),
-    };
+    let node = NodeIdentity::new(&config.node.name);
+    let clock = Clock::system_with_offset(config.faults.clock_offset_seconds);
     let data_dir = std::path::absolute(&config.node.data_dir).map_err(Failure::other)?;
     let tls_dir = Some(config.cluster.tls_dir.as_path());
     let key = cluster_key(&data_dir, tls_dir.filter(|dir| !dir.as_os_str().is_empty()))?;
@@ -158,7 +155,7 @@ fn runtime(config: &Config, sockets: &Sockets) -> Result<Runtime, Failure> {
         "" => "panel",
         url => url,
     };
-    Runtime::new(node, Clock::system(), key, data_dir, &public_url, issuer).map_err(Failure::other)
+    Runtime::new(node, clock, key, data_dir, &public_url, issuer).map_err(Failure::other)
 }
 
 /// The key that seals what the database must not show: the one beside the node's certificate in
@@ -270,7 +267,7 @@ fn announce(config: &Config, run: &RunFile) {
     });
     tracing::info!(
         node = config.node.name,
-        version = env!("CARGO_PKG_VERSION"),
+        version = faults::release(),
         roles = config.roles().join(","),
         http = run.http,
         ops = run.ops,

@@ -246,7 +246,9 @@ pub struct Latency {
 }
 
 impl Latency {
-    fn of(mut took: Vec<Duration>) -> Self {
+    /// Of these times, in any order.
+    #[must_use]
+    pub fn of(mut took: Vec<Duration>) -> Self {
         took.sort_unstable();
         Self { sorted: took }
     }

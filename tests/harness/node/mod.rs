@@ -239,6 +239,12 @@ impl Node {
         self.log.settle();
     }
 
+    /// The memory it has resident, in bytes.
+    #[must_use]
+    pub fn resident_bytes(&self) -> u64 {
+        crate::process::resident_bytes(self.pid())
+    }
+
     /// Sends the process a signal by name: `TERM`, `INT`, `STOP`, `CONT`.
     pub fn signal(&self, name: &str) {
         // The shell's own `kill`: the one way that needs neither unsafe code nor a package.

@@ -119,7 +119,7 @@ impl RigBuilder {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         socket.set_nonblocking(true).unwrap();
         let address = socket.local_addr().unwrap();
-        let node = NodeIdentity { name: "rig".into(), boot: "1".into() };
+        let node = NodeIdentity { boot: "1".into(), ..NodeIdentity::new("rig") };
         let url = format!("http://{address}");
         let (clock, key) = (self.clock, ClusterKey::generate());
         let data_dir = data.path().to_owned();

@@ -63,7 +63,7 @@ pub(crate) enum Cause {
     Aborted,
     /// It answers that it can't do it now (503).
     Unwell,
-    /// Its node has fallen silent.
+    /// It has fallen silent: its node, or it does not answer probes.
     Silent,
     /// The time is over.
     Late,
@@ -87,8 +87,8 @@ impl Dispatcher {
         };
         let Some(member) = race.next() else { return Err(race.unavailable()) };
         self.budgets.deposit(service);
-        if member.is_local() {
-            // Most requests, and without a word about silence: this process hears itself.
+        if member.is_local() && self.directory.members(service).len() == 1 {
+            // On a node by itself there is nobody else to ask, however this one is.
             match race.attempt(&member).await {
                 Ok(reply) => return Ok(answered(&member, reply)),
                 Err(miss) => race.failed(&member, miss),
@@ -163,7 +163,7 @@ impl Race<'_> {
                         }
                     }
                 },
-                () = member.standing().troubled() => self.failed(&member, Cause::Silent.into()),
+                () = member.troubled() => self.failed(&member, Cause::Silent.into()),
             }
             newest = self.another();
             if let Some(member) = &newest {

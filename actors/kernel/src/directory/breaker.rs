@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use serde::Serialize;
+use tokio::sync::Notify;
 
 /// Probes that must fail one after the other before a breaker opens.
 const FAILURES: u32 = 3;
@@ -30,6 +31,7 @@ pub enum BreakerState {
 pub(super) struct Breaker {
     state: AtomicU8,
     failures: AtomicU32,
+    has_opened: Notify,
 }
 
 impl Breaker {
@@ -49,6 +51,20 @@ impl Breaker {
         }
     }
 
+    /// Waits until it is open.
+    pub(super) async fn opened(&self) {
+        loop {
+            let opened = self.has_opened.notified();
+            tokio::pin!(opened);
+            // Registered before the look, so that no opening falls between.
+            opened.as_mut().enable();
+            if self.state() == BreakerState::Open {
+                return;
+            }
+            opened.await;
+        }
+    }
+
     /// One prober at a time tells it.
     pub(super) fn probed(&self, answered: bool) -> BreakerState {
         let failures = if answered { 0 } else { self.failures.load(Ordering::Relaxed) + 1 };
@@ -65,6 +81,9 @@ impl Breaker {
             BreakerState::Open => 2,
         };
         self.state.store(code, Ordering::Relaxed);
+        if next == BreakerState::Open {
+            self.has_opened.notify_waiters();
+        }
         next
     }
 }
@@ -85,5 +104,22 @@ mod tests {
         assert!(breaker.admits(3) && !breaker.admits(4));
         assert_eq!(after(&[true]), [Closed]);
         assert!(breaker.admits(1_000));
+    }
+
+    #[tokio::test]
+    async fn its_opening_is_heard_whenever_it_comes() {
+        let breaker = Breaker::default();
+        let waiting = breaker.opened();
+        tokio::pin!(waiting);
+        tokio::select! {
+            biased;
+            () = &mut waiting => panic!("it is closed"),
+            () = std::future::ready(()) => {}
+        }
+        for _ in 0..3 {
+            breaker.probed(false);
+        }
+        waiting.await;
+        breaker.opened().await;
     }
 }

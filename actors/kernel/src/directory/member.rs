@@ -123,6 +123,15 @@ impl Member {
         self.status() == MemberStatus::Up && self.breaker.admits(in_flight) && in_flight < self.most
     }
 
+    /// Waits until its node has fallen silent or is gone, or it does not answer probes: what is in
+    /// flight there may be sent again elsewhere.
+    pub async fn troubled(&self) {
+        tokio::select! {
+            () = self.standing.troubled() => {}
+            () = self.breaker.opened() => {}
+        }
+    }
+
     /// Sends the request and waits for the reply, until shortly after the envelope's deadline.
     ///
     /// # Errors

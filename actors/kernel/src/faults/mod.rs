@@ -11,6 +11,7 @@ mod action;
 mod actors;
 mod config;
 mod points;
+mod release;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -26,6 +27,8 @@ pub(crate) use points::{
     WRITE_BEFORE_COMMIT, WRITE_BEFORE_TRANSACTION, WRITE_IN_TRANSACTION,
 };
 pub use points::{POINTS, Point, find};
+pub(crate) use release::disguise;
+pub use release::release;
 
 /// Whether anything may be armed.
 static ENABLED: AtomicBool = AtomicBool::new(false);
@@ -76,6 +79,10 @@ pub fn start(config: &FaultsConfig) -> Result<(), String> {
         armed = config.arm.join(","),
         "fault points are enabled: this node is for tests"
     );
+    if !config.release.is_empty() {
+        // Once per process, as a node is.
+        drop(release::PRETENDED.set(config.release.clone()));
+    }
     config.arm.iter().try_for_each(|text| arm(text))
 }
 

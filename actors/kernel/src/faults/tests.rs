@@ -13,8 +13,12 @@ async fn points_act_as_armed_and_no_more() {
     assert!(arm("write.after_commit=error").unwrap_err().contains("faults.enabled"));
     assert!(disarm(None).unwrap_err().contains("faults.enabled"));
     assert_eq!(pass(&WRITE_AFTER_COMMIT).await, Ok(()));
-    start(&FaultsConfig { enabled: true, arm: vec!["write.after_commit=error*2@1".into()] })
-        .unwrap();
+    start(&FaultsConfig {
+        enabled: true,
+        arm: vec!["write.after_commit=error*2@1".into()],
+        ..FaultsConfig::default()
+    })
+    .unwrap();
     let fails = Err(Injected("write.after_commit"));
     for expected in [Ok(()), fails, fails, Ok(()), Ok(())] {
         assert_eq!(pass(&WRITE_AFTER_COMMIT).await, expected);
@@ -58,10 +62,15 @@ fn what_makes_no_sense_is_refused_with_a_hint() {
     ] {
         let refused = text.parse::<Arming>().unwrap_err();
         assert!(refused.contains(part), "{text}: {refused}");
-        let enabled = FaultsConfig { enabled: true, arm: vec![text.to_owned()] };
+        let enabled =
+            FaultsConfig { enabled: true, arm: vec![text.to_owned()], ..FaultsConfig::default() };
         assert_eq!(enabled.check("faults").unwrap_err().key, "faults.arm");
     }
-    let armed = FaultsConfig { enabled: false, arm: vec!["write.after_commit=exit".to_owned()] };
+    let armed = FaultsConfig {
+        enabled: false,
+        arm: vec!["write.after_commit=exit".to_owned()],
+        ..FaultsConfig::default()
+    };
     assert!(armed.check("faults").unwrap_err().reason.contains("faults.enabled"));
 }
 

@@ -18,6 +18,7 @@ use super::{
     BlobRef, Body, Envelope, Extensions, IdempotencyKey, KeyOrigin, MAJOR, Payload, Principal,
     Refusal, Reply, TraceContext, User,
 };
+use crate::faults;
 use crate::ids::Id;
 use crate::role::Role;
 use crate::time::Timestamp;
@@ -141,7 +142,8 @@ enum WireBody {
 }
 
 impl From<Envelope> for WireEnvelope {
-    fn from(envelope: Envelope) -> Self {
+    fn from(mut envelope: Envelope) -> Self {
+        faults::disguise(&mut envelope.headers, &mut envelope.extensions);
         Self {
             method: envelope.method.as_str().to_owned(),
             uri: envelope.uri.to_string(),
@@ -221,7 +223,8 @@ impl TryFrom<WireEnvelope> for Envelope {
 }
 
 impl From<Reply> for WireReply {
-    fn from(reply: Reply) -> Self {
+    fn from(mut reply: Reply) -> Self {
+        faults::disguise(&mut reply.headers, &mut reply.extensions);
         Self {
             status: reply.status.as_u16(),
             headers: headers_out(&reply.headers),

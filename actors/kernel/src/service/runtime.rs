@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use crate::cursor::Cursors;
 use crate::directory::Directory;
+use crate::faults;
+use crate::ids::random_hex;
 use crate::keys::ClusterKey;
 use crate::metrics::Metrics;
 use crate::redis::Redis;
@@ -18,6 +20,16 @@ pub struct NodeIdentity {
     pub name: Arc<str>,
     /// Random per start, so that two lives of a node are told apart.
     pub boot: Arc<str>,
+    /// The release of the program.
+    pub version: &'static str,
+}
+
+impl NodeIdentity {
+    /// A new life of the node of this name.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self { name: name.into(), boot: random_hex().into(), version: faults::release() }
+    }
 }
 
 /// The node's shared parts. Cheap to clone.
@@ -62,7 +74,7 @@ impl Runtime {
         issuer: &str,
     ) -> prometheus::Result<Self> {
         let metrics = Metrics::new()?;
-        metrics.build.with_label_values(&[env!("CARGO_PKG_VERSION"), &node.name]).set(1.0);
+        metrics.build.with_label_values(&[node.version, &node.name]).set(1.0);
         Ok(Self {
             cursors: Cursors::new(&key),
             tree: Tree::new(clock.clone(), metrics.clone()),

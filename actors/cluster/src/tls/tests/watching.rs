@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use panel_kernel::ids::random_hex;
 use panel_kernel::keys::ClusterKey;
 use panel_kernel::service::{NodeIdentity, Runtime};
 use panel_kernel::supervision::{Supervisor, SupervisorSpec};
@@ -12,7 +11,7 @@ use super::*;
 use crate::tls::certificate_watch;
 
 fn runtime(cluster: &Cluster) -> Runtime {
-    let node = NodeIdentity { name: "n1".into(), boot: random_hex().into() };
+    let node = NodeIdentity::new("n1");
     let key = ClusterKey::generate();
     let dir = cluster.dir.path().to_owned();
     Runtime::new(node, cluster.clock.clone(), key, dir, "http://127.0.0.1", "panel").unwrap()

@@ -1,0 +1,91 @@
+//! A node dies or stops at a named point of a write that another node has sent it: the other
+//! sends it elsewhere, and the client, who knows nothing of it, has one answer and one post.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::time::{Duration, Instant};
+
+use super::scale::{figure, millis};
+use super::scene::{Scene, three};
+
+/// Every point of a write.
+const POINTS: [&str; 6] = [
+    "door.admit",
+    "write.before_transaction",
+    "write.in_transaction",
+    "write.before_commit",
+    "write.after_commit",
+    "reply.sent",
+];
+/// Writes until one of two nodes has surely been asked.
+const TRIES: usize = 200;
+
+async fn scene() -> Scene {
+    Scene::on(three().await.env("PANEL_FAULTS__ENABLED", "true").start().await).await
+}
+
+impl Scene {
+    /// Writes one post after the other until `is_over`; each is answered. How long the longest
+    /// took.
+    async fn write_until(
+        &mut self,
+        text: &str,
+        written: &mut Vec<String>,
+        is_over: impl Fn(&mut Self) -> bool,
+    ) -> Duration {
+        let mut longest = Duration::ZERO;
+        for number in 0..TRIES {
+            let body = format!("{text} {number}");
+            let sent = Instant::now();
+            self.thread.reply(&self.admin, &body).await.expect(201);
+            longest = longest.max(sent.elapsed());
+            written.push(body);
+            if is_over(self) {
+                return longest;
+            }
+        }
+        panic!("{TRIES} writes, and none reached it: {text}")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_death_at_any_point_of_a_write_costs_no_answer_and_no_row() {
+    let mut scene = scene().await;
+    let mut written = vec!["first".to_owned()];
+    let mut longest = Duration::ZERO;
+    for point in POINTS {
+        scene.cluster.node("n2").arm(&format!("{point}=exit")).await;
+        let died = |scene: &mut Scene| !scene.cluster.node_mut("n2").is_running();
+        longest = longest.max(scene.write_until(point, &mut written, died).await);
+        assert_eq!(scene.cluster.node_mut("n2").ended().await.signal(), Some(9), "{point}");
+        scene.cluster.node_mut("n2").restart().await;
+        scene.cluster.await_linked().await;
+    }
+    assert_eq!(scene.thread.bodies(&scene.cluster.client("n1")).await, written);
+    let reached = longest <= Duration::from_millis(250);
+    figure(
+        "kill -9 at each point of a write: longest write",
+        &millis(longest),
+        "≤ 250 ms",
+        reached,
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_freeze_inside_a_transaction_holds_nobody_up() {
+    let mut scene = scene().await;
+    let mut written = vec!["first".to_owned()];
+    let mut longest = Duration::ZERO;
+    for point in ["write.in_transaction", "write.before_commit", "write.after_commit"] {
+        scene.cluster.node("n2").arm(&format!("{point}=freeze")).await;
+        let stopped = |scene: &mut Scene| scene.cluster.node("n2").is_frozen();
+        longest = longest.max(scene.write_until(point, &mut written, stopped).await);
+        // It still stands still, with whatever it holds.
+        let after = scene.write_until("after", &mut written, |_| true).await;
+        longest = longest.max(after);
+        scene.cluster.node("n2").signal("CONT");
+        scene.cluster.await_linked().await;
+    }
+    assert_eq!(scene.thread.bodies(&scene.cluster.client("n1")).await, written);
+    let reached = longest <= Duration::from_millis(1_500);
+    figure("freeze inside a transaction: longest write", &millis(longest), "≤ 1500 ms", reached);
+}

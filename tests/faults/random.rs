@@ -1,0 +1,161 @@
+//! Faults drawn by lot, one after the other and on top of each other, for as long as one likes:
+//! `make faults SEED=7 MINUTES=20`.
+
+use std::time::{Duration, Instant};
+
+use panel_harness::{Network, checks};
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+
+use super::scale::{figure, is_measured};
+use super::scene::{Scene, three};
+
+/// Who may be hit; the gateway that everybody asks stays.
+const VICTIMS: [&str; 2] = ["n2", "n3"];
+
+/// What is done, and undone before the next is drawn: so somebody is always there to ask, and no
+/// request may fail.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    Kill,
+    Restart,
+    Freeze(Duration),
+    Partition(Duration),
+    OneWay(Duration),
+    Reset,
+    Delay(Duration, Duration),
+    Throttle(Duration),
+    Panic(&'static str),
+    Stall(&'static str, Duration),
+    Point(&'static str),
+}
+
+fn draw(lot: &mut StdRng) -> Fault {
+    let time = Duration::from_millis(lot.random_range(200..5_000));
+    let actors = ["forum/serving/front_door", "forum/serving/pool", "forum/keeper", "auth/keeper"];
+    let actor = actors[lot.random_range(0..actors.len())];
+    let points = ["door.admit", "write.in_transaction", "write.after_commit", "reply.sent"];
+    match lot.random_range(0..11) {
+        0 => Fault::Kill,
+        1 => Fault::Restart,
+        2 => Fault::Freeze(time),
+        3 => Fault::Partition(time),
+        4 => Fault::OneWay(time),
+        5 => Fault::Reset,
+        6 => Fault::Delay(Duration::from_millis(lot.random_range(1..80)), time),
+        7 => Fault::Throttle(time),
+        8 => Fault::Panic(actor),
+        9 => Fault::Stall("forum/serving/front_door", time),
+        _ => Fault::Point(points[lot.random_range(0..points.len())]),
+    }
+}
+
+async fn inflict(scene: &mut Scene, victim: &str, fault: Fault) {
+    let wait = tokio::time::sleep;
+    let cluster = &mut scene.cluster;
+    match fault {
+        Fault::Kill => {
+            cluster.node_mut(victim).kill9();
+            cluster.node_mut(victim).restart().await;
+        }
+        Fault::Restart => cluster.node_mut(victim).restart().await,
+        Fault::Freeze(time) => {
+            cluster.node(victim).signal("STOP");
+            wait(time).await;
+            cluster.node(victim).signal("CONT");
+        }
+        Fault::Partition(time) => {
+            cluster.around(victim).into_iter().for_each(Network::partition);
+            wait(time).await;
+            cluster.around(victim).into_iter().for_each(Network::heal);
+        }
+        Fault::OneWay(time) => {
+            cluster.between("n1", victim).one_way();
+            wait(time).await;
+            cluster.between("n1", victim).heal();
+        }
+        Fault::Reset => cluster.between("n1", victim).reset(),
+        Fault::Delay(delay, time) => {
+            cluster.between("n1", victim).delay(delay);
+            wait(time).await;
+            cluster.between("n1", victim).heal();
+        }
+        Fault::Throttle(time) => {
+            cluster.between("n1", victim).throttle(20_000);
+            wait(time).await;
+            cluster.between("n1", victim).heal();
+        }
+        Fault::Panic(actor) => {
+            let order = serde_json::json!({"request": "panic", "actor": actor});
+            cluster.node(victim).control(order).await;
+        }
+        Fault::Stall(actor, time) => {
+            let time = format!("{}ms", time.as_millis());
+            let order = serde_json::json!({"request": "stall", "actor": actor, "time": time});
+            cluster.node(victim).control(order).await;
+            wait(Duration::from_secs(1)).await;
+        }
+        Fault::Point(point) => {
+            cluster.node(victim).arm(&format!("{point}=exit")).await;
+            let until = Instant::now() + Duration::from_secs(5);
+            while cluster.node_mut(victim).is_running() && Instant::now() < until {
+                wait(Duration::from_millis(10)).await;
+            }
+            if cluster.node_mut(victim).is_running() {
+                cluster.node(victim).disarm().await;
+            } else {
+                cluster.node_mut(victim).ended().await;
+                cluster.node_mut(victim).restart().await;
+            }
+        }
+    }
+    cluster.await_linked().await;
+}
+
+fn given(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[allow(clippy::print_stderr, reason = "who wants the same again needs the seed")]
+async fn whatever_happens_nothing_is_lost() {
+    let seed = given("PANEL_FAULTS_SEED").unwrap_or(1);
+    let minutes = given("PANEL_FAULTS_MINUTES");
+    let time = minutes.map_or(Duration::from_secs(20), |minutes| Duration::from_secs(minutes * 60));
+    eprintln!("seed {seed}, for {time:?}");
+    let cluster = three().await.env("PANEL_FAULTS__ENABLED", "true").start().await;
+    let mut scene = Scene::on(cluster).await;
+    let load = scene.load().await.refresh_every(Duration::from_secs(240));
+    scene.begin_with(load.pause(Duration::from_millis(50))).await;
+    let mut lot = StdRng::seed_from_u64(seed);
+    let begun = Instant::now();
+    let (mut faults, mut memory) = (0, Vec::new());
+    while begun.elapsed() < time {
+        let (victim, fault) = (VICTIMS[lot.random_range(0..VICTIMS.len())], draw(&mut lot));
+        eprintln!("{:>8.1?} {victim} {fault:?}", begun.elapsed());
+        inflict(&mut scene, victim, fault).await;
+        scene.more().await;
+        memory.push(scene.cluster.node("n1").resident_bytes() >> 10);
+        faults += 1;
+    }
+    let history = scene.end().await;
+    super::scale::report(
+        &format!("{faults} faults by lot"),
+        super::scene::Goal::None,
+        &history,
+        begun,
+    );
+    if is_measured() && memory.len() >= 8 {
+        let quarter = memory.len() / 4;
+        let median = |part: &[u64]| {
+            let mut part = part.to_vec();
+            part.sort_unstable();
+            part[part.len() / 2]
+        };
+        let (early, late) = (median(&memory[quarter..2 * quarter]), median(&memory[3 * quarter..]));
+        let text = format!("{} MiB → {} MiB", early >> 10, late >> 10);
+        let name = "memory of the gateway: second quarter of the time → last";
+        figure(name, &text, "≤ + 10 %", late <= early + early / 10);
+    }
+    checks::failures_at_most(&history, 0).unwrap();
+}

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Runs the tests of faults on the release build under a larger load, and writes what they measured
+# to docs/faults.md.
+#   tests/scripts/faults.sh [names of tests …]     (SEED=7 MINUTES=20: faults by lot, for so long)
+# With names, or with MINUTES, the figures are only shown.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+cargo build --release --locked -p panel-node -p panel-tests --bin panel-node --bin panel-bench
+cargo build --workspace --all-targets --locked
+
+state=$(mktemp -d)
+# The server runs as another user where this runs as root, and must get through.
+chmod 711 "$state"
+cleanup() {
+    tests/scripts/postgres.sh stop "$state/postgres" >/dev/null 2>&1 || true
+    rm -rf "$state"
+}
+trap cleanup EXIT
+# In two steps: a failure inside `eval` would go unnoticed.
+server=$(tests/scripts/postgres.sh start "$state/postgres")
+eval "$server"
+tests/scripts/redis.sh
+
+target=${CARGO_TARGET_DIR:-target}
+export PANEL_NODE_BIN PANEL_FAULTS_REPORT="$state/figures.md"
+PANEL_NODE_BIN=$(realpath "$target/release/panel-node")
+run() {
+    cargo nextest run --workspace --locked --no-fail-fast --profile faults "$@"
+}
+
+if [ -n "${MINUTES:-}" ]; then
+    export PANEL_FAULTS_MINUTES=$MINUTES PANEL_FAULTS_SEED=${SEED:-$RANDOM}
+    echo "SEED=$PANEL_FAULTS_SEED MINUTES=$MINUTES"
+    run --no-capture -E 'test(/^faults::random::/)'
+elif [ $# -gt 0 ]; then
+    run -E "test(/^faults::/)" -- "$@"
+else
+    run -E 'test(/^faults::/)'
+fi
+
+{
+    cat tests/faults/preamble.md
+    echo "Measured on $(date -u +%Y-%m-%d), $(nproc) processors, $(rustc --version | cut -d' ' -f1-2)."
+    echo
+    echo "| fault | requests | failed | median before | longest before | p99 since | added | goal |"
+    echo "|---|---|---|---|---|---|---|---|"
+    # Rows of eight columns, then rows of four.
+    grep -E '^(\|[^|]*){8}\|$' "$state/figures.md" || true
+    echo
+    echo "| | measured | goal | |"
+    echo "|---|---|---|---|"
+    grep -vE '^(\|[^|]*){8}\|$' "$state/figures.md" || true
+} | tee "$state/faults.md"
+if [ -z "${MINUTES:-}" ] && [ $# -eq 0 ]; then
+    cp "$state/faults.md" docs/faults.md
+fi
