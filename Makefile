@@ -20,7 +20,7 @@ bench: ## Measure, and write the figures to docs/benchmarks.md
 	tests/scripts/bench.sh
 
 faults: ## Break a cluster under load, and write the figures to docs/faults.md (SEED= MINUTES=)
-	tests/scripts/faults.sh
+	SEED="$(SEED)" MINUTES="$(MINUTES)" tests/scripts/faults.sh
 
 fmt: ## Format the sources
 	cargo fmt --all

@@ -2,7 +2,7 @@
 //! data, the same handlers behind a bare axum server without actors. Prints a table of
 //! ratios.
 //!
-//! `panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres]` measures; `panel-bench bare …` is
+//! `panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [links]` measures; `panel-bench bare …` is
 //! the comparison program, started by the former.
 
 #![allow(
@@ -14,6 +14,7 @@
 #![allow(clippy::disallowed_methods, reason = "a program of its own, outside the actor tree")]
 
 mod bare;
+mod links;
 mod load;
 mod report;
 mod scenario;
@@ -26,7 +27,11 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["run", rounds, node, backends @ ..] => {
-            runtime.block_on(scenario::run(node, rounds.parse().unwrap(), backends));
+            let rounds = rounds.parse().unwrap();
+            runtime.block_on(scenario::run(node, rounds, backends));
+            if backends.is_empty() || backends.contains(&"links") {
+                runtime.block_on(links::run(rounds));
+            }
             ExitCode::SUCCESS
         }
         ["bare", database, data_dir] => {
@@ -34,7 +39,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         _ => {
-            println!("usage: panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres]");
+            println!("usage: panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [links]");
             ExitCode::from(2)
         }
     }

@@ -10,13 +10,13 @@ use tempfile::TempDir;
 
 use crate::bare;
 use crate::load::{self, Server, request};
-use crate::report::{HEAD, Rounds};
+use crate::report::{Rounds, head};
 use crate::seed::{self, Seeded};
 
-const ROUND: Duration = Duration::from_millis(500);
-const WARM_UP: Duration = Duration::from_millis(700);
-const READERS: usize = 64;
-const WRITERS: usize = 16;
+pub(crate) const ROUND: Duration = Duration::from_millis(500);
+pub(crate) const WARM_UP: Duration = Duration::from_millis(700);
+pub(crate) const READERS: usize = 64;
+pub(crate) const WRITERS: usize = 16;
 const READ_GOAL: f64 = 0.9;
 const WRITE_GOAL: f64 = 0.8;
 
@@ -72,9 +72,9 @@ async fn measure(node: &str, rounds: usize, name: &str, backend: Backend) {
     let ops = Client::new(&subject.ops);
     let own = Server { address: &subject.address, pid: subject.process.0.id() };
     let bare = Server { address: &bare_address, pid: bare_process.0.id() };
-    println!("{HEAD}");
+    println!("{}", head("node", "bare"));
     for (scenario, goal, connections, requests) in scenarios(&seeded, &token.access_token) {
-        let mut table = Rounds { name: scenario, goal, node: Vec::new(), bare: Vec::new() };
+        let mut table = Rounds::new(scenario, goal);
         for server in [own, bare] {
             load::run(server, &requests, connections, WARM_UP).await;
         }
@@ -83,11 +83,11 @@ async fn measure(node: &str, rounds: usize, name: &str, backend: Backend) {
             settled(&ops).await;
         }
         for _ in 0..rounds {
-            table.node.push(load::run(own, &requests, connections, ROUND).await);
+            table.subject.push(load::run(own, &requests, connections, ROUND).await);
             if writes {
                 settled(&ops).await;
             }
-            table.bare.push(load::run(bare, &requests, connections, ROUND).await);
+            table.reference.push(load::run(bare, &requests, connections, ROUND).await);
             if writes {
                 settled(&ops).await;
             }
@@ -105,7 +105,10 @@ async fn measure(node: &str, rounds: usize, name: &str, backend: Backend) {
     );
 }
 
-fn scenarios(seeded: &Seeded, token: &str) -> Vec<(String, f64, usize, Vec<Vec<u8>>)> {
+/// Name, goal, connections, requests.
+pub(crate) type Scenario = (String, f64, usize, Vec<Vec<u8>>);
+
+pub(crate) fn scenarios(seeded: &Seeded, token: &str) -> Vec<Scenario> {
     let lists = |sort: &str| -> Vec<Vec<u8>> {
         let path = |category| format!("/api/v2/forum/threads?category={category}&sort={sort}");
         seeded.categories.iter().map(|id| request("GET", &path(id), None, "")).collect()
@@ -194,7 +197,7 @@ async fn settled(ops: &Client) {
 }
 
 /// Waits until every service answers.
-async fn all_up(client: &Client) {
+pub(crate) async fn all_up(client: &Client) {
     let within = Duration::from_secs(30);
     panel_harness::eventually("every service is up", within, async || {
         client.get("/api/v2/health").await.json()["status"] == "healthy"

@@ -16,8 +16,8 @@ async fn nodes_whose_clocks_differ_serve_together() {
     }
     cluster.await_linked().await;
     let mut scene = Scene::on(cluster).await;
-    let begun = Instant::now();
     scene.begin().await;
+    let begun = Instant::now();
     scene.more().await;
     scene.end_without_failure("clocks 80 s apart", Goal::None, begun).await;
 }

@@ -148,11 +148,13 @@ async fn killed_workers_are_replaced(backend: Backend) {
     let rig = Rig::start(backend).await;
     let client = rig.client();
     let workers = rig.workers("probe");
+    assert!(workers.len() >= 5, "{}", workers.len());
     for worker in workers.iter().take(5) {
         worker.kill();
     }
-    eventually("five workers were replaced", Duration::from_secs(5), async || {
-        rig.restarts("probe/serving/pool/worker") == 5
+    eventually("five workers were replaced", Duration::from_secs(30), async || {
+        let restarts = rig.restarts("probe/serving/pool/worker");
+        if restarts == 5 { Ok(()) } else { Err(restarts) }
     })
     .await;
     client.get("/api/v2/probe/ok").await.expect(200);

@@ -89,7 +89,7 @@ async fn workers_that_keep_dying_degrade_their_service_alone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stalled_handlers_give_their_slots_back() {
-    let rig = rig(PoolConfig { workers: 2, queue: 0 }, Duration::from_millis(300)).await;
+    let rig = rig(PoolConfig { workers: 2, queue: 0 }, Duration::from_secs(2)).await;
     let client = rig.client();
     let stalls: Vec<_> = (0..2)
         .map(|_| {

@@ -142,10 +142,7 @@ impl Rig {
     /// The running pool of a service.
     #[must_use]
     pub fn pool(&self, service: &str) -> ActorCell {
-        let door = self.front_door(service);
-        let serving = door.try_get_supervisor().expect("a front door is supervised");
-        let mut children = serving.get_children().into_iter();
-        children.find(|child| child.get_id() != door.get_id()).expect("a service has a pool")
+        self.actor(&format!("{service}/serving/pool"))
     }
 
     /// The running workers of a service.
