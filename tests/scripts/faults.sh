@@ -9,17 +9,7 @@ cd "$(dirname "$0")/../.."
 cargo build --release --locked -p panel-node -p panel-tests --bin panel-node --bin panel-bench
 cargo build --workspace --all-targets --locked
 
-state=$(mktemp -d)
-# The server runs as another user where this runs as root, and must get through.
-chmod 711 "$state"
-cleanup() {
-    tests/scripts/postgres.sh stop "$state/postgres" >/dev/null 2>&1 || true
-    rm -rf "$state"
-}
-trap cleanup EXIT
-# In two steps: a failure inside `eval` would go unnoticed.
-server=$(tests/scripts/postgres.sh start "$state/postgres")
-eval "$server"
+source tests/scripts/private-postgres.sh
 tests/scripts/redis.sh
 
 target=${CARGO_TARGET_DIR:-target}

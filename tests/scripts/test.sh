@@ -11,19 +11,8 @@ tests/scripts/check.sh
 step "building"
 cargo build --workspace --all-targets --locked
 
-state=$(mktemp -d)
-# The server runs as another user where this runs as root, and must get through.
-chmod 711 "$state"
-cleanup() {
-    tests/scripts/postgres.sh stop "$state/postgres" >/dev/null 2>&1 || true
-    rm -rf "$state"
-}
-trap cleanup EXIT
-
 step "starting PostgreSQL"
-# In two steps: a failure inside `eval` would go unnoticed.
-server=$(tests/scripts/postgres.sh start "$state/postgres")
-eval "$server"
+source tests/scripts/private-postgres.sh
 
 step "looking for Redis"
 tests/scripts/redis.sh
