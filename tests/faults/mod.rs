@@ -11,6 +11,7 @@ mod database;
 mod example;
 mod freeze;
 mod gone;
+mod membership;
 mod memory;
 mod overload;
 mod partition;

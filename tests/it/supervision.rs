@@ -153,6 +153,25 @@ async fn a_full_pool_refuses_at_once_and_serves_whom_it_admitted() {
     rig.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flooded_mailbox_is_emptied_and_its_service_goes_on() {
+    let rig = rig(PoolConfig { workers: 4, queue: 16 }, Duration::from_secs(10)).await;
+    let client = rig.client();
+    let flood = rig.flood("probe", "/api/v2/probe/slow?ms=20", 20_000);
+    let neighbour = async {
+        for _ in 0..20 {
+            client.get("/api/v2/neighbour/ok").await.expect(200);
+        }
+    };
+    let (outcomes, ()) = tokio::join!(flood, neighbour);
+    assert_eq!(outcomes.values().sum::<usize>(), 20_000);
+    assert!(outcomes["200"] >= 4 && outcomes["Busy"] > 10_000, "{outcomes:?}");
+    assert_eq!(outcomes.len(), 2, "{outcomes:?}");
+    client.get("/api/v2/probe/ok").await.expect(200);
+    assert_eq!(rig.restarts("probe/serving/front_door"), 0);
+    rig.shutdown().await;
+}
+
 async fn futures_like(client: &panel_harness::Client, count: usize) -> Vec<panel_harness::Answer> {
     let tasks: Vec<_> = (0..count)
         .map(|_| {

@@ -20,7 +20,7 @@ use panel_kernel::time::{Clock, Timestamp};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use ractor_cluster::RactorMessage;
 
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Affinity, Dispatcher};
 
 /// Two looks fit into the second within which a revocation must be known everywhere.
 const LOOK: Duration = Duration::from_millis(400);
@@ -218,7 +218,7 @@ impl Follower {
         };
         let answered = self
             .dispatcher
-            .call(self.identity.service, envelope)
+            .call(self.identity.service, envelope, Affinity::NONE)
             .await
             .map_err(|problem| problem.detail)?;
         match answered.reply.body {

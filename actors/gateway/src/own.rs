@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use utoipa::openapi::OpenApi;
 
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Affinity, Dispatcher};
 use crate::health::{Health, MemberReport};
 use crate::outgoing::Outgoing;
 
@@ -147,7 +147,7 @@ impl Own {
             request_id: random_hex(),
             extensions: Extensions::default(),
         };
-        let reply = self.dispatcher.call(service, envelope).await.ok()?.reply;
+        let reply = self.dispatcher.call(service, envelope, Affinity::NONE).await.ok()?.reply;
         match reply.body {
             Body::Inline(json) if reply.status.is_success() => serde_json::from_slice(&json).ok(),
             _ => None,

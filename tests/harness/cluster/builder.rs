@@ -68,9 +68,17 @@ impl Cluster {
     /// One more node, not yet started: behind a proxy of its own, seeded with all there are.
     #[must_use]
     pub fn plan(&mut self, name: &str, roles: &str) -> NodeBuilder {
+        let others: Vec<String> = self.places.keys().cloned().collect();
+        let others: Vec<&str> = others.iter().map(String::as_str).collect();
+        self.plan_seeded(name, roles, &others)
+    }
+
+    /// The same, seeded with these nodes alone.
+    #[must_use]
+    pub fn plan_seeded(&mut self, name: &str, roles: &str, seeds: &[&str]) -> NodeBuilder {
         let directory = Arc::new(TempDir::with_prefix("panel-node-").unwrap());
         let seeds: Vec<String> =
-            self.places.values().map(|place| place.proxy.address().to_string()).collect();
+            seeds.iter().map(|seed| self.places[*seed].proxy.address().to_string()).collect();
         let number = u8::try_from(self.places.len() + 1).unwrap();
         let listen = format!("{}:{PORT}", address(number));
         let proxy = Proxy::start(&*listen);

@@ -4,6 +4,7 @@
 //! a test runner with a process per test gives.
 
 mod builder;
+mod flood;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -6,9 +6,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use http::HeaderName;
+use http::{HeaderMap, HeaderName};
 use panel_kernel::directory::Member;
-use panel_kernel::message::{Envelope, Principal};
+use panel_kernel::message::Principal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -75,6 +75,15 @@ impl Serialize for Balance {
     }
 }
 
+/// What ties a request to a member of its service, as a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Affinity(u64);
+
+impl Affinity {
+    /// Nothing does.
+    pub(crate) const NONE: Self = Self(0);
+}
+
 /// How members of each service are chosen. Cheap to clone; clones take turns together.
 #[derive(Clone, Debug)]
 pub(crate) struct Balances(Arc<BTreeMap<&'static str, Chooser>>);
@@ -105,18 +114,17 @@ pub(super) struct Chooser {
 }
 
 impl Chooser {
-    /// What ties a request to a member, as a number; 0 where nothing does.
-    pub(super) fn key(&self, envelope: &Envelope) -> u64 {
-        match &self.balance {
+    /// What ties a request to a member. `headers` are the client's, all of them: services see
+    /// few.
+    pub(super) fn affinity(&self, headers: &HeaderMap, principal: &Principal) -> Affinity {
+        Affinity(match &self.balance {
             Balance::LocalFirst | Balance::RoundRobin => 0,
-            Balance::Session => match &envelope.principal {
+            Balance::Session => match principal {
                 Principal::User(user) => user.session.raw().cast_unsigned(),
                 Principal::Anonymous | Principal::Service(_) => 0,
             },
-            Balance::Header(name) => {
-                envelope.headers.get(name).map_or(0, |value| xxh3_64(value.as_bytes()))
-            }
-        }
+            Balance::Header(name) => headers.get(name).map_or(0, |value| xxh3_64(value.as_bytes())),
+        })
     }
 
     /// The member to ask, of those that take requests and were not tried.
@@ -124,7 +132,7 @@ impl Chooser {
         &self,
         members: &[Arc<Member>],
         tried: &[Arc<Member>],
-        key: u64,
+        Affinity(key): Affinity,
     ) -> Option<Arc<Member>> {
         let fit = |member: &&Arc<Member>| {
             member.takes_requests() && !tried.iter().any(|other| Arc::ptr_eq(other, member))

@@ -16,14 +16,14 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use panel_kernel::directory::{CallError, Directory, Member};
-use panel_kernel::message::{Envelope, Refusal, Reply};
+use panel_kernel::message::{Envelope, Principal, Refusal, Reply};
 use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::time::Clock;
 
 pub use balance::Balance;
-pub(crate) use balance::Balances;
+pub(crate) use balance::{Affinity, Balances};
 pub(crate) use budget::Budgets;
 pub(crate) use metrics::DispatchMetrics;
 
@@ -70,15 +70,27 @@ pub(crate) enum Cause {
 }
 
 impl Dispatcher {
+    /// What ties a request of this client to a member of a service.
+    pub(crate) fn affinity(
+        &self,
+        service: &str,
+        headers: &HeaderMap,
+        principal: &Principal,
+    ) -> Affinity {
+        self.balances.of(service).affinity(headers, principal)
+    }
+
+    /// Sends a request to a member, and to others as long as that helps.
     pub(crate) async fn call(
         &self,
         service: &str,
         envelope: Envelope,
+        affinity: Affinity,
     ) -> Result<Answered, Problem> {
         let mut race = Race {
             dispatcher: self,
             service,
-            key: self.balances.of(service).key(&envelope),
+            affinity,
             envelope,
             tried: Vec::new(),
             started: 0,
@@ -107,7 +119,7 @@ fn answered(member: &Member, reply: Reply) -> Answered {
 struct Race<'a> {
     dispatcher: &'a Dispatcher,
     service: &'a str,
-    key: u64,
+    affinity: Affinity,
     envelope: Envelope,
     tried: Vec<Arc<Member>>,
     started: usize,
@@ -193,7 +205,7 @@ impl Race<'_> {
     /// Read anew each time: a front door that was restarted meanwhile is another member.
     fn next(&self) -> Option<Arc<Member>> {
         let members = self.dispatcher.directory.members(self.service);
-        self.dispatcher.balances.of(self.service).choose(&members, &self.tried, self.key)
+        self.dispatcher.balances.of(self.service).choose(&members, &self.tried, self.affinity)
     }
 
     /// Whom to ask next, if the last failure and the budget allow it.

@@ -11,6 +11,7 @@ use panel_kernel::time::Timestamp;
 
 use super::{EdgeParts, Exchange, from_reply};
 use crate::cache::{Kept, Landing, Outcome, Question, is_failure};
+use crate::dispatch::Affinity;
 use crate::outgoing::Outgoing;
 
 const STALE: HeaderName = HeaderName::from_static("x-panel-stale");
@@ -25,13 +26,15 @@ struct Asking<'a> {
     edge: &'a EdgeParts,
     question: &'a Question<'a>,
     envelope: Envelope,
+    affinity: Affinity,
     /// What came of it, and who answered; `None` as long as it was not sent.
     answered: Option<(Outcome, Option<String>)>,
 }
 
 impl Asking<'_> {
     async fn ask(&mut self) -> Landing {
-        let asked = self.edge.dispatcher.call(self.question.service, self.envelope.clone()).await;
+        let (service, envelope) = (self.question.service, self.envelope.clone());
+        let asked = self.edge.dispatcher.call(service, envelope, self.affinity).await;
         let (outcome, member) = match asked {
             Ok(answered) => (Ok(answered.reply), Some(answered.node)),
             Err(problem) => (Err(problem), None),
@@ -46,7 +49,7 @@ impl Asking<'_> {
 pub(super) async fn answer(
     edge: &EdgeParts,
     question: &Question<'_>,
-    envelope: Envelope,
+    (envelope, affinity): (Envelope, Affinity),
     exchange: &mut Exchange,
 ) -> Result<Outgoing, Problem> {
     let kept = edge.cache.find(question);
@@ -55,7 +58,7 @@ pub(super) async fn answer(
         return Ok(shown(kept, exchange, edge.clock.now()));
     }
     let patience = edge.clock.now().until(envelope.deadline) + GRACE;
-    let mut asking = Asking { edge, question, envelope, answered: None };
+    let mut asking = Asking { edge, question, envelope, affinity, answered: None };
     // Only what was for everybody the last time is waited for together: waiting for an answer that
     // is for somebody else would put readers of a slow route one behind the other.
     let landing = if kept.as_ref().is_some_and(|kept| !kept.only_stands_in()) {

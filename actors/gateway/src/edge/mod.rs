@@ -149,12 +149,15 @@ impl Edge {
         } else {
             None
         };
+        let affinity = edge.dispatcher.affinity(service, &parts.headers, &principal);
         let envelope = envelope::build(parts, body, principal, deadline, exchange)?;
         let mut outgoing = match question {
-            Some(question) => Box::pin(cache::answer(edge, &question, envelope, exchange)).await?,
+            Some(question) => {
+                Box::pin(cache::answer(edge, &question, (envelope, affinity), exchange)).await?
+            }
             None => {
                 let _writing = edge.cache.writing(service, &parts.method);
-                let answered = edge.dispatcher.call(service, envelope).await?;
+                let answered = edge.dispatcher.call(service, envelope, affinity).await?;
                 exchange.member = Some(answered.node);
                 from_reply(answered.reply, exchange)?
             }
