@@ -23,7 +23,7 @@ use panel_kernel::time::Clock;
 use ractor::Actor;
 use tower::Service as _;
 
-use crate::seed::USER;
+use crate::seed::{self, Seeded, USER};
 
 /// Serves on a free port, which it prints, until it is killed.
 pub(crate) async fn serve(database: &str, data_dir: &str) {
@@ -56,7 +56,7 @@ pub(crate) async fn serve(database: &str, data_dir: &str) {
 }
 
 /// A context on the node's database.
-pub(crate) fn context(database: &str, data_dir: &Path) -> ServiceContext {
+fn context(database: &str, data_dir: &Path) -> ServiceContext {
     let node = NodeIdentity::new("bare");
     let key = ClusterKey::load_or_create(&data_dir.join("keys/cluster.key")).unwrap();
     let clock = Clock::system();
@@ -68,6 +68,15 @@ pub(crate) fn context(database: &str, data_dir: &Path) -> ServiceContext {
     let metrics = runtime.metrics.clone();
     let db = Database::new("forum", &location, &config, "bare", (clock, metrics)).unwrap();
     ServiceContext { runtime, db, path: "forum" }
+}
+
+/// Fills the node's database with something to read.
+pub(crate) async fn seeded(database: &str, data_dir: &Path) -> Seeded {
+    let context = context(database, data_dir);
+    let section = Section { path: "forum".to_owned(), values: serde_json::json!({}) };
+    let spec = (panel_forum::SERVICE.configure)(&section).unwrap();
+    context.db.open_once(&spec.migrations).await.unwrap();
+    seed::fill(&context.db).await
 }
 
 /// What a front door's worker would put there.

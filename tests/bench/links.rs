@@ -13,7 +13,6 @@ use crate::bare;
 use crate::load::{self, Server};
 use crate::report::{Rounds, head};
 use crate::scenario::{READERS, ROUND, WARM_UP, WRITERS, all_up, scenarios};
-use crate::seed;
 
 const SERVICES: &str = "auth,forum,cms,admin";
 const REMOTE_GOAL: f64 = 0.6;
@@ -74,9 +73,8 @@ pub(crate) async fn run(rounds: usize) {
     let plain = pair("plain", "true", place).await;
     let secure = pair("secure", "false", place).await;
     let dir = TempDir::with_prefix("panel-bench-").unwrap();
-    let context = bare::context(database.url(), dir.path());
-    let seeded = seed::fill(&context.db).await;
-    drop(context);
+    std::fs::create_dir(dir.path().join("keys")).unwrap();
+    let seeded = bare::seeded(database.url(), dir.path()).await;
     let client = Client::new(local.gateway.http());
     let token = Session::register(&client, "bench").await.access_token;
     println!("\n### links (postgres)\n");

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::bare;
 use crate::load::{self, Server, request};
 use crate::report::{Rounds, head};
-use crate::seed::{self, Seeded};
+use crate::seed::Seeded;
 
 pub(crate) const ROUND: Duration = Duration::from_millis(500);
 pub(crate) const WARM_UP: Duration = Duration::from_millis(700);
@@ -47,13 +47,7 @@ async fn measure(node: &str, rounds: usize, name: &str, backend: Backend) {
     let client = Client::new(&first.address);
     all_up(&client).await;
     let session = Session::register(&client, "bench").await;
-    let context = bare::context(database.url(), dir.path());
-    let section =
-        panel_kernel::config::Section { path: "forum".to_owned(), values: serde_json::json!({}) };
-    let spec = (panel_forum::SERVICE.configure)(&section).unwrap();
-    context.db.open_once(&spec.migrations).await.unwrap();
-    let seeded = seed::fill(&context.db).await;
-    drop(context);
+    let seeded = bare::seeded(database.url(), dir.path()).await;
     drop(first);
     println!("\n### {name}\n");
     let mut starts: Vec<u128> = Vec::new();
