@@ -146,6 +146,29 @@ mod tests {
     }
 
     #[test]
+    fn every_refusal_is_explained_to_operators() {
+        let text = include_str!("../../../docs/cluster.md");
+        let name = String::new;
+        let all = [
+            Refused::Myself,
+            Refused::SameName(name()),
+            Refused::Cluster(name()),
+            Refused::Protocol(0),
+            Refused::Name { says: name(), is: name() },
+            Refused::Role(name()),
+            Refused::Twin(name()),
+            Refused::TooMany(0),
+        ];
+        for label in all.iter().map(Refused::label) {
+            assert!(text.contains(&format!("| `{label}` |")), "{label} is not explained");
+        }
+        // Said by who shakes hands.
+        for label in ["refused_there", "malformed", "not_ready", "timeout", "unreachable"] {
+            assert!(text.contains(&format!("| `{label}` |")), "{label} is not explained");
+        }
+    }
+
+    #[test]
     fn exactly_one_of_two_dials() {
         assert!(may_dial("n1", "n2") && !may_dial("n2", "n1") && !may_dial("n1", "n1"));
     }

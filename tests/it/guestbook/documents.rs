@@ -1,4 +1,5 @@
-//! The documents against what they speak of: quoted code, links, kinds of problems, metrics.
+//! The documents against what they speak of: quoted code, links, kinds of problems, metrics,
+//! tests; and Compose against itself.
 
 use std::path::{Path, PathBuf};
 
@@ -125,5 +126,57 @@ fn every_metric_is_listed() {
         for name in names {
             assert!(text.contains(&format!("`{name}`")), "docs/operations.md has no {name}");
         }
+    }
+}
+
+/// Rows of the degradation contract name tests as `tests/…`: `name`, `name`.
+#[test]
+fn every_promise_names_a_test_that_there_is() {
+    let text = read("docs/degradation.md");
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| ")).collect();
+    let heads = text.lines().filter(|line| line.starts_with("|---")).count();
+    let promises: Vec<&&str> = rows.iter().filter(|row| row.contains("`tests/")).collect();
+    assert!(promises.len() > 30, "{} promises", promises.len());
+    assert_eq!(promises.len() + heads, rows.len(), "a promise without a test");
+    for row in promises {
+        let mut source = String::new();
+        let mut named = 0;
+        for part in row.split('`').skip(1).step_by(2) {
+            if part.starts_with("tests/") {
+                source = read(part);
+            } else if !source.is_empty() {
+                assert!(source.contains(&format!("fn {part}(")), "there is no {part}: {row}");
+                named += 1;
+            }
+        }
+        assert!(named > 0, "names no test: {row}");
+    }
+}
+
+#[test]
+fn compose_and_the_image_are_made_of_what_there_is() {
+    let compose = read("docker-compose.yml");
+    let (dockerfile, ignored) = (read("deploy/Dockerfile"), read(".dockerignore"));
+    let copied = dockerfile.lines().filter_map(|line| line.strip_prefix("COPY "));
+    for path in copied.filter(|line| !line.starts_with("--from")).flat_map(|line| {
+        let mut paths: Vec<&str> = line.split(' ').collect();
+        paths.pop();
+        paths
+    }) {
+        assert!(root().join(path).exists(), "deploy/Dockerfile copies {path}");
+        assert!(ignored.contains(&format!("!{path}")), ".dockerignore leaves out {path}");
+    }
+    let toolchain = read("rust-toolchain.toml");
+    let version = dockerfile.split("ARG RUST=").nth(1).and_then(|rest| rest.lines().next());
+    assert!(toolchain.contains(&format!("\"{}\"", version.unwrap())), "{version:?}");
+    // Who is certified is who runs, with the same role.
+    let nodes: Vec<(&str, &str)> = compose
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- ")?.split_once('='))
+        .collect();
+    assert_eq!(nodes.len(), compose.matches("run --name ").count());
+    for (name, role) in nodes {
+        assert!(compose.contains(&format!("run --name {name} --roles {role} ")), "{name}");
+        assert!(compose.contains(&format!("--advertise {name}:5700")), "{name}");
     }
 }

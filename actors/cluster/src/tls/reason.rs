@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn every_reason_is_explained_to_operators() {
-        let text = include_str!("../../../../docs/operations.md");
+        let text = include_str!("../../../../docs/cluster.md");
         for reason in Reason::ALL {
             assert!(text.contains(&format!("| `{reason}` |")), "{reason} is not explained");
         }
