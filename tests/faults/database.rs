@@ -2,13 +2,50 @@
 
 use std::time::{Duration, Instant};
 
-use panel_harness::{Answer, Postgres, TestDatabase, checks, eventually};
+use panel_harness::{Answer, Cluster, Postgres, Proxy, TestDatabase, checks, eventually};
+use serde_json::{Value, json};
 
 use super::scale::{figure, is_measured, millis};
-use super::scene::{SOON, Scene, three_on};
+use super::scene::{Goal, SERVICES, SOON, Scene, three_on};
 
 /// Between two writes of somebody who would like to know.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// What the gateway knows of the forum on `n2`: whether it has its database.
+async fn is_ready(scene: &Scene) -> bool {
+    let answer = scene.cluster.client("n1").get("/api/v2/services").await.expect(200).json();
+    let forum = |service: &&Value| service["name"] == "forum";
+    let service = answer["items"].as_array().unwrap().iter().find(forum).unwrap().clone();
+    let members = service["members"].as_array().unwrap();
+    let member = members.iter().find(|member| member["node"] == "n2").unwrap();
+    assert_eq!((&member["status"], &member["breaker"]), (&json!("up"), &json!("closed")));
+    member["ready"].as_bool().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_without_its_database_is_passed_over() {
+    let builder = Cluster::builder().await.env("PANEL_LIMITS__ENABLED", "false");
+    let mut cluster = builder.node("n1", "gateway").node("n3", SERVICES).start().await;
+    let url = cluster.database().url().to_owned();
+    let (before, rest) = url.split_once('@').unwrap();
+    let (address, name) = rest.split_once('/').unwrap();
+    let way = Proxy::start(address);
+    let through = format!("{before}@{}/{name}", way.address());
+    let node = cluster.plan("n2", SERVICES).database_url(&through).start().await;
+    cluster.add(node);
+    cluster.await_linked().await;
+    let mut scene = Scene::on(cluster).await;
+    assert!(is_ready(&scene).await);
+    way.everybody().cut();
+    eventually("it is known to be without", SOON, async || !is_ready(&scene).await).await;
+    scene.begin().await;
+    let cut = Instant::now();
+    scene.more().await;
+    way.heal();
+    eventually("it is known to be whole", SOON, async || is_ready(&scene).await).await;
+    scene.more().await;
+    scene.end_without_failure("one node without its database", Goal::None, cut).await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_its_database_the_site_is_read_and_comes_back_by_itself() {

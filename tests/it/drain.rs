@@ -8,7 +8,11 @@ use std::time::Duration;
 use panel_harness::{Backend, Node, Session, Thread, eventually, on_both_databases};
 use serde_json::json;
 
-on_both_databases!(a_drained_node_answers_what_it_has, nobody_on_a_kept_connection_is_cut_off);
+on_both_databases!(
+    a_drained_node_answers_what_it_has,
+    nobody_on_a_kept_connection_is_cut_off,
+    a_load_balancer_is_given_time,
+);
 
 const WITHIN: Duration = Duration::from_secs(20);
 
@@ -92,4 +96,23 @@ async fn nobody_on_a_kept_connection_is_cut_off(backend: Backend) {
     node.restart().await;
     let written: usize = counts.iter().map(|count| count.div_ceil(3)).sum();
     assert_eq!(thread.all(&node.client()).await.len(), written + 1);
+}
+
+async fn a_load_balancer_is_given_time(backend: Backend) {
+    let database = backend.database().await;
+    let node = Node::builder().database(&database).env("PANEL_GATEWAY__DRAIN_DELAY", "2s");
+    let mut node = node.start().await;
+    let (client, ops) = (node.client(), node.ops_client());
+    node.signal("TERM");
+    eventually("it says that it is about to go", WITHIN, async || {
+        ops.get("/health/ready").await.status == 503
+    })
+    .await;
+    // New connections are taken all the same, and served.
+    for _ in 0..10 {
+        let another = node.client();
+        another.get("/api/v2/forum/threads").await.expect(200);
+    }
+    client.get("/api/v2/forum/threads").await.expect(200);
+    assert_eq!(node.ended().await.code(), Some(0));
 }

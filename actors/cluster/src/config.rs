@@ -1,6 +1,6 @@
 //! The `[cluster]` section.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use panel_kernel::config::BadValue;
@@ -96,6 +96,17 @@ impl ClusterConfig {
             );
             return bad("advertise", reason);
         }
+        if !self.plaintext
+            && self.advertise.is_empty()
+            && listen.ip().is_loopback()
+            && let Some(seed) = self.seeds.iter().find(|seed| is_elsewhere(seed))
+        {
+            let reason = format!(
+                "{listen} is for this machine alone, and {seed} is on another: say with \
+                 --cluster-listen where other nodes reach this one"
+            );
+            return bad("listen", reason);
+        }
         if self.plaintext {
             let outside =
                 std::iter::once(self.listen_address()).chain(self.seeds.iter().map(String::as_str));
@@ -122,9 +133,34 @@ fn is_address(text: &str) -> bool {
     })
 }
 
+/// Whether `HOST:PORT` is on another machine, as far as its text says.
+fn is_elsewhere(address: &str) -> bool {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(ip) => !ip.is_loopback(),
+        Err(_) => host != "localhost",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_on_another_machine_must_be_able_to_come_back() {
+        for seed in ["n1.internal:5700", "10.0.0.1:5700", "[fd00::1]:5700"] {
+            let told = config(|config| config.seeds = vec![seed.to_owned()]).unwrap_err();
+            assert!(told.contains("--cluster-listen") && told.contains(seed), "{told}");
+            config(|config| {
+                config.seeds = vec![seed.to_owned()];
+                config.listen = "10.0.0.2:5700".to_owned();
+            })
+            .unwrap();
+        }
+        for seed in ["localhost:5700", "127.0.0.7:5700", "[::1]:5700"] {
+            config(|config| config.seeds = vec![seed.to_owned()]).unwrap();
+        }
+    }
 
     fn config(change: impl FnOnce(&mut ClusterConfig)) -> Result<ClusterConfig, String> {
         let mut config = ClusterConfig { tls_dir: "tls".into(), ..ClusterConfig::default() };
@@ -144,7 +180,7 @@ mod tests {
         assert!(listen("here").unwrap_err().contains("ADDRESS:PORT"));
         assert!(listen("0.0.0.0:5700").unwrap_err().contains("--advertise"));
         let seed = |address: &str| config(|config| config.seeds.push(address.to_owned()));
-        assert!(seed("n2:5700").is_ok());
+        assert!(seed("localhost:5700").is_ok());
         for bad in ["n2", "n2:", ":5700", "n2:0", "n2:99999"] {
             assert!(seed(bad).unwrap_err().contains("HOST:PORT"), "{bad}");
         }

@@ -139,7 +139,9 @@ impl Greeter {
     /// others' rules may know us by this one.
     async fn connect_to(&self, target: SocketAddr) -> io::Result<TcpStream> {
         let socket = if target.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        if !self.from.is_unspecified() && self.from.is_ipv4() == target.is_ipv4() {
+        let may_reach = self.from.is_ipv4() == target.is_ipv4()
+            && self.from.is_loopback() == target.ip().is_loopback();
+        if !self.from.is_unspecified() && may_reach {
             socket.bind(SocketAddr::new(self.from, 0))?;
         }
         let stream = socket.connect(target).await?;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use panel_kernel::directory::{BreakerState, Member, MemberStatus};
 use panel_kernel::ids::random_hex;
 use panel_kernel::message::{Envelope, Extensions, Payload, Principal, TraceContext};
@@ -81,7 +81,11 @@ impl Prober {
         let (runtime, service) = (self.runtime.clone(), service.to_owned());
         probes.tasks.spawn(async move {
             let before = member.breaker();
-            let answered = ask(&runtime, &member).await;
+            let answer = ask(&runtime, &member).await;
+            let answered = answer.is_some();
+            if let Some(status) = answer {
+                ready(&service, &member, status != StatusCode::SERVICE_UNAVAILABLE);
+            }
             // What happened while the node was in trouble tells nothing.
             if answered || member.status() == MemberStatus::Up {
                 tell(&service, &member, before, member.probed(answered));
@@ -91,8 +95,8 @@ impl Prober {
     }
 }
 
-/// Whether a worker has answered. A refusal is none: insiders have places of their own.
-async fn ask(runtime: &Runtime, member: &Member) -> bool {
+/// What a worker has answered. A refusal is no answer: insiders have places of their own.
+async fn ask(runtime: &Runtime, member: &Member) -> Option<StatusCode> {
     let envelope = Envelope {
         method: Method::GET,
         uri: Uri::from_static(PING_PATH),
@@ -107,7 +111,19 @@ async fn ask(runtime: &Runtime, member: &Member) -> bool {
     };
     let asked = tokio::time::timeout(LIMIT, member.call(envelope, &runtime.clock)).await;
     // Whatever its status: an earlier release does not know the path and says so.
-    asked.is_ok_and(|reply| reply.is_ok_and(|reply| reply.refusal.is_none()))
+    let reply = asked.ok()?.ok()?;
+    reply.refusal.is_none().then_some(reply.status)
+}
+
+/// Notes whether it can do what it is asked.
+fn ready(service: &str, member: &Member, is_ready: bool) {
+    let was_ready = member.set_ready(is_ready);
+    let node = member.node.as_str();
+    match (was_ready, is_ready) {
+        (true, false) => tracing::warn!(service, node, "a member is without its database"),
+        (false, true) => tracing::info!(service, node, "a member has its database again"),
+        _ => {}
+    }
 }
 
 fn tell(service: &str, member: &Member, before: BreakerState, after: BreakerState) {

@@ -21,6 +21,9 @@ pub struct GatewayConfig {
     /// How long a client may leave an answer unread before its connection is closed. Every byte
     /// it takes starts the time anew.
     pub write_timeout: Span,
+    /// How long a node that is told to stop goes on as before, unready: for load balancers to
+    /// notice.
+    pub drain_delay: Span,
     /// How long a request may take inside, from the last byte of the body to the answer.
     pub request_timeout: Span,
     /// The largest body, in bytes. Bodies up to 128 KiB travel in messages.
@@ -48,6 +51,7 @@ impl Default for GatewayConfig {
             head_timeout: Span::seconds(10),
             body_timeout: Span::seconds(30),
             write_timeout: Span::seconds(30),
+            drain_delay: Span::seconds(0),
             request_timeout: Span::seconds(10),
             max_body_bytes: INLINE_LIMIT,
             max_uri_bytes: 8 * 1024,
@@ -93,6 +97,9 @@ impl GatewayConfig {
             if span.0.is_zero() {
                 return bad(key, "must be longer than nothing".to_owned());
             }
+        }
+        if self.drain_delay.0.as_secs() > 60 {
+            return bad("drain_delay", "must be at most 60s".to_owned());
         }
         for origin in &self.cors_origins {
             let well_formed = origin.split_once("://").is_some_and(|(scheme, host)| {

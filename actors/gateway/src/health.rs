@@ -91,7 +91,8 @@ pub(crate) struct HealthReport {
 /// One service's health.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ServiceReport {
-    /// `healthy` if a member is up, else `unavailable`.
+    /// `healthy` if a member is up, `degraded` if none that is has its database, else
+    /// `unavailable`.
     pub(crate) status: &'static str,
     /// Its members.
     pub(crate) members: Vec<MemberReport>,
@@ -108,6 +109,8 @@ pub(crate) struct MemberReport {
     /// `closed` (all is well), `half_open`, `open`: its node is well, the service on it hangs.
     #[schema(value_type = String)]
     pub(crate) breaker: BreakerState,
+    /// Whether it has what it needs, a database mostly. If not, others are asked.
+    pub(crate) ready: bool,
     /// Requests this gateway has in flight there.
     pub(crate) in_flight: usize,
     /// Its release.
@@ -119,13 +122,13 @@ impl Health {
         let services: BTreeMap<&'static str, ServiceReport> =
             self.services.iter().map(|name| (*name, self.service(name))).collect();
         let dependencies = (self.dependencies)();
-        let up = services.values().filter(|service| service.status == "healthy").count();
-        let status = if up == 0 {
+        let all = |status: &str| services.values().all(|service| service.status == status);
+        let status = if all("unavailable") {
             "unhealthy"
-        } else if up < services.len() || !dependencies.values().all(DependencyHealth::is_fine) {
-            "degraded"
-        } else {
+        } else if all("healthy") && dependencies.values().all(DependencyHealth::is_fine) {
             "healthy"
+        } else {
+            "degraded"
         };
         HealthReport {
             status,
@@ -150,16 +153,23 @@ fn service_report(directory: &Directory, name: &str) -> ServiceReport {
             node: member.node.clone(),
             status: member.status(),
             breaker: member.breaker(),
+            ready: member.is_ready(),
             in_flight: member.in_flight(),
             version: member.version.clone(),
         })
         .collect();
     members.extend(missing(directory, name, &members));
     members.sort_by(|a, b| a.node.cmp(&b.node));
-    let up = members
-        .iter()
-        .any(|member| member.status == MemberStatus::Up && member.breaker != BreakerState::Open);
-    ServiceReport { status: if up { "healthy" } else { "unavailable" }, members }
+    let answers = |member: &&MemberReport| {
+        member.status == MemberStatus::Up && member.breaker != BreakerState::Open
+    };
+    let up: Vec<&MemberReport> = members.iter().filter(answers).collect();
+    let status = match up.iter().any(|member| member.ready) {
+        true => "healthy",
+        false if up.is_empty() => "unavailable",
+        false => "degraded",
+    };
+    ServiceReport { status, members }
 }
 
 /// Nodes that should have a member and have none.
@@ -174,6 +184,7 @@ fn missing(directory: &Directory, service: &str, there: &[MemberReport]) -> Vec<
             node: node.name.to_string(),
             status: MemberStatus::Down,
             breaker: BreakerState::Closed,
+            ready: false,
             in_flight: 0,
             version: node.version.to_string(),
         })

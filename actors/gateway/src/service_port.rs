@@ -41,7 +41,7 @@ impl Handler for ServicePort {
             return answer;
         }
         let report = self.health.service(self.service);
-        let up = report.status == "healthy";
+        let up = report.status != "unavailable";
         let report = Report {
             service: self.service,
             status: report.status,

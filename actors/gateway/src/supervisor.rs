@@ -210,6 +210,12 @@ impl Gateway {
         self.parts.connections.len()
     }
 
+    /// How long the node goes on as before when it is told to stop.
+    #[must_use]
+    pub fn drain_delay(&self) -> Duration {
+        self.edge.drain_delay()
+    }
+
     /// Accepts nothing more, and waits for requests under way, each of which ends by its
     /// deadline.
     pub async fn drain(&self) {

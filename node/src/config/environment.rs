@@ -9,8 +9,13 @@ const PREFIX: &str = "PANEL_";
 const COMMON: [(&str, &str); 2] = [("DATABASE_URL", "database.url"), ("REDIS_URL", "redis.url")];
 
 /// Keys that are lists, and may be written with commas as on the command line.
-const LISTS: [&str; 4] =
-    ["node.roles", "gateway.cors_origins", "gateway.trusted_proxies", "faults.arm"];
+const LISTS: [&str; 5] = [
+    "node.roles",
+    "gateway.cors_origins",
+    "gateway.trusted_proxies",
+    "cluster.seeds",
+    "faults.arm",
+];
 
 /// Lays the environment over what is there.
 pub(super) fn read(layers: &mut Layers) -> Result<(), ConfigError> {

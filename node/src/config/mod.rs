@@ -166,7 +166,9 @@ impl Config {
         }
         for service in SERVICES {
             let location = self.location(service.name);
-            if self.cluster.is_wanted() && matches!(location, Ok(DatabaseUrl::Sqlite(_))) {
+            let is_here = self.has_role(service.name);
+            let is_sqlite = matches!(location, Ok(DatabaseUrl::Sqlite(_)));
+            if self.cluster.is_wanted() && is_here && is_sqlite {
                 let reason = format!(
                     "nodes that are linked need PostgreSQL, and {} would be on SQLite: give \
                      --database-url postgres://…",

@@ -43,6 +43,7 @@ fn services(control: &Control) -> Value {
                     "local": member.is_local(),
                     "status": member.status(),
                     "breaker": member.breaker(),
+                    "ready": member.is_ready(),
                     "in_flight": member.in_flight(),
                 })
             })

@@ -72,6 +72,9 @@ impl Node {
         tracing::info!("draining");
         self.drain.wish();
         self.ops.0.draining.store(true, Ordering::Relaxed);
+        if let Some(gateway) = &self.gateway {
+            tokio::time::sleep(gateway.drain_delay()).await;
+        }
         self.cluster.leave();
         let told = tokio::time::Instant::now();
         if let Some(gateway) = &self.gateway {

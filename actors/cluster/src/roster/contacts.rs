@@ -142,6 +142,17 @@ impl Contacts {
         }
     }
 
+    /// It has knocked: it is there now, whatever a dial under way is still waiting for. (A node
+    /// that was restarted elsewhere may be behind a name whose old address swallows everything.)
+    pub(super) fn knocked(&mut self, name: &str, address: &str, now: Instant) {
+        self.learn(name, address, now);
+        for contact in self.list.iter_mut().filter(|one| one.name.as_deref() == Some(name)) {
+            contact.wait = FIRST;
+            contact.next = now;
+            contact.dialing = None;
+        }
+    }
+
     fn ended(&mut self, address: &str, change: impl FnOnce(&mut Contact)) {
         let found = self.list.iter_mut().find(|contact| contact.address == address);
         if let Some(contact) = found {
@@ -217,6 +228,20 @@ mod tests {
         contacts.forget("n1");
         contacts.forget("n3");
         assert!(contacts.due(nobody, at(begun, 60_000)).is_empty());
+    }
+
+    #[test]
+    fn who_knocks_is_dialled_although_a_dial_is_under_way() {
+        let begun = Instant::now();
+        let mut contacts = Contacts::new("n1", &["n2.internal:1".to_owned()], begun);
+        assert_eq!(contacts.due(nobody, begun), ["n2.internal:1"]);
+        contacts.answered("n2.internal:1", "n2", begun);
+        contacts.lost("n2", begun);
+        // To where it was before; nobody answers.
+        assert_eq!(contacts.due(nobody, begun), ["n2.internal:1"]);
+        assert!(contacts.due(nobody, at(begun, 500)).is_empty());
+        contacts.knocked("n2", "n2.internal:1", at(begun, 500));
+        assert_eq!(contacts.due(nobody, at(begun, 500)), ["n2.internal:1"]);
     }
 
     #[test]

@@ -27,8 +27,7 @@ impl Roster {
             return Verdict::Welcome;
         }
         let now = Instant::now();
-        state.contacts.learn(&peer.name, &peer.address, now);
-        state.contacts.lost(&peer.name, now);
+        state.contacts.knocked(&peer.name, &peer.address, now);
         self.dial(state);
         Verdict::Redial
     }

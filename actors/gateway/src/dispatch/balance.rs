@@ -127,16 +127,28 @@ impl Chooser {
         })
     }
 
-    /// The member to ask, of those that take requests and were not tried.
+    /// The member to ask, of those that take requests and were not tried: of the ones that are
+    /// ready, if there are any.
     pub(super) fn choose(
         &self,
         members: &[Arc<Member>],
         tried: &[Arc<Member>],
-        Affinity(key): Affinity,
+        affinity: Affinity,
     ) -> Option<Arc<Member>> {
-        let fit = |member: &&Arc<Member>| {
+        let fit = |member: &Arc<Member>| {
             member.takes_requests() && !tried.iter().any(|other| Arc::ptr_eq(other, member))
         };
+        let ready = |member: &&Arc<Member>| member.is_ready() && fit(member);
+        self.choose_of(members, ready, affinity)
+            .or_else(|| self.choose_of(members, |member: &&Arc<Member>| fit(member), affinity))
+    }
+
+    fn choose_of(
+        &self,
+        members: &[Arc<Member>],
+        fit: impl Fn(&&Arc<Member>) -> bool,
+        Affinity(key): Affinity,
+    ) -> Option<Arc<Member>> {
         match self.balance {
             Balance::RoundRobin => {
                 let fit: Vec<_> = members.iter().filter(fit).collect();

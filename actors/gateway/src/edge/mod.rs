@@ -187,6 +187,11 @@ impl Edge {
         principal
     }
 
+    /// How long a node that is told to stop goes on as before.
+    pub(crate) fn drain_delay(&self) -> Duration {
+        self.0.config.drain_delay.0
+    }
+
     /// How long shutdown waits for requests: no request takes longer than its deadline.
     pub(crate) fn longest_request(&self) -> Duration {
         self.0.config.request_timeout.0

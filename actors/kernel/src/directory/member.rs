@@ -1,7 +1,7 @@
 //! One front door of one service on one node, and how it is asked.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ractor::rpc::CallResult;
@@ -32,6 +32,7 @@ pub struct Member {
     most: usize,
     standing: Arc<Standing>,
     breaker: Breaker,
+    is_ready: AtomicBool,
 }
 
 /// Why a call brought no reply.
@@ -64,7 +65,8 @@ impl Member {
         standing: Arc<Standing>,
     ) -> Self {
         let (in_flight, breaker) = (AtomicUsize::new(0), Breaker::default());
-        Self { node, version, actor, in_flight, most: IN_FLIGHT, standing, breaker }
+        let is_ready = AtomicBool::new(true);
+        Self { node, version, actor, in_flight, most: IN_FLIGHT, standing, breaker, is_ready }
     }
 
     /// With another bound on requests in flight there.
@@ -114,6 +116,18 @@ impl Member {
     /// prober may tell.
     pub fn probed(&self, answered: bool) -> BreakerState {
         self.breaker.probed(answered)
+    }
+
+    /// Whether it says that it has what it needs, a database mostly. One that has not is asked
+    /// only where no other is there: it can do little, but it says why.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.is_ready.load(Ordering::Relaxed)
+    }
+
+    /// Notes what it has said of that; returns what it said before.
+    pub fn set_ready(&self, is_ready: bool) -> bool {
+        self.is_ready.swap(is_ready, Ordering::Relaxed)
     }
 
     /// Whether a request should be sent there.

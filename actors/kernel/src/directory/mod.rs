@@ -85,15 +85,15 @@ impl Directory {
         self.0.nodes.store(Arc::new(nodes));
     }
 
-    /// A member to ask when any will do: a local one if there is one that takes requests, else
-    /// the one with the least in flight from here.
+    /// A member to ask when any will do: one that is ready, if there is one; a local one, if there
+    /// is one that takes requests; else the one with the least in flight from here.
     #[must_use]
     pub fn any(&self, service: &str) -> Option<Arc<Member>> {
         let members = self.members(service);
         members
             .iter()
             .filter(|member| member.takes_requests())
-            .min_by_key(|member| (!member.is_local(), member.in_flight()))
+            .min_by_key(|member| (!member.is_ready(), !member.is_local(), member.in_flight()))
             .cloned()
     }
 }

@@ -8,7 +8,7 @@ use axum::{Json, Router};
 use http::StatusCode;
 use utoipa::openapi::OpenApi;
 
-use crate::data::Database;
+use crate::data::{Database, DatabaseHealth};
 use crate::events::{self, Batch, Consumer};
 use crate::http::{Caller, Payload};
 use crate::message::Principal;
@@ -47,9 +47,13 @@ fn insiders_only(caller: &Caller) -> Result<(), Problem> {
     }
 }
 
-async fn ping(caller: Caller) -> Result<StatusCode, Problem> {
+/// 204, or 503 while it has no database: it answers, and can do little.
+async fn ping(State(internal): State<Internal>, caller: Caller) -> Result<StatusCode, Problem> {
     insiders_only(&caller)?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(match internal.db.health() {
+        DatabaseHealth::Up | DatabaseHealth::ReadOnly(_) => StatusCode::NO_CONTENT,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    })
 }
 
 async fn take_facts(
