@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::Control;
-use super::server::Replies;
+use super::replies::Replies;
 
 /// Between two lines of progress.
 const GLANCE: Duration = Duration::from_millis(100);

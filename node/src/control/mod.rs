@@ -10,6 +10,7 @@ mod answers;
 pub(crate) mod client;
 mod drain;
 pub(crate) mod protocol;
+mod replies;
 mod server;
 mod socket;
 

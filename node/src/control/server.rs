@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use ractor_cluster::RactorMessage;
-use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::net::unix::OwnedReadHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::protocol::{MAX_REQUEST, Request};
+use super::replies::Replies;
 use super::{Control, answers, drain};
 
 /// For a request to be there whole, and for an answer to be taken.
@@ -206,34 +207,4 @@ async fn next_line(reader: &mut BufReader<OwnedReadHalf>) -> io::Result<Line> {
         length if length > MAX_REQUEST => Line::TooLong,
         _ => Line::Request(line),
     })
-}
-
-/// The way back to whoever asked.
-pub(super) struct Replies(OwnedWriteHalf);
-
-impl Replies {
-    /// One line.
-    ///
-    /// # Errors
-    /// Nobody takes it.
-    pub(super) async fn line(&mut self, value: &Value) -> io::Result<()> {
-        let text = format!("{value}\n");
-        tokio::time::timeout(PATIENCE, self.0.write_all(text.as_bytes())).await?
-    }
-
-    /// The last line of an answer.
-    ///
-    /// # Errors
-    /// Nobody takes it.
-    pub(super) async fn done(&mut self, value: Value) -> io::Result<()> {
-        self.line(&json!({"done": value})).await
-    }
-
-    /// The last line instead of an answer.
-    ///
-    /// # Errors
-    /// Nobody takes it.
-    pub(super) async fn error(&mut self, sentence: &str) -> io::Result<()> {
-        self.line(&json!({"error": sentence})).await
-    }
 }

@@ -27,7 +27,7 @@ pub(crate) use points::{
     WRITE_BEFORE_COMMIT, WRITE_BEFORE_TRANSACTION, WRITE_IN_TRANSACTION,
 };
 pub use points::{POINTS, Point, find};
-pub(crate) use release::disguise;
+pub(crate) use release::pretended;
 pub use release::release;
 
 /// Whether anything may be armed.

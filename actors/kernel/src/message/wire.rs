@@ -143,7 +143,7 @@ enum WireBody {
 
 impl From<Envelope> for WireEnvelope {
     fn from(mut envelope: Envelope) -> Self {
-        faults::disguise(&mut envelope.headers, &mut envelope.extensions);
+        disguise(&mut envelope.headers, &mut envelope.extensions);
         Self {
             method: envelope.method.as_str().to_owned(),
             uri: envelope.uri.to_string(),
@@ -224,7 +224,7 @@ impl TryFrom<WireEnvelope> for Envelope {
 
 impl From<Reply> for WireReply {
     fn from(mut reply: Reply) -> Self {
-        faults::disguise(&mut reply.headers, &mut reply.extensions);
+        disguise(&mut reply.headers, &mut reply.extensions);
         Self {
             status: reply.status.as_u16(),
             headers: headers_out(&reply.headers),
@@ -280,6 +280,14 @@ impl From<BlobRef> for WireBlob {
 impl From<WireBlob> for BlobRef {
     fn from(wire: WireBlob) -> Self {
         Self { key: wire.key, bytes: wire.bytes, sha256: wire.sha256 }
+    }
+}
+
+/// Puts in what no release knows yet, if this process passes for a later one (tests).
+fn disguise(headers: &mut HeaderMap, extensions: &mut Extensions) {
+    if let Some(release) = faults::pretended() {
+        headers.insert("x-panel-another-release", HeaderValue::from_static("1"));
+        extensions.set("another-release", release.as_bytes());
     }
 }
 
