@@ -38,10 +38,18 @@ impl Story {
 
     fn add(mut self, client: u32, kind: Kind, outcome: Outcome, seen: Option<u64>) -> Self {
         let (started, ended) = (self.at(self.now()), self.at(self.now() + 1));
-        let (failovers, resent, marker) = (0, 0, None);
-        let entry =
-            Entry { client, kind, marker, started, ended, outcome, seen, failovers, resent };
-        self.entries.push(entry);
+        self.entries.push(Entry {
+            client,
+            kind,
+            marker: None,
+            started,
+            ended,
+            outcome,
+            seen,
+            staleness: Duration::ZERO,
+            failovers: 0,
+            resent: 0,
+        });
         self
     }
 
@@ -51,6 +59,12 @@ impl Story {
 
     fn looks(self, client: u32, seen: u64) -> Self {
         self.add(client, Kind::ReadThread, Outcome::Done(200), Some(seen))
+    }
+
+    fn reads_old(self, client: u32, seen: u64, staleness: Duration) -> Self {
+        let mut story = self.reads(client, seen);
+        story.entries.last_mut().unwrap().staleness = staleness;
+        story
     }
 
     fn fails(self, client: u32, outcome: Outcome) -> Self {
@@ -153,6 +167,18 @@ fn reads_that_go_back_are_noticed() {
     fails(checks::reads_never_go_back(&story().reads(0, 4).reads(0, 5).told()), &["2 of 4"]);
     // A failed read saw nothing.
     checks::reads_never_go_back(&story().fails(0, refused()).reads(0, 6).told()).unwrap();
+}
+
+#[test]
+fn an_answer_may_be_as_old_as_it_says() {
+    let story = || Story::new().reads(0, 4).reads(0, 5).reads(0, 6);
+    checks::reads_never_go_back(&story().reads_old(0, 5, STEP).told()).unwrap();
+    checks::reads_never_go_back(&story().reads_old(0, 0, Duration::MAX).told()).unwrap();
+    let shown = ["1 of 3 reads went back", "saw post 5", "saw post 4, up to 10ms old"];
+    fails(checks::reads_never_go_back(&story().reads_old(0, 4, STEP).told()), &shown);
+    // And whoever has seen such an answer has seen it.
+    let seen_old = || story().reads_old(0, 7, Duration::MAX);
+    fails(checks::reads_never_go_back(&seen_old().reads(0, 6).told()), &["an older answer"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 # Runs the tests of faults on the release build under a larger load, and writes what they measured
 # to docs/faults.md.
 #   tests/scripts/faults.sh [names of tests …]     (SEED=7 MINUTES=20: faults by lot, for so long)
-# With names, or with MINUTES, the figures are only shown.
+# With names the figures are only shown. Faults by lot go to docs/soak.md if they lasted 20 minutes.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -19,19 +19,24 @@ run() {
     cargo nextest run --workspace --locked --no-fail-fast --profile faults "$@"
 }
 
+preamble=tests/faults/preamble.md page=
 if [ -n "${MINUTES:-}" ]; then
     export PANEL_FAULTS_MINUTES=$MINUTES PANEL_FAULTS_SEED=${SEED:-$RANDOM}
     echo "SEED=$PANEL_FAULTS_SEED MINUTES=$MINUTES"
+    preamble=tests/faults/soak.md
+    [ "$MINUTES" -lt 20 ] || page=docs/soak.md
     run --no-capture -E 'test(/^faults::random::/)'
 elif [ $# -gt 0 ]; then
     run -E "test(/^faults::/)" -- "$@"
 else
+    page=docs/faults.md
     run -E 'test(/^faults::/)'
 fi
 
 {
-    cat tests/faults/preamble.md
+    cat "$preamble"
     echo "Measured on $(date -u +%Y-%m-%d), $(nproc) processors, $(rustc --version | cut -d' ' -f1-2)."
+    [ -z "${MINUTES:-}" ] || echo "\`make faults SEED=$PANEL_FAULTS_SEED MINUTES=$MINUTES\`"
     echo
     echo "| fault | requests | failed | median before | longest before | p99 since | added | goal |"
     echo "|---|---|---|---|---|---|---|---|"
@@ -41,7 +46,7 @@ fi
     echo "| | measured | goal | |"
     echo "|---|---|---|---|"
     grep -vE '^(\|[^|]*){8}\|$' "$state/figures.md" || true
-} | tee "$state/faults.md"
-if [ -z "${MINUTES:-}" ] && [ $# -eq 0 ]; then
-    cp "$state/faults.md" docs/faults.md
+} | tee "$state/page.md"
+if [ -n "$page" ]; then
+    cp "$state/page.md" "$page"
 fi

@@ -95,6 +95,11 @@ impl fmt::Display for Told<'_> {
         if let Some(seen) = seen {
             write!(f, ", saw post {seen}")?;
         }
+        match self.entry.staleness {
+            Duration::ZERO => {}
+            Duration::MAX => write!(f, ", an older answer")?,
+            staleness => write!(f, ", up to {staleness:?} old")?,
+        }
         if *failovers > 0 {
             write!(f, ", {failovers} failovers")?;
         }

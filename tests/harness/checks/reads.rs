@@ -1,6 +1,7 @@
 //! What readers saw.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use super::Violation;
 use crate::load::{Entry, History, Kind};
@@ -8,24 +9,36 @@ use crate::load::{Entry, History, Kind};
 /// Nobody sees fewer posts than before: within one client, each way to read ([`Kind`]) tells of
 /// ever higher numbers, or of the same again. Posts must not be deleted meanwhile.
 ///
+/// An answer that says it may be older ([`Entry::staleness`]) is compared with what its client had
+/// seen that long before.
+///
 /// # Errors
 /// The reads that went back, each after the one it fell behind; or that nobody read twice.
 pub fn reads_never_go_back(history: &History) -> Result<(), Violation> {
-    let mut last: HashMap<(u32, Kind), &Entry> = HashMap::new();
+    let mut seen: HashMap<(u32, Kind), Vec<Highest<'_>>> = HashMap::new();
     let (mut compared, mut back) = (0_usize, Vec::new());
     for entry in done_reads(history) {
-        let highest = last.entry((entry.client, entry.kind)).or_insert(entry);
-        if std::ptr::eq(*highest, entry) {
-            continue;
+        let past = seen.entry((entry.client, entry.kind)).or_default();
+        let since = entry.started.checked_sub(entry.staleness);
+        let known = past.partition_point(|highest| Some(highest.at) <= since);
+        if let Some(Highest { entry: before, .. }) = known.checked_sub(1).map(|last| past[last]) {
+            compared += 1;
+            if entry.seen < before.seen {
+                back.extend([before, entry]);
+            }
         }
-        compared += 1;
-        if entry.seen < highest.seen {
-            back.extend([*highest, entry]);
-        } else {
-            *highest = entry;
-        }
+        let highest = past.last().map_or(entry, |last| last.entry);
+        let entry = if entry.seen < highest.seen { highest } else { entry };
+        past.push(Highest { at: entry.ended, entry });
     }
     judge(history, compared, &back, "reads went back in time")
+}
+
+/// What a client had seen at most, from then on.
+#[derive(Clone, Copy)]
+struct Highest<'h> {
+    at: Instant,
+    entry: &'h Entry,
 }
 
 /// Who has written sees it: after a client's write was acknowledged, the thread that this client

@@ -1,5 +1,7 @@
 //! An answer, and what every answer of its kind must have.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -109,6 +111,18 @@ impl Answer {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// How much older than its question this may be, by its own word: `s-maxage`, or
+    /// [`Duration::MAX`] if it stands in for an answer that could not be had.
+    #[must_use]
+    pub fn staleness(&self) -> Duration {
+        if self.headers.contains_key("x-panel-stale") {
+            return Duration::MAX;
+        }
+        let mut directives = self.header("cache-control").unwrap_or_default().split(',');
+        let shared = directives.find_map(|one| one.trim().strip_prefix("s-maxage=")?.parse().ok());
+        shared.map_or(Duration::ZERO, Duration::from_secs)
     }
 
     /// The refusal with this status and of this kind.

@@ -104,6 +104,7 @@ impl LoadClient {
             }
         };
         let ended = Instant::now();
+        let staleness = result.as_ref().map_or(Duration::ZERO, Answer::staleness);
         let (outcome, seen) = match result {
             Ok(answer) => self.understand(kind, &answer),
             Err(NoAnswer::NotConnected(_)) => (Outcome::Silent(Silence::NotConnected), None),
@@ -111,7 +112,7 @@ impl LoadClient {
             Err(NoAnswer::TimedOut) => (Outcome::Silent(Silence::TimedOut), None),
         };
         let client = self.number;
-        Entry { client, kind, marker, started, ended, outcome, seen, failovers, resent }
+        Entry { client, kind, marker, started, ended, outcome, seen, staleness, failovers, resent }
     }
 
     fn next_marker(&mut self) -> Marker {

@@ -119,6 +119,10 @@ pub struct Entry {
     /// The highest number of a post that the answer speaks of: of the post made, of the last one
     /// listed, or of the last one that the thread counts.
     pub seen: Option<u64>,
+    /// How much older than its question the answer may be, by its own word: nothing, or for
+    /// readers who are not signed in what caches may show them; [`Duration::MAX`] if it says that
+    /// it only stands in.
+    pub staleness: Duration,
     /// How often it went on to another gateway, which a load balancer would have done unseen.
     pub failovers: u16,
     /// How often its client sent it again after that did not help.
