@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::scene::{SOON, Scene};
+use super::strangers::is_counted_and_told_once;
 
 /// A greeting has to be over by then.
 const GREETING: Duration = Duration::from_secs(5);
@@ -36,13 +37,17 @@ async fn is_let_go(stream: &mut TlsStream<TcpStream>) {
     drop(ended.expect("the connection was closed"));
 }
 
-/// Greets as this node, and reads the answer.
-async fn greet(stream: &mut TlsStream<TcpStream>, name: &str) -> Value {
-    let hello = json!({
+/// What this node says when it greets.
+fn hello(name: &str, roles: &[&str]) -> Value {
+    json!({
         "protocol": 1, "cluster": "panel", "name": name, "boot": "rogue", "version": "0.1.0",
-        "roles": ["cms"], "address": "127.0.0.1:1", "token": "t",
-    });
-    let json = serde_json::to_vec(&hello).unwrap();
+        "roles": roles, "address": "127.0.0.1:1", "token": "t",
+    })
+}
+
+/// Greets, and reads the answer.
+async fn greet(stream: &mut TlsStream<TcpStream>, hello: &Value) -> Value {
+    let json = serde_json::to_vec(hello).unwrap();
     stream.write_u32(u32::try_from(json.len()).unwrap()).await.unwrap();
     stream.write_all(&json).await.unwrap();
     let length = stream.read_u32().await.unwrap();
@@ -73,7 +78,7 @@ async fn lengths_without_bounds_and_greetings_without_end_cost_nobody_anything()
     // It greets as it should, and then says that 4 GiB are to come; again and again.
     for _ in 0..10 {
         let mut stream = connect(&scene.cluster, "n0").await;
-        let welcome = greet(&mut stream, "n0").await;
+        let welcome = greet(&mut stream, &hello("n0", &["cms"])).await;
         assert_eq!(welcome["verdict"], "welcome", "{welcome}");
         stream.write_u64(FOUR_GIB).await.unwrap();
         // What is sent after that may find nobody.
@@ -82,7 +87,7 @@ async fn lengths_without_bounds_and_greetings_without_end_cost_nobody_anything()
     }
     // It greets as it should, and never says a word more: it is cut off like any silent node.
     let mut mute = connect(&scene.cluster, "n0").await;
-    assert_eq!(greet(&mut mute, "n0").await["verdict"], "welcome");
+    assert_eq!(greet(&mut mute, &hello("n0", &["cms"])).await["verdict"], "welcome");
     is_let_go(&mut mute).await;
     let grown = memory().saturating_sub(before);
     assert!(grown < 64 << 20, "{grown} bytes");
@@ -92,5 +97,27 @@ async fn lengths_without_bounds_and_greetings_without_end_cost_nobody_anything()
     })
     .await;
     scene.more().await;
+    checks::failures_at_most(&scene.end().await, 0).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_says_more_than_their_certificate_does_is_refused() {
+    let mut scene = Scene::three().await;
+    scene.begin().await;
+    let cluster = &scene.cluster;
+    let claims = [
+        (hello("n9", &["cms"]), "wrong_name", "n9"),
+        (hello("n0", &["cms", "auth"]), "wrong_role", "auth"),
+    ];
+    for (claim, reason, named) in claims {
+        for _ in 0..3 {
+            let mut stream = connect(cluster, "n0").await;
+            let answer = greet(&mut stream, &claim).await;
+            assert_eq!(answer["verdict"], "refused", "{answer}");
+            assert!(answer["reason"].as_str().unwrap().contains(named), "{answer}");
+            is_let_go(&mut stream).await;
+        }
+        is_counted_and_told_once(cluster, reason).await;
+    }
     checks::failures_at_most(&scene.end().await, 0).unwrap();
 }

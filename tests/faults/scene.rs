@@ -1,5 +1,6 @@
 //! A cluster, a thread in it, and a load on that.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use panel_harness::load::Running;
@@ -21,6 +22,8 @@ pub(crate) struct Scene {
     pub(crate) thread: Thread,
     /// Who opened it: an administrator.
     pub(crate) admin: Session,
+    /// Who has signed up so far.
+    people: AtomicUsize,
     load: Option<Running>,
 }
 
@@ -50,7 +53,7 @@ impl Scene {
     pub(crate) async fn on(cluster: Cluster) -> Self {
         let admin = cluster.node("n1").admin("root").await;
         let thread = Thread::open(&admin).await;
-        Self { cluster, thread, admin, load: None }
+        Self { cluster, thread, admin, people: AtomicUsize::new(0), load: None }
     }
 
     /// Lets people begin, and waits until it is under way.
@@ -64,7 +67,8 @@ impl Scene {
         let Scale { people, readers, writes, pause } = scale::scale();
         let client = self.cluster.client("n1");
         let mut sessions = Vec::new();
-        for number in 0..people {
+        let first = self.people.fetch_add(people, Ordering::Relaxed);
+        for number in first..first + people {
             sessions.push(Session::register(&client, &format!("person{number}")).await);
         }
         Load::on(&self.thread)

@@ -2,18 +2,30 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use panel_cluster::tls::Validity;
 use panel_harness::{Cluster, Node, NodeBuilder, Trust, checks, eventually};
+use panel_kernel::time::Timestamp;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::scene::{SERVICES, SOON, Scene};
 
-/// A node that would like to be linked with the cluster, certified by whom the test says.
-fn stranger(cluster: &Cluster, trust: &Trust, certified: (&str, &str)) -> NodeBuilder {
+/// What fits the stranger.
+const CERTIFIED: (&str, &str) = ("n9", "cms");
+
+/// A node `n9` that would like to be linked with the cluster, certified by whom the test says, as
+/// whom it says.
+fn stranger(cluster: &Cluster, trust: &Trust, (name, roles): (&str, &str)) -> NodeBuilder {
+    certified(cluster, |home| trust.issue(name, roles, home))
+}
+
+fn certified(cluster: &Cluster, issue: impl FnOnce(&Path) -> PathBuf) -> NodeBuilder {
     let home = Arc::new(TempDir::with_prefix("panel-node-").unwrap());
-    let tls = trust.issue(certified.0, certified.1, home.path());
+    let tls = issue(home.path());
     Node::builder()
         .name("n9")
         .roles("cms")
@@ -29,17 +41,26 @@ async fn refused(cluster: &Cluster, reason: &str) -> u64 {
     counted.count("panel_cluster_refused_total", &[("direction", "incoming"), ("reason", reason)])
 }
 
-async fn is_refused(cluster: &Cluster, builder: NodeBuilder, reason: &str) {
-    let node = builder.start().await;
+/// The gateway has refused somebody for this reason three times, and has said so once.
+pub(super) async fn is_counted_and_told_once(cluster: &Cluster, reason: &str) {
     eventually(&format!("refused as {reason}"), SOON, async || refused(cluster, reason).await >= 3)
         .await;
-    let lines = cluster.node("n1").log_json();
-    let told = lines.iter().filter(|line| {
-        line["level"] == "WARN" && line["reason"] == reason && line["target"] != "audit"
-    });
-    assert_eq!(told.count(), 1, "told once: {reason}");
+    assert_eq!(warnings(cluster.node("n1"), reason).len(), 1, "told once: {reason}");
+}
+
+/// The warnings that name this reason.
+fn warnings(node: &Node, reason: &str) -> Vec<Value> {
+    let mut lines = node.log_json();
+    lines.retain(|line| line["level"] == "WARN" && line["reason"] == reason);
+    lines
+}
+
+/// It is refused, which it calls `there`.
+async fn is_refused(cluster: &Cluster, builder: NodeBuilder, reason: &str, there: &str) {
+    let node = builder.start().await;
+    is_counted_and_told_once(cluster, reason).await;
+    assert_eq!(warnings(&node, there).len(), 1, "{:?}", node.log_json());
     assert!(!cluster.nodes_seen_by("n1").await.contains_key("n9"));
-    drop(node);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -47,11 +68,15 @@ async fn strangers_are_refused_and_told_why_once() {
     let mut scene = Scene::three().await;
     scene.begin().await;
     let cluster = &scene.cluster;
-    let other = Trust::new();
-    is_refused(cluster, stranger(cluster, &other, ("n9", "cms")), "wrong_authority").await;
-    let of_other = stranger(cluster, cluster.trust(), ("n9", "cms"));
+    let other = stranger(cluster, &Trust::new(), CERTIFIED);
+    is_refused(cluster, other, "wrong_authority", "wrong_authority").await;
+    let of_other = stranger(cluster, cluster.trust(), CERTIFIED);
     let of_other = of_other.env("PANEL_CLUSTER__NAME", "another");
-    is_refused(cluster, of_other, "wrong_cluster").await;
+    is_refused(cluster, of_other, "wrong_cluster", "refused_there").await;
+    // What it is told comes through, although it has said more than was listened to.
+    let past = Validity { from: Timestamp::from_micros(0), until: Timestamp::from_micros(1) };
+    let late = certified(cluster, |home| cluster.trust().issue_for("n9", "cms", home, past));
+    is_refused(cluster, late, "expired", "expired").await;
     checks::failures_at_most(&scene.end().await, 0).unwrap();
 }
 

@@ -10,15 +10,16 @@ use panel_kernel::supervision::{Address, ChildSpec, Strategy, SupervisorSpec};
 
 use crate::agent::NodeAgent;
 use crate::config::ClusterConfig;
-use crate::dialer::{Dialer, DialerMessage};
+use crate::dialer::Dialer;
 use crate::grievances::Grievances;
 use crate::handshake::Greeter;
 use crate::hello::{Hello, PROTOCOL};
 use crate::link::Links;
 use crate::listener::Listening;
-use crate::membership::{Membership, MembershipMessage};
+use crate::membership::Membership;
+use crate::messages::{DialerMessage, MembershipMessage, RosterMessage};
 use crate::prober::Prober;
-use crate::roster::{self, LinkMetrics, Roster, RosterMessage};
+use crate::roster::{self, LinkMetrics, Roster};
 use crate::security::Security;
 use crate::tls::{self, Credentials};
 

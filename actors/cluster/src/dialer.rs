@@ -1,19 +1,13 @@
 //! Dials whom the roster names, each in a task of its own, and tells it how that went.
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use ractor_cluster::RactorMessage;
 use tokio::task::JoinSet;
 
-use crate::handshake::{Dialed, Failed, Greeter};
-use crate::roster::RosterMessage;
+use crate::arrival::Dialed;
+use crate::failed::Failed;
+use crate::handshake::Greeter;
+use crate::messages::{DialerMessage, RosterMessage};
 use panel_kernel::supervision::Address;
-
-/// What the dialer is told.
-#[derive(Debug, RactorMessage)]
-pub(crate) enum DialerMessage {
-    /// Dial this address once.
-    Dial(String),
-}
 
 /// Dials. The roster names an address again only when it has heard how the last attempt went,
 /// so that there are never more tasks than addresses.

@@ -9,7 +9,7 @@ use panel_kernel::metrics::Metrics;
 use parking_lot::Mutex;
 use prometheus::{IntCounterVec, Opts};
 
-use crate::handshake::Failed;
+use crate::failed::Failed;
 
 /// The same is told again after this long.
 const AGAIN: Duration = Duration::from_secs(600);

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use panel_kernel::ids::random_hex;
 use panel_kernel::supervision::{Address, CallFailed};
-use panel_kernel::time::Timestamp;
 use tokio::net::{TcpSocket, TcpStream};
 
+use crate::arrival::{Arrival, Dialed};
+use crate::failed::Failed;
 use crate::hello::{self, Answer, Hello};
-use crate::link::Duplex;
-use crate::roster::{RosterMessage, Verdict};
+use crate::messages::{RosterMessage, Verdict};
 use crate::rules;
-use crate::security::{self, Security};
+use crate::security::Security;
 
 /// For everything up to the last word of the greeting.
 pub(crate) const LIMIT: Duration = Duration::from_secs(5);
@@ -30,65 +30,6 @@ pub(crate) struct Greeter {
     pub(crate) roster: Address<RosterMessage>,
     /// From which of our addresses we dial; any if it is unspecified.
     pub(crate) from: IpAddr,
-}
-
-/// A greeted peer at the other end of a stream.
-pub(crate) struct Arrival {
-    pub(crate) stream: Box<dyn Duplex>,
-    pub(crate) peer: Hello,
-    /// What its beats will carry.
-    pub(crate) token: String,
-    /// Whether we have dialled.
-    pub(crate) dialed: bool,
-    /// When its certificate expires, if it has one.
-    pub(crate) expires: Option<Timestamp>,
-}
-
-impl std::fmt::Debug for Arrival {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Arrival({})", self.peer.name)
-    }
-}
-
-/// How dialling went.
-#[derive(Debug)]
-pub(crate) enum Dialed {
-    /// This is the link.
-    Linked(Arrival),
-    /// The peer will dial us.
-    Knocked(Hello),
-}
-
-/// Why there is no link.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Failed {
-    /// The label of the metric, one of few.
-    pub(crate) label: &'static str,
-    /// For people.
-    pub(crate) why: String,
-}
-
-impl Failed {
-    pub(crate) fn new(label: &'static str, why: impl Into<String>) -> Self {
-        Self { label, why: why.into() }
-    }
-}
-
-impl From<rules::Refused> for Failed {
-    fn from(refused: rules::Refused) -> Self {
-        Self::new(refused.label(), refused.to_string())
-    }
-}
-
-impl From<io::Error> for Failed {
-    fn from(error: io::Error) -> Self {
-        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        let is_tls = inner.is_some();
-        if error.kind() == io::ErrorKind::InvalidData && !is_tls {
-            return Self::new("malformed", error.to_string());
-        }
-        security::failed(&error)
-    }
 }
 
 impl Greeter {

@@ -18,16 +18,20 @@
 //! are made anew; what was in flight on them is sent again by who had sent it.
 
 mod agent;
+mod arrival;
 mod cluster;
 mod config;
 mod dialer;
+mod failed;
 mod grievances;
 mod handshake;
 mod hello;
 mod link;
 mod listener;
 mod membership;
+mod messages;
 mod prober;
+mod protocol;
 mod roster;
 mod rules;
 mod security;

@@ -12,7 +12,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::grievances::Grievances;
 use crate::handshake::Greeter;
-use crate::roster::RosterMessage;
+use crate::messages::RosterMessage;
 
 /// Connections that are being greeted, at most.
 const PENDING: usize = 64;

@@ -8,21 +8,12 @@ use panel_kernel::directory::{Member, SCOPE, Standing, Table, service_of};
 use panel_kernel::service::Runtime;
 use panel_kernel::supervision::Address;
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent, pg};
-use ractor_cluster::RactorMessage;
 
 use crate::link::Links;
+use crate::messages::MembershipMessage;
 
 /// Group changes are pushed; looking again now and then makes a lost one harmless.
 const LOOK: Duration = Duration::from_secs(2);
-
-/// What membership is told.
-#[derive(Debug, RactorMessage)]
-pub(crate) enum MembershipMessage {
-    /// Compare the directory with the groups. A tick.
-    Look,
-    /// The same, because links have changed.
-    LookNow,
-}
 
 /// Keeps the node's directory.
 #[derive(Debug)]

@@ -1,12 +1,19 @@
 //! How a connection becomes one that can be trusted.
 
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use crate::handshake::Failed;
+use crate::failed::Failed;
 use crate::link::Duplex;
 use crate::rules::Certified;
 use crate::tls::{self, Credentials};
+
+/// For somebody who is refused to take note, and what they may send meanwhile, in bytes.
+const PARTING: Duration = Duration::from_secs(1);
+const UNREAD: u64 = 64 * 1024;
 
 /// How links are secured.
 #[derive(Clone, Debug)]
@@ -25,8 +32,7 @@ impl Security {
     pub(crate) async fn dial(&self, stream: TcpStream) -> Result<Secured, Failed> {
         let Self::Tls(credentials) = self else { return Ok((Box::new(stream), None)) };
         let connector = TlsConnector::from(credentials.client_config());
-        let shaken = connector.connect(tls::any_server(), stream).await;
-        let stream = shaken.map_err(|error| failed(&error))?;
+        let stream = connector.connect(tls::any_server(), stream).await?;
         let certified = certified(stream.get_ref().1)?;
         Ok((Box::new(stream), Some(certified)))
     }
@@ -35,10 +41,27 @@ impl Security {
     pub(crate) async fn accept(&self, stream: TcpStream) -> Result<Secured, Failed> {
         let Self::Tls(credentials) = self else { return Ok((Box::new(stream), None)) };
         let acceptor = TlsAcceptor::from(credentials.server_config());
-        let stream = acceptor.accept(stream).await.map_err(|error| failed(&error))?;
+        let shaken = acceptor.accept(stream).into_fallible().await;
+        let stream = match shaken {
+            Ok(stream) => stream,
+            Err((error, stream)) => {
+                part(stream).await;
+                return Err(error.into());
+            }
+        };
         let certified = certified(stream.get_ref().1)?;
         Ok((Box::new(stream), Some(certified)))
     }
+}
+
+/// Ends a connection on which the reason was the last that was sent. One that is closed with bytes
+/// unread is reset, and the reason lost: the other side may have sent its greeting already.
+async fn part(mut stream: TcpStream) {
+    let read = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream.take(UNREAD), &mut tokio::io::sink()).await
+    };
+    drop(tokio::time::timeout(PARTING, read).await);
 }
 
 fn certified(connection: &rustls::CommonState) -> Result<Certified, Failed> {
@@ -46,10 +69,4 @@ fn certified(connection: &rustls::CommonState) -> Result<Certified, Failed> {
         .map_err(|error| Failed::new("malformed", error.to_string()))?;
     let tls::NodeCertificate { name, roles, not_after, .. } = certificate;
     Ok(Certified { name, roles, not_after })
-}
-
-pub(crate) fn failed(error: &std::io::Error) -> Failed {
-    let cause = tls::classify(error);
-    let says = if cause.by_peer { "it says: " } else { "" };
-    Failed::new(cause.as_str(), format!("{says}{error}"))
 }

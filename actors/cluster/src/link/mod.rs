@@ -17,8 +17,8 @@ use parking_lot::Mutex;
 use ractor::ActorRef;
 use ractor_cluster::NodeSessionMessage;
 
-use crate::agent::NodeAgentMessage;
 use crate::hello::Hello;
+use crate::protocol::NodeAgentMessage;
 use beats::Beats;
 pub(crate) use line::{Duplex, Line, Watched};
 pub(crate) use links::Links;

@@ -4,8 +4,8 @@ use ractor::ActorRef;
 use ractor_cluster::NodeEventSubscription;
 use ractor_cluster::node::NodeServerSessionInformation;
 
-use super::RosterMessage;
 use crate::link::Session;
+use crate::messages::RosterMessage;
 
 /// Called by the node server; must not wait.
 pub(super) struct Events(pub(super) ActorRef<RosterMessage>);

@@ -8,11 +8,14 @@ use ractor::ActorRef;
 use ractor_cluster::NodeServerMessage;
 
 use super::known;
-use super::{Roster, State, Verdict};
-use crate::agent::{self, NodeAgentMessage};
-use crate::handshake::{Arrival, Dialed, Failed};
+use super::{Roster, State};
+use crate::agent;
+use crate::arrival::{Arrival, Dialed};
+use crate::failed::Failed;
 use crate::hello::Hello;
 use crate::link::{CUT, Link, Watched};
+use crate::messages::Verdict;
+use crate::protocol::NodeAgentMessage;
 use crate::rules::{self, Refused};
 
 impl Roster {

@@ -19,18 +19,15 @@ use std::time::{Duration, Instant};
 use panel_kernel::directory::{Node, Standing};
 use panel_kernel::service::Runtime;
 use panel_kernel::supervision::Address;
-use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use ractor_cluster::node::NodeConnectionMode;
-use ractor_cluster::{NodeServer, NodeServerMessage, RactorMessage};
+use ractor_cluster::{NodeServer, NodeServerMessage};
 
-use crate::agent::Beat;
-use crate::dialer::DialerMessage;
+use crate::arrival::Arrival;
 use crate::grievances::Grievances;
-use crate::handshake::{Arrival, Dialed, Failed};
 use crate::hello::Hello;
-use crate::link::{Links, Session};
-use crate::membership::MembershipMessage;
-use crate::rules::Refused;
+use crate::link::Links;
+use crate::messages::{DialerMessage, MembershipMessage, RosterMessage};
 use contacts::Contacts;
 use events::Events;
 use known::Known;
@@ -44,62 +41,6 @@ const BEAT: u64 = 2;
 const ABSENT: Duration = Duration::from_millis(600);
 /// A frame on a link: the largest message, and what the link adds.
 const MAX_FRAME: u64 = panel_kernel::message::wire::MAX_BYTES as u64 + 64 * 1024;
-
-/// What the roster is told.
-#[derive(Debug, RactorMessage)]
-pub(crate) enum RosterMessage {
-    /// Time to look. A tick.
-    Tick,
-    /// May this one be linked?
-    Consider(Box<Hello>, RpcReplyPort<Verdict>),
-    /// A greeted peer at the other end of a stream.
-    Arrived(Box<Arrival>),
-    /// How dialling went.
-    Dialed {
-        /// What was dialled.
-        address: String,
-        /// How it went.
-        outcome: Box<Result<Dialed, Failed>>,
-    },
-    /// ractor has taken the stream under this label.
-    Opened {
-        /// The link's.
-        label: String,
-        /// ractor's part.
-        session: Session,
-    },
-    /// A session has exchanged what there is.
-    Ready,
-    /// The session under this label has ended.
-    Closed(String),
-    /// What the peer's beat says.
-    Told {
-        /// The link's.
-        label: String,
-        /// The beat.
-        beat: Beat,
-    },
-    /// This node drains: say so to all, at once.
-    Leave,
-    /// Another node wishes that this one drain.
-    DrainHere {
-        /// Who wishes it.
-        by: String,
-    },
-    /// Ask a node to drain; answers whether it is linked.
-    DrainThere(String, RpcReplyPort<bool>),
-}
-
-/// What becomes of somebody who has dialled us.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// This is the link.
-    Welcome,
-    /// We dial.
-    Redial,
-    /// No link.
-    Refused(Refused),
-}
 
 /// What the roster works with.
 #[derive(Clone)]

@@ -5,10 +5,9 @@ use std::time::Instant;
 use panel_kernel::directory::MemberStatus;
 
 use super::{ABSENT, BEAT, Roster, State, TICK};
-use crate::agent::{self, Beat, Drain, NodeAgentMessage};
-use crate::dialer::DialerMessage;
 use crate::link::{Finding, Link};
-use crate::membership::MembershipMessage;
+use crate::messages::{DialerMessage, MembershipMessage};
+use crate::protocol::{Beat, Drain, NodeAgentMessage, write};
 
 impl Roster {
     pub(super) fn told(&self, state: &mut State, label: &str, beat: &Beat) {
@@ -102,7 +101,7 @@ impl Roster {
                 draining: state.leaving,
                 peers: peers.clone(),
             };
-            drop(agent.send_message(NodeAgentMessage::Beat(agent::write(&beat))));
+            drop(agent.send_message(NodeAgentMessage::Beat(write(&beat))));
         }
     }
 
@@ -110,7 +109,7 @@ impl Roster {
         let Some(link) = self.links.to(name) else { return false };
         let Some(agent) = link.agent() else { return false };
         let drain = Drain { token: link.peer.token.clone() };
-        agent.send_message(NodeAgentMessage::Drain(agent::write(&drain))).is_ok()
+        agent.send_message(NodeAgentMessage::Drain(write(&drain))).is_ok()
     }
 
     /// Tells the node which nodes there are, and lets membership look again.
