@@ -74,7 +74,7 @@ pub(crate) async fn run(rounds: usize) {
     let secure = pair("secure", "false", place).await;
     let dir = TempDir::with_prefix("panel-bench-").unwrap();
     std::fs::create_dir(dir.path().join("keys")).unwrap();
-    let seeded = bare::seeded(database.url(), dir.path()).await;
+    let seeded = bare::seeded(&database, dir.path()).await;
     let client = Client::new(local.gateway.http());
     let token = Session::register(&client, "bench").await.access_token;
     println!("\n### links (postgres)\n");

@@ -47,7 +47,7 @@ async fn measure(node: &str, rounds: usize, name: &str, backend: Backend) {
     let client = Client::new(&first.address);
     all_up(&client).await;
     let session = Session::register(&client, "bench").await;
-    let seeded = bare::seeded(database.url(), dir.path()).await;
+    let seeded = bare::seeded(&database, dir.path()).await;
     drop(first);
     println!("\n### {name}\n");
     let mut starts: Vec<u128> = Vec::new();
