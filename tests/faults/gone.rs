@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use panel_harness::load::Latency;
-use panel_harness::{Cluster, Session, eventually};
+use panel_harness::{Cluster, PASSWORD, Session, checks, eventually};
 
 use super::scale::{figure, is_measured, millis};
 use super::scene::{SOON, Scene};
@@ -65,4 +65,71 @@ async fn the_others_serve_as_before() {
     let text = format!("{ratio:.2} × ({} / {})", millis(p99(&gone)), millis(p99(&before)));
     figure("forum gone: p99 of cms against before", &text, "≤ 1.2 ×", ratio <= 1.2);
     figure("forum gone: its refusal", &millis(refused), "none", true);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_signed_in_goes_on_without_auth() {
+    let cluster = Cluster::builder()
+        .await
+        .env("PANEL_LIMITS__ENABLED", "false")
+        .node("n1", "gateway")
+        .node("n2", "auth")
+        .node("n3", "forum,cms,admin")
+        .start()
+        .await;
+    let mut scene = Scene::on(cluster).await;
+    let client = scene.cluster.client("n1");
+    Session::register(&client, "late").await;
+    scene.begin().await;
+    let identity = async |wanted: &str| {
+        eventually(&format!("identity is {wanted}"), SOON, async || {
+            let health = client.get("/api/v2/health").await.expect(200).json();
+            let status = health["dependencies"]["identity"]["status"].clone();
+            if status == wanted { Ok(()) } else { Err(status) }
+        })
+        .await;
+    };
+    identity("up").await;
+    scene.cluster.node_mut("n2").kill9();
+    scene.cluster.await_status("n2", "n1", Some("down")).await;
+    identity("down").await;
+    let problem = Session::try_login(&client, "late", PASSWORD).await.refused(503, "unavailable");
+    assert_eq!(problem.service.as_deref(), Some("auth"));
+    scene.more().await;
+    scene.cluster.node_mut("n2").restart().await;
+    scene.cluster.await_linked().await;
+    identity("up").await;
+    Session::login(&client, "late", PASSWORD).await;
+    scene.more().await;
+    // Whoever was signed in has not noticed.
+    checks::failures_at_most(&scene.end().await, 0).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_admin_has_missed_it_hears_when_it_is_back() {
+    let cluster = Cluster::builder()
+        .await
+        .env("PANEL_LIMITS__ENABLED", "false")
+        .node("n1", "gateway")
+        .node("n2", "auth,forum,cms")
+        .node("n3", "admin")
+        .start()
+        .await;
+    let mut scene = Scene::on(cluster).await;
+    scene.begin().await;
+    scene.cluster.node_mut("n3").kill9();
+    scene.cluster.await_status("n3", "n1", Some("down")).await;
+    let missed = Session::register(&scene.cluster.client("n1"), "missed").await;
+    let users = "/api/v2/admin/users?limit=100";
+    let problem = scene.admin.get(users).await.refused(503, "unavailable");
+    assert_eq!(problem.service.as_deref(), Some("admin"));
+    scene.more().await;
+    scene.cluster.node_mut("n3").restart().await;
+    scene.cluster.await_linked().await;
+    eventually("it has heard of everybody", SOON, async || {
+        let answer = scene.admin.get(users).await;
+        answer.status == 200 && answer.text().contains(&missed.username)
+    })
+    .await;
+    checks::failures_at_most(&scene.end().await, 0).unwrap();
 }

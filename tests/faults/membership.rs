@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use std::time::{Duration, Instant};
+
 use panel_harness::{Cluster, Session, checks, eventually};
 
 use super::scene::{SERVICES, SOON, Scene, three};
@@ -95,4 +97,31 @@ async fn members_are_chosen_as_the_configuration_says() {
         }
     }
     assert_eq!((by_session.len(), by_tenant.len()), (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_fails_costs_no_link() {
+    let cluster = three().await.env("PANEL_FAULTS__ENABLED", "true").start().await;
+    let mut scene = Scene::on(cluster).await;
+    scene.begin().await;
+    let order = serde_json::json!({"request": "panic", "actor": "cluster/links/agent"});
+    scene.cluster.node("n2").told(order).await;
+    let restarted = async || {
+        let counted = scene.cluster.node("n2").metrics().await;
+        let restarts =
+            counted.find("panel_actor_restarts_total", &[("actor", "cluster/links/agent")]);
+        restarts.is_some_and(|count| count > 0.0)
+    };
+    eventually("it is restarted", SOON, restarted).await;
+    // Longer than a link lasts whose beats do not come back.
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_secs(5) {
+        scene.more().await;
+    }
+    for node in ["n1", "n3"] {
+        let counted = scene.cluster.node(node).metrics().await;
+        let suspicions = counted.find("panel_cluster_suspicions_total", &[("peer", "n2")]);
+        assert!(suspicions.is_none_or(|count| count < 1.0), "{node}: {suspicions:?}");
+    }
+    checks::failures_at_most(&scene.end().await, 0).unwrap();
 }

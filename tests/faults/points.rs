@@ -89,3 +89,21 @@ async fn a_freeze_inside_a_transaction_holds_nobody_up() {
     let reached = longest <= Duration::from_millis(1_500);
     figure("freeze inside a transaction: longest write", &millis(longest), "≤ 1500 ms", reached);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_may_have_been_done_is_not_called_refused() {
+    let mut scene = scene().await;
+    // Nobody is left who could be asked again.
+    scene.cluster.node_mut("n3").kill9();
+    scene.cluster.await_status("n3", "n1", Some("down")).await;
+    scene.cluster.node("n2").arm("write.after_commit=exit").await;
+    let answer = scene.thread.reply(&scene.admin, "perhaps").await;
+    let problem = answer.refused(503, "unavailable");
+    assert!(problem.detail.starts_with("it is not known"), "{}", problem.detail);
+    assert_eq!(problem.service.as_deref(), Some("forum"));
+    scene.cluster.node_mut("n2").ended().await;
+    scene.cluster.node_mut("n2").restart().await;
+    scene.cluster.await_linked().await;
+    let found = scene.thread.bodies(&scene.cluster.client("n1")).await;
+    assert_eq!(found, ["first", "perhaps"]);
+}

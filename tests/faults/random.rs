@@ -92,10 +92,10 @@ async fn inflict(scene: &mut Scene, victim: &str, fault: Fault) {
             cluster.node(victim).control(order).await;
         }
         Fault::Stall(actor, time) => {
-            let time = format!("{}ms", time.as_millis());
-            let order = serde_json::json!({"request": "stall", "actor": actor, "time": time});
+            let text = format!("{}ms", time.as_millis());
+            let order = serde_json::json!({"request": "stall", "actor": actor, "time": text});
             cluster.node(victim).control(order).await;
-            wait(Duration::from_secs(1)).await;
+            wait(time).await;
         }
         Fault::Point(point) => {
             cluster.node(victim).arm(&format!("{point}=exit")).await;

@@ -76,4 +76,4 @@ pub use raw_sql::RawSql;
 pub use redis::Redis;
 pub use scripted::Scripted;
 pub use service::{Rig, RigBuilder};
-pub use session::Session;
+pub use session::{PASSWORD, Session};

@@ -135,7 +135,7 @@ fn ractor_cluster_is_for_the_cluster_and_message_derives() {
     // node agent have.
     let mut remotable = files_with("actors", &["RactorClusterMessage"]);
     remotable.sort();
-    assert_eq!(remotable, ["actors/cluster/src/agent.rs", "actors/kernel/src/message/mod.rs"]);
+    assert_eq!(remotable, ["actors/cluster/src/protocol.rs", "actors/kernel/src/message/mod.rs"]);
 }
 
 #[test]

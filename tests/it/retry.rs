@@ -63,7 +63,7 @@ async fn a_write_that_nobody_takes_is_refused_and_not_done(backend: Backend) {
     let problem = write(&rig, "aborted").await.refused(503, "unavailable");
     assert_eq!(problem.service.as_deref(), Some("probe"));
     assert_eq!(member.done().len(), 3);
-    // Too late is too late everywhere.
+    // Whose clock is ahead is not asked again.
     member.will(&[Refuse(DeadlinePassed); 2]);
     write(&rig, "late").await.refused(504, "deadline_exceeded");
     assert_eq!(member.done().len(), 1);

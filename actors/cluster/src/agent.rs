@@ -6,7 +6,7 @@
 
 use panel_kernel::supervision::Address;
 use panel_kernel::time::{Clock, Timestamp};
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, pg};
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, ActorStatus, pg};
 
 use crate::link::Links;
 use crate::messages::RosterMessage;
@@ -26,7 +26,7 @@ pub(crate) struct NodeAgent {
 /// The agents of other nodes, as far as they are known here.
 pub(crate) fn remote_agents() -> Vec<ActorCell> {
     let mut agents = pg::get_scoped_members(&SCOPE.to_owned(), &GROUP.to_owned());
-    agents.retain(|agent| !agent.get_id().is_local());
+    agents.retain(|agent| !agent.get_id().is_local() && agent.get_status() < ActorStatus::Stopping);
     agents
 }
 

@@ -223,6 +223,7 @@ fn secured(
              other --roles"
         ));
     }
+    let credentials = credentials.serving(me.roles.clone());
     let watch = tls::certificate_watch(runtime, &credentials).map_err(|error| error.to_string())?;
     Ok((Security::Tls(credentials), Some(watch)))
 }

@@ -13,11 +13,13 @@ use crate::arrival::{Arrival, Dialed};
 use crate::failed::Failed;
 use crate::hello::{self, Answer, Hello};
 use crate::messages::{RosterMessage, Verdict};
-use crate::rules;
+use crate::rules::{self, Refused};
 use crate::security::Security;
 
 /// For everything up to the last word of the greeting.
 pub(crate) const LIMIT: Duration = Duration::from_secs(5);
+/// For one address of several.
+const ADDRESS: Duration = Duration::from_millis(1_200);
 /// For the roster to make up its mind.
 const CONSIDER: Duration = Duration::from_secs(1);
 
@@ -51,7 +53,10 @@ impl Greeter {
         let (peer, linked) = match hello::receive(&mut stream).await? {
             Answer::Welcome { hello } => (hello, true),
             Answer::Redial { hello } => (hello, false),
-            Answer::Refused { reason } => {
+            Answer::Refused { label, .. } if label == Refused::Myself.label() => {
+                return Err(Refused::Myself.into());
+            }
+            Answer::Refused { reason, .. } => {
                 return Err(Failed::new("refused_there", format!("it refused: {reason}")));
             }
         };
@@ -66,9 +71,13 @@ impl Greeter {
     async fn connect(&self, address: &str) -> Result<TcpStream, Failed> {
         let found = tokio::net::lookup_host(address).await;
         let found = found.map_err(|error| Failed::new("unreachable", error.to_string()))?;
+        let found: Vec<SocketAddr> = found.collect();
+        // One that swallows everything must leave time for the others.
+        let patience = if found.len() > 1 { ADDRESS } else { LIMIT };
         let mut last = Failed::new("unreachable", "its name has no address");
         for target in found {
-            match self.connect_to(target).await {
+            let connected = tokio::time::timeout(patience, self.connect_to(target)).await;
+            match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = Failed::new("unreachable", error.to_string()),
             }
@@ -104,7 +113,10 @@ impl Greeter {
         let answer = match &verdict {
             Verdict::Welcome => Answer::Welcome { hello: me },
             Verdict::Redial => Answer::Redial { hello: me },
-            Verdict::Refused(refused) => Answer::Refused { reason: refused.to_string() },
+            Verdict::Refused(refused) => {
+                let label = refused.label().to_owned();
+                Answer::Refused { reason: refused.to_string(), label }
+            }
         };
         hello::send(&mut stream, &answer).await?;
         match verdict {

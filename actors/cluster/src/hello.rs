@@ -60,6 +60,9 @@ pub(crate) enum Answer {
     Refused {
         /// Why, for the operator of the other node.
         reason: String,
+        /// Why, in one word.
+        #[serde(default)]
+        label: String,
     },
 }
 

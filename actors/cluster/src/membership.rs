@@ -77,6 +77,10 @@ impl Membership {
                 .into_iter()
                 .filter_map(|cell| self.member(&before, service, cell))
                 .collect();
+            if members.is_empty() && !before.contains_key(service) {
+                // Anybody may make groups.
+                continue;
+            }
             members.sort_by_key(|member| member.id());
             table.insert(service.to_owned(), members.into());
         }

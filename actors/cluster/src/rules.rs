@@ -49,6 +49,9 @@ pub(crate) enum Refused {
     /// There are too many nodes.
     #[error("there are {0} nodes already")]
     TooMany(usize),
+    /// No node says so much of itself.
+    #[error("its {0} is too long")]
+    TooLong(&'static str),
 }
 
 impl Refused {
@@ -63,9 +66,13 @@ impl Refused {
             Self::Role(_) => "wrong_role",
             Self::Twin(_) => "twin",
             Self::TooMany(_) => "too_many",
+            Self::TooLong(_) => "malformed",
         }
     }
 }
+
+/// Bytes of a text, and roles, at most.
+const LONGEST: usize = 256;
 
 /// Whether the other side of a connection is who it says, and one of us.
 pub(crate) fn check(
@@ -73,6 +80,15 @@ pub(crate) fn check(
     peer: &Hello,
     certified: Option<&Certified>,
 ) -> Result<(), Refused> {
+    let Hello { cluster, name, boot, version, address, token, roles, .. } = peer;
+    let texts = [cluster, name, boot, version, address, token];
+    if let Some(at) = texts.iter().position(|text| text.len() > LONGEST) {
+        let names = ["cluster", "name", "boot", "version", "address", "token"];
+        return Err(Refused::TooLong(names[at]));
+    }
+    if roles.len() > LONGEST || roles.iter().any(|role| role.len() > LONGEST) {
+        return Err(Refused::TooLong("list of roles"));
+    }
     if let Some(certified) = certified {
         if certified.name != peer.name {
             let (says, is) = (peer.name.clone(), certified.name.clone());

@@ -134,7 +134,7 @@ impl Cluster {
     }
 
     /// Waits until every running node is linked with every other, and every gateway has every
-    /// service of theirs to ask.
+    /// service of theirs to ask, its breaker closed.
     pub async fn await_linked(&self) {
         let running: Vec<&Node> = self.nodes.values().filter(|node| node.is_started()).collect();
         let wanted = running.len() as u64 - 1;
@@ -160,7 +160,10 @@ impl Cluster {
 fn serves(answer: &Value, node: &Node) -> bool {
     let is_up = |service: &Value| {
         let mut members = service["members"].as_array().unwrap().iter();
-        members.any(|member| member["node"] == node.name() && member["status"] == "up")
+        members.any(|member| {
+            let serves = member["status"] == "up" && member["breaker"] == "closed";
+            serves && member["node"] == node.name()
+        })
     };
     let mut services = answer["items"].as_array().unwrap().iter();
     services.all(|service| !node.has_role(service["name"].as_str().unwrap()) || is_up(service))

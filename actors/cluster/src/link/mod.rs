@@ -14,7 +14,7 @@ use arc_swap::ArcSwapOption;
 use panel_kernel::directory::{MemberStatus, Standing};
 use panel_kernel::time::Timestamp;
 use parking_lot::Mutex;
-use ractor::ActorRef;
+use ractor::{ActorRef, ActorStatus};
 use ractor_cluster::NodeSessionMessage;
 
 use crate::hello::Hello;
@@ -75,7 +75,7 @@ pub(crate) enum Finding {
 impl Link {
     pub(crate) fn new(label: String, token: String, peer: Hello, budget: usize) -> Self {
         let standing = Standing::new(budget);
-        // Nothing is sent before it is ready.
+        // Nothing is sent before it is ready, and the first beat has come back.
         standing.set_status(MemberStatus::Suspect);
         Self {
             label,
@@ -121,6 +121,22 @@ impl Link {
         self.agent.load().is_some()
     }
 
+    /// Whether the agent that is known lives.
+    pub(crate) fn has_agent(&self) -> bool {
+        self.agent.load().as_ref().is_some_and(|agent| agent.get_status() < ActorStatus::Stopping)
+    }
+
+    /// Whether a beat has come back: then it is known what the clock shows there, too.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.is_ready() && self.standing.round_trip().is_some()
+    }
+
+    /// Whether it works, or has only just begun to.
+    pub(crate) fn is_well(&self) -> bool {
+        let silent = self.is_proven() && self.standing.status() == MemberStatus::Suspect;
+        !silent && !self.line.is_cut()
+    }
+
     /// The number of the next beat, which is about to be sent.
     pub(crate) fn next_beat(&self, now: Timestamp) -> u64 {
         let number = self.beats.lock().next(Instant::now(), now);
@@ -130,9 +146,15 @@ impl Link {
 
     /// The beat of this number has come back, from a node whose clock shows `there`.
     pub(crate) fn beat_returned(&self, number: u64, there: Timestamp) {
-        if let Some(trip) = self.beats.lock().returned(number, there, Instant::now()) {
-            self.standing.measured(trip.took, trip.offset_micros);
-            self.standing.beat_returned(number);
+        let Some(trip) = self.beats.lock().returned(number, there, Instant::now()) else { return };
+        let is_first = !self.is_proven();
+        self.standing.measured(trip.took, trip.offset_micros);
+        self.standing.beat_returned(number);
+        if is_first {
+            self.standing.set_status(MemberStatus::Up);
+        }
+        if self.line.is_cut() {
+            self.standing.set_status(MemberStatus::Down);
         }
     }
 
@@ -144,10 +166,13 @@ impl Link {
 
     /// How it is now. `leaving`: the peer has said that it drains.
     pub(crate) fn look(&self, leaving: bool, now: Timestamp) -> Finding {
+        if self.line.is_cut() {
+            return Finding::Hopeless("it was cut");
+        }
         if self.expires.is_some_and(|expires| expires < now) {
             return Finding::Hopeless("its certificate has expired");
         }
-        if !self.is_ready() {
+        if !self.is_proven() {
             let late = self.begun.elapsed() > READY;
             return if late {
                 Finding::Hopeless("it was not ready in time")

@@ -11,6 +11,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const LOST: Duration = Duration::from_secs(10);
 /// Addresses known at most; nodes tell each other of their peers.
 const MOST: usize = 256;
+/// No name and no address is longer.
+const LONGEST: usize = 256;
 
 /// An address, and what is known of who answers there.
 #[derive(Debug)]
@@ -25,6 +27,14 @@ struct Contact {
     wait: Duration,
     next: Instant,
     dialing: Option<Instant>,
+}
+
+impl Contact {
+    /// Between half of the wait and all of it, so that many don't come at once.
+    fn back_off(&mut self, jitter: f64, now: Instant) {
+        self.next = now + self.wait.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
+        self.wait = (self.wait * 2).min(LAST);
+    }
 }
 
 /// Whom to dial.
@@ -45,7 +55,7 @@ impl Contacts {
 
     /// A node of this name is said to be there.
     pub(super) fn learn(&mut self, name: &str, address: &str, now: Instant) {
-        if name == self.me {
+        if name == self.me || name.len().max(address.len()) > LONGEST {
             return;
         }
         if let Some(known) = self.list.iter_mut().find(|contact| contact.address == address) {
@@ -107,17 +117,28 @@ impl Contacts {
     pub(super) fn answered(&mut self, address: &str, name: &str, now: Instant) {
         self.ended(address, |contact| {
             contact.name = Some(name.to_owned());
-            contact.wait = FIRST;
             contact.next = now + PATIENCE;
         });
+    }
+
+    /// The link to it works.
+    pub(super) fn linked(&mut self, name: &str) {
+        for contact in self.of(name) {
+            contact.wait = FIRST;
+        }
+    }
+
+    /// The link to it has ended before it worked: as if nobody had answered.
+    pub(super) fn fell_through(&mut self, name: &str, jitter: f64, now: Instant) {
+        for contact in self.of(name) {
+            contact.back_off(jitter, now);
+        }
     }
 
     /// Nobody has, or nobody who can be linked with. `jitter` is random, from 0 to 1.
     pub(super) fn failed(&mut self, address: &str, jitter: f64, now: Instant) {
         self.ended(address, |contact| {
-            // Between half of it and all of it, so that many don't come at once.
-            contact.next = now + contact.wait.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
-            contact.wait = (contact.wait * 2).min(LAST);
+            contact.back_off(jitter, now);
             if !contact.is_seed {
                 return;
             }
@@ -134,23 +155,27 @@ impl Contacts {
     /// The link to it has ended: whoever dials does so soon.
     pub(super) fn lost(&mut self, name: &str, now: Instant) {
         let dials = self.me.as_str() < name;
-        for contact in &mut self.list {
-            if contact.name.as_deref() == Some(name) {
-                contact.wait = FIRST;
-                contact.next = if dials { now } else { now + PATIENCE };
+        for contact in self.of(name) {
+            contact.wait = FIRST;
+            contact.next = if dials { now } else { now + PATIENCE };
+        }
+    }
+
+    /// It has knocked: it is there now, whatever a dial that has been under way for long still waits
+    /// for. (A node that was restarted elsewhere may be behind a name whose old address swallows
+    /// everything.)
+    pub(super) fn knocked(&mut self, name: &str, address: &str, now: Instant) {
+        self.learn(name, address, now);
+        for contact in self.of(name) {
+            contact.next = now;
+            if contact.dialing.is_some_and(|since| now.duration_since(since) >= PATIENCE) {
+                contact.dialing = None;
             }
         }
     }
 
-    /// It has knocked: it is there now, whatever a dial under way is still waiting for. (A node
-    /// that was restarted elsewhere may be behind a name whose old address swallows everything.)
-    pub(super) fn knocked(&mut self, name: &str, address: &str, now: Instant) {
-        self.learn(name, address, now);
-        for contact in self.list.iter_mut().filter(|one| one.name.as_deref() == Some(name)) {
-            contact.wait = FIRST;
-            contact.next = now;
-            contact.dialing = None;
-        }
+    fn of(&mut self, name: &str) -> impl Iterator<Item = &mut Contact> {
+        self.list.iter_mut().filter(move |one| one.name.as_deref() == Some(name))
     }
 
     fn ended(&mut self, address: &str, change: impl FnOnce(&mut Contact)) {
@@ -241,7 +266,28 @@ mod tests {
         assert_eq!(contacts.due(nobody, begun), ["n2.internal:1"]);
         assert!(contacts.due(nobody, at(begun, 500)).is_empty());
         contacts.knocked("n2", "n2.internal:1", at(begun, 500));
-        assert_eq!(contacts.due(nobody, at(begun, 500)), ["n2.internal:1"]);
+        assert!(contacts.due(nobody, at(begun, 500)).is_empty(), "it may be answered any moment");
+        contacts.knocked("n2", "n2.internal:1", at(begun, 1_500));
+        assert_eq!(contacts.due(nobody, at(begun, 1_500)), ["n2.internal:1"]);
+    }
+
+    #[test]
+    fn who_greets_and_goes_is_dialled_less_and_less() {
+        let begun = Instant::now();
+        let mut contacts = Contacts::new("n1", &["a:1".to_owned()], begun);
+        let (mut now, mut dials) = (begun, 0);
+        while now < begun + Duration::from_secs(60) {
+            if !contacts.due(nobody, now).is_empty() {
+                dials += 1;
+                contacts.answered("a:1", "n2", now);
+                contacts.fell_through("n2", 1.0, now);
+            }
+            now += Duration::from_millis(10);
+        }
+        assert!((10..30).contains(&dials), "{dials}");
+        contacts.linked("n2");
+        contacts.lost("n2", now);
+        assert_eq!(contacts.due(nobody, now), ["a:1"], "who was linked is dialled at once");
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use panel_kernel::directory::MemberStatus;
 use ractor::ActorRef;
 use ractor_cluster::NodeServerMessage;
 
@@ -20,11 +19,12 @@ use crate::rules::{self, Refused};
 
 impl Roster {
     pub(super) fn consider(&self, state: &mut State, peer: &Hello) -> Verdict {
-        if state.known.is_full() && !state.known.contains(&peer.name) {
-            return Verdict::Refused(Refused::TooMany(known::MOST));
-        }
-        if let Err(refused) = self.replaceable(peer) {
+        if let Err(refused) = self.acceptable(state, peer) {
             return Verdict::Refused(refused);
+        }
+        if self.links.to(&peer.name).is_some_and(|link| link.is_well()) {
+            // A second one would end the first, and everything in flight on it.
+            return Verdict::Redial;
         }
         if rules::may_dial(&peer.name, &self.me.name) {
             return Verdict::Welcome;
@@ -35,12 +35,15 @@ impl Roster {
         Verdict::Redial
     }
 
-    /// Whether a link to this peer may take the place of the one there is. Of two lives of one
+    /// Whether this peer may be linked, also in the place of the link there is. Of two lives of one
     /// node the one that can be heard stays: the other is frozen, or two nodes have one name.
-    fn replaceable(&self, peer: &Hello) -> Result<(), Refused> {
+    fn acceptable(&self, state: &State, peer: &Hello) -> Result<(), Refused> {
+        if state.known.is_full() && !state.known.contains(&peer.name) {
+            return Err(Refused::TooMany(known::MOST));
+        }
         let Some(link) = self.links.to(&peer.name) else { return Ok(()) };
         let is_twin = link.peer.boot != peer.boot;
-        if is_twin && !link.line.is_cut() && link.standing.status() != MemberStatus::Suspect {
+        if is_twin && link.is_proven() && link.is_well() {
             return Err(Refused::Twin(peer.name.clone()));
         }
         Ok(())
@@ -50,8 +53,7 @@ impl Roster {
         let name = arrival.peer.name.clone();
         match self.links.to(&name) {
             None => self.open(state, arrival),
-            // We dial once at a time; a second one is a leftover.
-            Some(link) if arrival.dialed && link.peer.boot == arrival.peer.boot => {}
+            // It was welcome on the other side, where the one there was is of no use any more.
             Some(link) => {
                 tracing::info!(peer = name, "a new link replaces the one there was");
                 link.cut();
@@ -89,6 +91,11 @@ impl Roster {
         let now = Instant::now();
         match outcome {
             Ok(Dialed::Linked(arrival)) => {
+                if let Err(refused) = self.acceptable(state, &arrival.peer) {
+                    self.grievances.outgoing(address, &refused.into());
+                    state.contacts.failed(address, rand::random(), now);
+                    return;
+                }
                 state.contacts.answered(address, &arrival.peer.name, now);
                 self.grievances.forget(address);
                 self.arrived(state, arrival);
@@ -109,18 +116,24 @@ impl Roster {
 
     /// A session is of use when the peer's agent can be reached through it.
     pub(super) fn find_agents(&self, state: &mut State) {
-        let fresh: Vec<_> = self.links.all().into_iter().filter(|link| !link.is_ready()).collect();
-        if fresh.is_empty() {
+        let mut mute = self.links.all();
+        mute.retain(|link| !link.line.is_cut() && !link.has_agent());
+        if mute.is_empty() {
             return;
         }
         let agents = agent::remote_agents();
-        for link in fresh {
+        for link in mute {
             let Some(number) = link.session().map(|session| session.node_id) else { continue };
             let of = |agent: &&ractor::ActorCell| matches!(agent.get_id(), ractor::ActorId::Remote { node_id, .. } if node_id == number);
             let Some(agent) = agents.iter().find(of) else { continue };
+            let was_ready = link.is_ready();
             link.ready(ActorRef::<NodeAgentMessage>::from(agent.clone()));
-            link.standing.set_status(MemberStatus::Up);
+            if was_ready {
+                // Its agent was restarted; the link has been there all the time.
+                continue;
+            }
             state.known.linked(&link.peer, Instant::now());
+            state.contacts.linked(&link.peer.name);
             let Hello { name, version, roles, address, .. } = &link.peer;
             tracing::info!(peer = name, version, roles = roles.join(","), address, "linked");
             self.publish(state);
@@ -140,7 +153,13 @@ impl Roster {
         } else if link.is_ready() {
             tracing::warn!(peer = name, "the link has ended");
         }
-        state.contacts.lost(name, now);
+        if link.is_ready() || state.waiting.contains_key(name) {
+            state.contacts.lost(name, now);
+        } else {
+            let why = "it ended before it was ready: is it the same cluster.key?";
+            self.grievances.outgoing(name, &Failed::new("not_ready", why));
+            state.contacts.fell_through(name, rand::random(), now);
+        }
         self.publish(state);
         if let Some(arrival) = state.waiting.remove(name) {
             self.open(state, arrival);

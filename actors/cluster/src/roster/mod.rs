@@ -69,6 +69,7 @@ pub(crate) struct State {
     labels: u64,
     ticks: u64,
     looked: Instant,
+    was_late: bool,
     leaving: bool,
 }
 
@@ -99,6 +100,7 @@ impl Actor for Roster {
             labels: 0,
             ticks: 0,
             looked: now,
+            was_late: false,
             leaving: false,
         })
     }

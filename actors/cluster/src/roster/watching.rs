@@ -27,8 +27,10 @@ impl Roster {
 
     pub(super) fn tick(&self, state: &mut State) {
         let now = Instant::now();
-        let absent = now.duration_since(state.looked) > TICK + ABSENT;
-        state.looked = now;
+        let late = now.duration_since(state.looked) > TICK + ABSENT;
+        // Once: who is always late would never notice anybody's silence.
+        let absent = late && !state.was_late;
+        (state.looked, state.was_late) = (now, late);
         self.find_agents(state);
         for link in self.links.all() {
             if absent {

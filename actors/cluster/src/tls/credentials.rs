@@ -1,7 +1,7 @@
 //! A node's certificate, key and trust, as they lie in a directory, ready for handshakes.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -32,6 +32,8 @@ struct Inner {
     dir: PathBuf,
     clock: Clock,
     current: ArcSwap<Loaded>,
+    /// What the node does: a certificate that does not allow it is of no use.
+    roles: OnceLock<Vec<String>>,
     /// Held while reading, so that of two reloads the later one counts.
     reading: Mutex<()>,
 }
@@ -51,8 +53,16 @@ impl Credentials {
             dir: dir.to_owned(),
             clock,
             current: ArcSwap::from_pointee(loaded),
+            roles: OnceLock::new(),
             reading: Mutex::new(()),
         })))
+    }
+
+    /// The node has these roles: a certificate that lacks one of them is never taken.
+    #[must_use]
+    pub fn serving(self, roles: Vec<String>) -> Self {
+        drop(self.0.roles.set(roles));
+        self
     }
 
     /// For the end that listens, as of the last reload. Handshakes ask for it anew each time.
@@ -79,10 +89,11 @@ impl Credentials {
     /// Reads files, and may wait, as [`Credentials::load`] does: not for an async thread.
     ///
     /// # Errors
-    /// As [`Credentials::load`], and if the new certificate is another node's. What was loaded
-    /// before stays in force.
+    /// As [`Credentials::load`], and if the new certificate is another node's, does not allow what
+    /// this one does, or is not valid now while the one before it is. What was loaded before stays
+    /// in force.
     pub fn reload(&self) -> Result<bool, TlsError> {
-        let Inner { dir, clock, current, reading } = &*self.0;
+        let Inner { dir, clock, current, roles, reading } = &*self.0;
         let _reading = reading.lock();
         let files = Files::read(dir)?;
         let before = current.load();
@@ -90,14 +101,32 @@ impl Credentials {
             return Ok(false);
         }
         let loaded = Loaded::of(dir, clock, &files)?;
-        let (name, own) = (&loaded.own.name, &before.own.name);
-        if name != own {
-            let why = format!("is the certificate of {name}, and this node is {own}");
+        let roles = roles.get().map(Vec::as_slice).unwrap_or_default();
+        if let Some(why) = unfit(&loaded.own, &before.own, roles, clock.now()) {
             return Err(TlsError::file(&dir.join(CERTIFICATE_FILE), why));
         }
         current.store(Arc::new(loaded));
         Ok(true)
     }
+}
+
+/// Why a new certificate can't take the place of the one there is.
+fn unfit(
+    new: &NodeCertificate,
+    old: &NodeCertificate,
+    roles: &[String],
+    now: Timestamp,
+) -> Option<String> {
+    if new.name != old.name {
+        return Some(format!("is the certificate of {}, and this node is {}", new.name, old.name));
+    }
+    if let Some(role) = roles.iter().find(|role| !new.roles.contains(*role)) {
+        return Some(format!("does not allow the role {role:?}, which this node has"));
+    }
+    let is_valid = |one: &NodeCertificate| one.not_before <= now && now <= one.not_after;
+    (is_valid(old) && !is_valid(new)).then(|| {
+        format!("is good from {} until {}, which is not now", new.not_before, new.not_after)
+    })
 }
 
 /// What the files hold.

@@ -1,7 +1,7 @@
 //! Posts.
 
 use panel_kernel::data::{Conn, DbError, FromRow, Row, Tx, sql};
-use panel_kernel::http::MAX_PAGE_BYTES;
+use panel_kernel::http::{MAX_PAGE_BYTES, json_bytes};
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
 use serde::Serialize;
@@ -44,9 +44,9 @@ pub(crate) struct Post {
 }
 
 impl Post {
-    /// The bytes of its texts, which are what makes a page long.
+    /// The bytes of its texts in JSON, which are what makes a page long.
     pub(crate) fn bytes(&self) -> usize {
-        self.body.len() + self.body_html.len()
+        json_bytes(&self.body) + json_bytes(&self.body_html)
     }
 }
 

@@ -48,6 +48,7 @@ impl Cause {
             Self::Aborted => "aborted",
             Self::Unwell => "unwell",
             Self::Silent => "silent",
+            Self::Ahead => "ahead",
             Self::Late => "late",
         }
     }

@@ -65,6 +65,8 @@ pub(crate) enum Cause {
     Unwell,
     /// It has fallen silent: its node, or it does not answer probes.
     Silent,
+    /// By its clock, which differs more than is known, the time is over.
+    Ahead,
     /// The time is over.
     Late,
 }
@@ -95,6 +97,7 @@ impl Dispatcher {
             tried: Vec::new(),
             started: 0,
             last: None,
+            is_unknown: false,
             unwell: None,
         };
         let Some(member) = race.next() else { return Err(race.unavailable()) };
@@ -124,6 +127,8 @@ struct Race<'a> {
     tried: Vec<Arc<Member>>,
     started: usize,
     last: Option<Cause>,
+    /// A write that may have been done by somebody whose answer did not come.
+    is_unknown: bool,
     /// What a member that can't do it has said: the answer, if nobody else can either.
     unwell: Option<Answered>,
 }
@@ -153,15 +158,18 @@ impl Race<'_> {
         }
         loop {
             let Some(member) = newest.clone() else {
-                // Nobody else is to be asked: what is under way is all there is.
-                return match attempts.next().await {
-                    Some((member, Ok(reply))) => Ok(answered(&member, reply)),
-                    Some((member, Err(miss))) => {
-                        self.failed(&member, miss);
-                        continue;
-                    }
-                    None => self.unwell.take().ok_or_else(|| self.problem()),
-                };
+                // Nobody else was to be asked: what is under way is all there is.
+                match attempts.next().await {
+                    Some((member, Ok(reply))) => return Ok(answered(&member, reply)),
+                    Some((member, Err(miss))) => self.failed(&member, miss),
+                    None => return self.given_up(),
+                }
+                // But there may be somebody by now.
+                newest = self.another();
+                if let Some(member) = &newest {
+                    attempts.push(self.begin(member));
+                }
+                continue;
             };
             tokio::select! {
                 biased;
@@ -232,17 +240,26 @@ impl Race<'_> {
         if cause != Cause::Aborted && cause != Cause::Late {
             self.tried.push(Arc::clone(member));
         }
+        let unanswered = matches!(cause, Cause::Silent | Cause::Lost | Cause::Aborted);
+        self.is_unknown |= unanswered && !self.envelope.method.is_safe();
         self.last = Some(cause);
+    }
+
+    /// Nobody has answered. What a member has said that can't do it is no answer to a write that
+    /// another may have done.
+    fn given_up(mut self) -> Result<Answered, Problem> {
+        let unwell = self.unwell.take().filter(|_| !self.is_unknown);
+        unwell.ok_or_else(|| self.problem())
     }
 
     fn problem(&self) -> Problem {
         let service = self.service;
         match self.last {
-            Some(Cause::Late) => {
+            Some(Cause::Late | Cause::Ahead) => {
                 let detail = format!("{service} did not answer in time");
                 Problem::new(Kind::DeadlineExceeded, detail)
             }
-            Some(Cause::Aborted) => {
+            _ if self.is_unknown => {
                 Problem { service: Some(service.to_owned()), ..Problem::outcome_unknown() }
             }
             Some(Cause::Busy | Cause::Full) => {
@@ -258,10 +275,12 @@ impl Race<'_> {
 }
 
 async fn ask(member: &Member, envelope: Envelope, clock: &Clock) -> Result<Reply, Miss> {
+    let deadline = envelope.deadline;
     let cause = match member.call(envelope, clock).await {
         Ok(reply) => match reply.refusal {
             None if reply.status != StatusCode::SERVICE_UNAVAILABLE => return Ok(reply),
             None => return Err(Miss { cause: Cause::Unwell, reply: Some(reply) }),
+            Some(Refusal::DeadlinePassed) if clock.now() < deadline => Cause::Ahead,
             Some(Refusal::DeadlinePassed) => Cause::Late,
             Some(Refusal::Aborted) => Cause::Aborted,
             Some(Refusal::Busy) => Cause::Busy,

@@ -15,12 +15,15 @@ use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::Database;
 use super::database::Kind;
-use crate::directory::{Directory, MemberStatus};
+use crate::directory::{Directory, MemberStatus, Node};
 
 /// Between looks at the nodes.
 const LOOK: Duration = Duration::from_millis(100);
 /// A second time after this long, for what had just begun.
 const AGAIN: Duration = Duration::from_millis(500);
+const TIMES: u32 = 2;
+/// For a link that has ended to be made anew.
+const RELINK: Duration = Duration::from_secs(1);
 /// For one attempt.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -36,29 +39,63 @@ pub(super) fn session_name(service: &str, boot: &str) -> String {
     format!("panel-{service}-{boot}")
 }
 
+/// Lives of nodes that are silent.
+#[derive(Debug, Default)]
+struct Silent(HashMap<Arc<str>, Fenced>);
+
+#[derive(Debug)]
+struct Fenced {
+    name: Arc<str>,
+    /// When its transactions are to be ended next, and how often they were.
+    due: Instant,
+    times: u32,
+}
+
+impl Silent {
+    /// The lives whose transactions are to be ended now: boot and name. One that was replaced
+    /// by another life is not forgotten before it is through.
+    fn due(&mut self, nodes: &[Node], now: Instant) -> Vec<(Arc<str>, Arc<str>)> {
+        for node in nodes.iter().filter(|node| !node.is_here) {
+            let standing = &node.standing;
+            let patience = match standing.status() {
+                MemberStatus::Up | MemberStatus::Draining => {
+                    self.0.remove(&node.boot);
+                    continue;
+                }
+                // It was heard, and is no longer.
+                MemberStatus::Suspect if standing.round_trip().is_some() => Duration::ZERO,
+                // A link has ended, or is about to begin: that alone is no silence.
+                MemberStatus::Suspect | MemberStatus::Down => RELINK,
+            };
+            let (name, due) = (Arc::clone(&node.name), now + patience);
+            let fenced = self.0.entry(Arc::clone(&node.boot));
+            let fenced = fenced.or_insert(Fenced { name, due, times: 0 });
+            if fenced.times == 0 {
+                fenced.due = fenced.due.min(due);
+            }
+        }
+        let mut ending = Vec::new();
+        for (boot, fenced) in &mut self.0 {
+            if fenced.times < TIMES && fenced.due <= now {
+                fenced.times += 1;
+                fenced.due = now + AGAIN;
+                ending.push((Arc::clone(boot), Arc::clone(&fenced.name)));
+            }
+        }
+        let listed = |boot: &Arc<str>| nodes.iter().any(|node| node.boot == *boot);
+        self.0.retain(|boot, fenced| fenced.times < TIMES || listed(boot));
+        ending
+    }
+}
+
 impl Fence {
     /// Watches for ever.
     pub(crate) async fn run(self) -> Result<(), String> {
-        // Silent nodes by life: when they were fenced, and how often.
-        let mut fenced: HashMap<Arc<str>, (Instant, u32)> = HashMap::new();
+        let mut silent = Silent::default();
         loop {
             tokio::time::sleep(LOOK).await;
-            let nodes = self.directory.nodes();
-            fenced.retain(|boot, _| nodes.iter().any(|node| node.boot == *boot));
-            for node in nodes.iter().filter(|node| !node.is_here) {
-                let silent =
-                    matches!(node.standing.status(), MemberStatus::Suspect | MemberStatus::Down);
-                let now = Instant::now();
-                match fenced.get(&node.boot) {
-                    _ if !silent => {
-                        fenced.remove(&node.boot);
-                        continue;
-                    }
-                    Some((at, times)) if *times > 1 || now.duration_since(*at) < AGAIN => continue,
-                    _ => {}
-                }
-                fenced.entry(Arc::clone(&node.boot)).or_insert((now, 0)).1 += 1;
-                self.end_transactions(&node.name, &node.boot).await;
+            for (boot, name) in silent.due(&self.directory.nodes(), Instant::now()) {
+                self.end_transactions(&name, &boot).await;
             }
         }
     }
@@ -96,6 +133,55 @@ impl Fence {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::directory::Standing;
+
+    fn node(boot: &str, status: MemberStatus) -> Node {
+        let standing = Standing::here();
+        standing.measured(Duration::from_millis(1), 0);
+        standing.set_status(status);
+        Node {
+            name: "n2".into(),
+            boot: boot.into(),
+            roles: Arc::from([]),
+            version: "0".into(),
+            is_here: false,
+            standing,
+        }
+    }
+
+    /// How many lives are due at these moments, in milliseconds.
+    fn due(silent: &mut Silent, begun: Instant, nodes: &[Node], moments: &[u64]) -> Vec<usize> {
+        let at = |millis: &u64| begun + Duration::from_millis(*millis);
+        moments.iter().map(|millis| silent.due(nodes, at(millis)).len()).collect()
+    }
+
+    #[test]
+    fn who_falls_silent_is_fenced_twice() {
+        let (mut silent, begun) = (Silent::default(), Instant::now());
+        let nodes = [node("a", MemberStatus::Suspect)];
+        assert_eq!(due(&mut silent, begun, &nodes, &[0, 100, 500, 600, 9_000]), [1, 0, 1, 0, 0]);
+        // It was heard, and has fallen silent again.
+        assert_eq!(due(&mut silent, begun, &[node("a", MemberStatus::Up)], &[9_100]), [0]);
+        assert_eq!(due(&mut silent, begun, &nodes, &[9_200, 9_700]), [1, 1]);
+    }
+
+    #[test]
+    fn who_is_linked_anew_is_left_alone_and_who_is_not_is_not() {
+        let (mut silent, begun) = (Silent::default(), Instant::now());
+        let gone = [node("a", MemberStatus::Down)];
+        assert_eq!(due(&mut silent, begun, &gone, &[0, 500]), [0, 0]);
+        assert_eq!(due(&mut silent, begun, &[node("a", MemberStatus::Up)], &[600, 2_000]), [0, 0]);
+        assert_eq!(due(&mut silent, begun, &gone, &[3_000, 3_900, 4_000, 4_500]), [0, 0, 1, 1]);
+    }
+
+    #[test]
+    fn who_is_replaced_is_not_forgotten() {
+        let (mut silent, begun) = (Silent::default(), Instant::now());
+        assert_eq!(due(&mut silent, begun, &[node("a", MemberStatus::Suspect)], &[0]), [1]);
+        let replaced = [node("b", MemberStatus::Up)];
+        assert_eq!(due(&mut silent, begun, &replaced, &[400, 500, 1_000]), [0, 1, 0]);
+        assert!(silent.0.is_empty());
+    }
 
     #[test]
     fn session_names_fit() {

@@ -11,8 +11,20 @@ const DEFAULT_LIMIT: u32 = 20;
 /// The most items on a page.
 const MAX_LIMIT: u32 = 100;
 
-/// The most bytes of text on a page of a list whose items may be long.
+/// The most bytes of text, as JSON has it, on a page of a list whose items may be long. With all
+/// that is around the texts such a page still fits into one message.
 pub const MAX_PAGE_BYTES: usize = 512 * 1024;
+
+/// How many bytes a text takes in JSON, its quotes left out.
+#[must_use]
+pub fn json_bytes(text: &str) -> usize {
+    let more = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 1,
+        0..0x20 => 5,
+        _ => 0,
+    };
+    text.len() + text.bytes().map(more).sum::<usize>()
+}
 
 /// One page of a list.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -126,6 +138,18 @@ mod tests {
         assert_eq!((page.items, page.next_cursor), (vec![1, 2], None));
         let page = Listing::from_excess(Vec::<u8>::new(), 2, ToString::to_string);
         assert_eq!((page.items, page.next_cursor), (Vec::new(), None));
+    }
+
+    #[test]
+    fn texts_are_as_long_as_in_json() {
+        let controls: String = (0..0x80_u8).map(char::from).collect();
+        for text in ["", "plain", "\\n \" \\ \n\r\t", "\u{7f}é漢🦀</script>", &controls] {
+            assert_eq!(
+                json_bytes(text),
+                serde_json::to_string(text).unwrap().len() - 2,
+                "{text:?}"
+            );
+        }
     }
 
     #[test]

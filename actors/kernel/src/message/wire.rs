@@ -20,6 +20,7 @@ use super::{
 };
 use crate::faults;
 use crate::ids::Id;
+use crate::problem::Problem;
 use crate::role::Role;
 use crate::time::Timestamp;
 
@@ -67,7 +68,13 @@ impl Wire for Envelope {
 
 impl Wire for Reply {
     fn encode(self) -> Vec<u8> {
-        pack(&WireReply::from(self))
+        let packed = pack(&WireReply::from(self));
+        if packed.len() <= MAX_BYTES {
+            return packed;
+        }
+        // Sent as it is, it would end the link, and everything else that is in flight there.
+        tracing::error!(bytes = packed.len(), "an answer is too large for another node");
+        pack(&WireReply::from(Self::problem(&Problem::internal())))
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, Undecodable> {
@@ -75,9 +82,11 @@ impl Wire for Reply {
     }
 }
 
+/// The limit is one of decoding alone: requests stay below it (the edge bounds their parts),
+/// answers are looked at when they are packed.
 fn pack<T: Encode>(value: &T) -> Vec<u8> {
-    // Encoding into a growing vector fails only beyond the limit; what is too large to send
-    // becomes a message that the other side refuses as malformed, never a truncated one.
+    // Encoding plain data into a growing vector does not fail. An empty message would be refused
+    // as malformed.
     bincode::encode_to_vec((MAJOR, value), CONFIG).unwrap_or_else(|_| vec![MAJOR])
 }
 

@@ -265,4 +265,20 @@ async fn what_can_not_be_used_leaves_the_old_in_force() {
     std::fs::write(&path, good).unwrap();
     let refused = n1.reload().unwrap_err().to_string();
     assert!(refused.contains("node.key is not the key of"), "{refused}");
+    let n1 = n1.serving(vec!["forum".to_owned()]);
+    let past = Validity { from: now().minus(DAY * 2), until: now().minus(DAY) };
+    let early = Validity { from: now().plus(DAY), until: now().plus(DAY * 2) };
+    let good = Validity::days(now(), 90);
+    for (roles, validity, why) in [
+        (["cms"], good, "does not allow the role \"forum\", which this node has"),
+        (["forum"], past, "which is not now"),
+        (["forum"], early, "which is not now"),
+    ] {
+        cluster.issue("n1", &roles, validity);
+        let refused = n1.reload().unwrap_err().to_string();
+        assert!(refused.contains(why), "{refused}");
+        assert_eq!(n1.own(), own);
+    }
+    cluster.issue("n1", &["forum"], good);
+    assert_eq!(n1.reload(), Ok(true));
 }

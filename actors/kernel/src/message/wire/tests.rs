@@ -132,6 +132,24 @@ fn a_length_prefix_without_the_bytes_allocates_nothing_large() {
     assert_eq!(Envelope::decode(&bytes), Err(Undecodable::Malformed));
 }
 
+#[test]
+fn an_answer_that_is_too_large_becomes_one_that_says_so() {
+    let reply = |bytes: usize| Reply {
+        status: StatusCode::OK,
+        headers: HeaderMap::new(),
+        body: Body::Inline(vec![b'x'; bytes].into()),
+        refusal: None,
+        extensions: Extensions::default(),
+    };
+    let fits = reply(MAX_BYTES - 100).encode();
+    assert_eq!(Reply::decode(&fits).unwrap().status, 200);
+    for bytes in [MAX_BYTES, 2 * MAX_BYTES] {
+        let encoded = reply(bytes).encode();
+        assert!(encoded.len() < 1_000);
+        assert_eq!(Reply::decode(&encoded).unwrap().status, 500);
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn random_bytes_never_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..512)) {
