@@ -59,10 +59,11 @@ async fn the_others_serve_as_before() {
     })
     .await;
     scene.more().await;
-    scene.end().await;
+    checks::only_fails_with(&scene.end().await, &["503 unavailable"]).unwrap();
     let p99 = |latency: &Latency| latency.percentile(99);
     let ratio = p99(&gone).as_secs_f64() / p99(&before).as_secs_f64();
     let text = format!("{ratio:.2} × ({} / {})", millis(p99(&gone)), millis(p99(&before)));
+    assert!(ratio < 10.0, "{text}");
     figure("forum gone: p99 of cms against before", &text, "≤ 1.2 ×", ratio <= 1.2);
     figure("forum gone: its refusal", &millis(refused), "none", true);
 }

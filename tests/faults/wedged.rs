@@ -24,7 +24,7 @@ async fn a_service_that_hangs_on_one_node_is_left_alone_until_it_answers() {
     let mut scene = Scene::on(cluster).await;
     scene.begin().await;
     let stalled = Instant::now();
-    let stall = json!({"request": "stall", "actor": "forum/serving/front_door", "time": "6s"});
+    let stall = json!({"request": "stall", "actor": "forum/serving/front_door", "time": "12s"});
     scene.cluster.node("n2").told(stall).await;
     let state = async |wanted: &str| {
         eventually(&format!("the breaker is {wanted}"), SOON, async || {

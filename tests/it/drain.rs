@@ -1,17 +1,22 @@
 //! `panel-node drain`: what was accepted is answered, and the command returns when the process has
 //! ended.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use panel_harness::{Backend, Node, Session, Thread, eventually, on_both_databases};
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 on_both_databases!(
     a_drained_node_answers_what_it_has,
     nobody_on_a_kept_connection_is_cut_off,
     a_load_balancer_is_given_time,
+    a_node_that_ends_refuses_connections_at_once,
+    a_signal_to_a_node_that_drains_already_costs_nothing,
 );
 
 const WITHIN: Duration = Duration::from_secs(20);
@@ -100,7 +105,7 @@ async fn nobody_on_a_kept_connection_is_cut_off(backend: Backend) {
 
 async fn a_load_balancer_is_given_time(backend: Backend) {
     let database = backend.database().await;
-    let node = Node::builder().database(&database).env("PANEL_GATEWAY__DRAIN_DELAY", "2s");
+    let node = Node::builder().database(&database).env("PANEL_GATEWAY__DRAIN_DELAY", "6s");
     let mut node = node.start().await;
     let (client, ops) = (node.client(), node.ops_client());
     node.signal("TERM");
@@ -114,5 +119,57 @@ async fn a_load_balancer_is_given_time(backend: Backend) {
         another.get("/api/v2/forum/threads").await.expect(200);
     }
     client.get("/api/v2/forum/threads").await.expect(200);
+    assert_eq!(node.ended().await.code(), Some(0));
+}
+
+/// A request that is under way as long as the test likes: the last byte of its body is missing.
+async fn unfinished(node: &Node) -> TcpStream {
+    let mut stream = TcpStream::connect(node.http()).await.unwrap();
+    let head = "POST /api/v2/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+                content-length: 2\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // Whoever comes later is answered, so this one was accepted.
+    node.client().get("/api/v2/health").await.expect(200);
+    stream
+}
+
+async fn is_answered(mut stream: TcpStream) {
+    stream.write_all(b"}").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 422 ") && answer.contains("connection: close"),
+        "{answer}"
+    );
+}
+
+async fn nobody_can_connect(node: &Node) {
+    eventually("who connects is refused at once", WITHIN, async || {
+        let connected = TcpStream::connect(node.http()).await;
+        connected.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+    })
+    .await;
+}
+
+async fn a_node_that_ends_refuses_connections_at_once(backend: Backend) {
+    let database = backend.database().await;
+    let mut node = Node::builder().database(&database).start().await;
+    let stream = unfinished(&node).await;
+    node.signal("TERM");
+    nobody_can_connect(&node).await;
+    assert!(node.is_running());
+    is_answered(stream).await;
+    assert_eq!(node.ended().await.code(), Some(0));
+}
+
+async fn a_signal_to_a_node_that_drains_already_costs_nothing(backend: Backend) {
+    let database = backend.database().await;
+    let mut node = Node::builder().database(&database).start().await;
+    let stream = unfinished(&node).await;
+    tokio::join!(node.control(json!({"request": "drain"})), async {
+        nobody_can_connect(&node).await;
+        node.signal("TERM");
+        is_answered(stream).await;
+    });
     assert_eq!(node.ended().await.code(), Some(0));
 }

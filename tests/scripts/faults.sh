@@ -6,6 +6,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
+ulimit -n "$(ulimit -Hn)" || true
+
 cargo build --release --locked -p panel-node -p panel-tests --bin panel-node --bin panel-bench
 cargo build --workspace --all-targets --locked
 

@@ -8,6 +8,9 @@ step() { printf '\n== %s\n' "$1"; }
 
 tests/scripts/check.sh
 
+# Some tests hold hundreds of connections.
+ulimit -n "$(ulimit -Hn)" || true
+
 step "building"
 cargo build --workspace --all-targets --locked
 

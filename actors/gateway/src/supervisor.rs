@@ -112,6 +112,7 @@ impl Gateway {
             documents: Documents::default(),
         };
         let server = ServerParts {
+            accepting: TaskTracker::new(),
             limits: ServerLimits {
                 connections: Arc::new(Semaphore::new(config.max_connections)),
                 head_timeout: config.head_timeout.0,
@@ -217,9 +218,11 @@ impl Gateway {
     }
 
     /// Accepts nothing more, and waits for requests under way, each of which ends by its
-    /// deadline.
+    /// deadline. One whose body is still on its way is not waited for beyond that.
     pub async fn drain(&self) {
         self.parts.shutdown.cancel();
+        self.parts.accepting.close();
+        self.parts.accepting.wait().await;
         self.parts.connections.close();
         let patience = self.edge.longest_request() + Duration::from_secs(1);
         if tokio::time::timeout(patience, self.parts.connections.wait()).await.is_err() {

@@ -15,12 +15,13 @@ pub(super) fn drain(args: &DrainArgs) -> Result<(), Failure> {
         let mut node = client::connect(data_dir, Some(&args.name))?;
         ask(&mut node, &Request::Drain { node: None })?;
         node.wait_for_end()?;
+        say(format_args!("{} has ended.", args.name));
     } else {
         // Whichever node runs here may know the one that is meant.
         let mut node = client::connect(data_dir, None)?;
         ask(&mut node, &Request::Drain { node: Some(args.name.clone()) })?;
+        say(format_args!("{} has left the cluster.", args.name));
     }
-    say(format_args!("{} has ended.", args.name));
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::RunArgs;
@@ -21,6 +22,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         .thread_name("panel")
         .build()
         .map_err(Failure::other)?;
+    raise_open_files();
     let outcome = runtime.block_on(async {
         // Before anything starts, so that no signal falls into a gap.
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::other)?;
@@ -30,23 +32,41 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         let _file_too_large = signal(FILE_TOO_LARGE).map_err(Failure::other)?;
         let mut node = node::start(&config).await?;
         let drain = node.drain().clone();
+        let mut signals = 0;
         tokio::select! {
             () = drain.wished() => {}
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            _ = interrupt.recv() => signals += 1,
+            _ = terminate.recv() => signals += 1,
             why = node.root_ended() => {
                 tracing::error!(why, "the root supervisor ended");
                 let sentence = format!("the root supervisor ended ({why}); start the node again");
                 return Err(Failure::Other(sentence));
             }
         }
-        tokio::select! {
-            () = node.shut_down() => Ok(()),
-            _ = interrupt.recv() => Err(Failure::Other("told twice, stopped at once".into())),
-            _ = terminate.recv() => Err(Failure::Other("told twice, stopped at once".into())),
+        let stopping = node.shut_down();
+        tokio::pin!(stopping);
+        loop {
+            // The first signal to a node that drains already asks for nothing more.
+            tokio::select! {
+                () = &mut stopping => return Ok(()),
+                _ = interrupt.recv() => signals += 1,
+                _ = terminate.recv() => signals += 1,
+            }
+            if signals > 1 {
+                return Err(Failure::Other("told twice, stopped at once".into()));
+            }
         }
     });
     // What is left over does not keep the process.
     runtime.shutdown_timeout(LEFT_OVER);
     outcome
+}
+
+/// As many open files as the system lets this process have: each connection is one.
+fn raise_open_files() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = rustix::process::setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
 }

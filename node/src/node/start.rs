@@ -243,6 +243,7 @@ fn ops_child(
 ) -> ChildSpec {
     let socket = Arc::new(socket);
     let parts = ServerParts {
+        accepting: TaskTracker::new(),
         limits: ServerLimits {
             connections: Arc::new(Semaphore::new(OPS_CONNECTIONS)),
             head_timeout: config.gateway.head_timeout.0,

@@ -19,6 +19,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request};
@@ -34,6 +35,8 @@ use flights::Flights;
 
 /// The largest answer that is kept, with everything, in bytes.
 const LARGEST: u32 = 1024 * 1024;
+/// No two requests that are under way at one time were begun further apart.
+const SAME_TIME: Duration = Duration::from_secs(300);
 /// What an entry costs beside its texts, about.
 const OVERHEAD: usize = 256;
 
@@ -105,6 +108,13 @@ pub(crate) enum Landing {
 
 /// A write that is under way. When this is dropped, all that was kept of its service is old.
 pub(crate) struct Writing<'c>(Option<&'c AtomicU64>);
+
+impl Writing<'_> {
+    /// It was refused, so nothing has changed.
+    pub(crate) const fn refused(&mut self) {
+        self.0 = None;
+    }
+}
 
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
@@ -234,9 +244,11 @@ impl Inner {
             let names = Slot::Varies(Arc::clone(&kept.vary));
             self.slots.insert(Arc::clone(&question.place), names);
         }
-        // Of two that were asked at the same time, what was asked last counts.
+        // Of two that were asked at the same time, what was asked last counts. (What is from far in
+        // the future was asked before the clock was set back.)
         if let Some(Slot::Kept(other)) = self.slots.get(&kept.key)
             && other.asked_at > kept.asked_at
+            && kept.asked_at.until(other.asked_at) < SAME_TIME
         {
             return;
         }

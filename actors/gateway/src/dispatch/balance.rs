@@ -133,10 +133,11 @@ impl Chooser {
         &self,
         members: &[Arc<Member>],
         tried: &[Arc<Member>],
-        affinity: Affinity,
+        (affinity, principal): (Affinity, &Principal),
     ) -> Option<Arc<Member>> {
         let fit = |member: &Arc<Member>| {
-            member.takes_requests() && !tried.iter().any(|other| Arc::ptr_eq(other, member))
+            member.takes_requests_of(principal)
+                && !tried.iter().any(|other| Arc::ptr_eq(other, member))
         };
         let ready = |member: &&Arc<Member>| member.is_ready() && fit(member);
         self.choose_of(members, ready, affinity)

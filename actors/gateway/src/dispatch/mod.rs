@@ -213,7 +213,8 @@ impl Race<'_> {
     /// Read anew each time: a front door that was restarted meanwhile is another member.
     fn next(&self) -> Option<Arc<Member>> {
         let members = self.dispatcher.directory.members(self.service);
-        self.dispatcher.balances.of(self.service).choose(&members, &self.tried, self.affinity)
+        let asking = (self.affinity, &self.envelope.principal);
+        self.dispatcher.balances.of(self.service).choose(&members, &self.tried, asking)
     }
 
     /// Whom to ask next, if the last failure and the budget allow it.

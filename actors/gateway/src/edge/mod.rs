@@ -156,8 +156,11 @@ impl Edge {
                 Box::pin(cache::answer(edge, &question, (envelope, affinity), exchange)).await?
             }
             None => {
-                let _writing = edge.cache.writing(service, &parts.method);
+                let mut writing = edge.cache.writing(service, &parts.method);
                 let answered = edge.dispatcher.call(service, envelope, affinity).await?;
+                if answered.reply.status.is_client_error() {
+                    writing.refused();
+                }
                 exchange.member = Some(answered.node);
                 from_reply(answered.reply, exchange)?
             }

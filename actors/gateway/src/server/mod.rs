@@ -75,13 +75,22 @@ pub struct ServerParts {
     pub shutdown: CancellationToken,
     /// Where its connections are counted, so that shutdown can wait for them.
     pub connections: TaskTracker,
+    /// Where those are counted that accept, so that shutdown knows that no connection is to come.
+    pub accepting: TaskTracker,
 }
 
-/// Accepts until it is cancelled.
+/// Accepts until it is cancelled; then the socket is closed, whoever else holds it.
 pub async fn accept<H: Handler>(listener: TcpListener, handler: H, parts: ServerParts) {
+    let _accepting = parts.accepting.token();
+    let serve = |stream: TcpStream, peer, permit| {
+        // Answers are small; waiting to fill a segment only adds latency.
+        drop(stream.set_nodelay(true));
+        let (handler, own) = (handler.clone(), parts.clone());
+        parts.connections.spawn(connection(stream, peer, handler, own, permit));
+    };
     loop {
         let accepted = tokio::select! {
-            () = parts.shutdown.cancelled() => return,
+            () = parts.shutdown.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
@@ -89,14 +98,11 @@ pub async fn accept<H: Handler>(listener: TcpListener, handler: H, parts: Server
                 // Only now: listeners share the bound, and one that nobody calls must not take
                 // from the others.
                 let permit = tokio::select! {
-                    () = parts.shutdown.cancelled() => return,
+                    () = parts.shutdown.cancelled() => break,
                     permit = Arc::clone(&parts.limits.connections).acquire_owned() => permit,
                 };
                 let Ok(permit) = permit else { return };
-                // Answers are small; waiting to fill a segment only adds latency.
-                drop(stream.set_nodelay(true));
-                let (handler, own) = (handler.clone(), parts.clone());
-                parts.connections.spawn(connection(stream, peer, handler, own, permit));
+                serve(stream, peer, permit);
             }
             Err(error) => {
                 // Out of descriptors, most likely: others must close first.
@@ -104,6 +110,20 @@ pub async fn accept<H: Handler>(listener: TcpListener, handler: H, parts: Server
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
+    }
+    let Ok(listener) = listener.into_std() else { return };
+    // The kernel has accepted these, so they are answered as far as there is room.
+    while let Ok((stream, peer)) = listener.accept() {
+        let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+        let permit = Arc::clone(&parts.limits.connections).try_acquire_owned();
+        if let (Ok(stream), Ok(permit)) = (stream, permit) {
+            serve(stream, peer, permit);
+        }
+    }
+    // It is bound as long as the node lives, but who connects now is refused at once, and goes on
+    // to the next gateway.
+    if let Err(error) = rustix::net::shutdown(&listener, rustix::net::Shutdown::Both) {
+        tracing::debug!(%error, "the listening socket stays open until the end");
     }
 }
 

@@ -130,11 +130,28 @@ impl Member {
         self.is_ready.swap(is_ready, Ordering::Relaxed)
     }
 
-    /// Whether a request should be sent there.
+    /// Whether a request of a client should be sent there.
     #[must_use]
     pub fn takes_requests(&self) -> bool {
+        self.takes_requests_of(&Principal::Anonymous)
+    }
+
+    /// Whether a request of this principal should be sent there. Services have places of their own,
+    /// and are none of those on whom a member is tried that has just answered again.
+    #[must_use]
+    pub fn takes_requests_of(&self, principal: &Principal) -> bool {
         let in_flight = self.in_flight();
-        self.status() == MemberStatus::Up && self.breaker.admits(in_flight) && in_flight < self.most
+        let tried = if matches!(principal, Principal::Service(_)) { 0 } else { in_flight };
+        self.status() == MemberStatus::Up
+            && self.breaker.admits(tried)
+            && in_flight < self.most_of(principal)
+    }
+
+    const fn most_of(&self, principal: &Principal) -> usize {
+        match principal {
+            Principal::Service(_) => self.most.saturating_add(INSIDERS),
+            Principal::User(_) | Principal::Anonymous => self.most,
+        }
     }
 
     /// Waits until its node has fallen silent or is gone, or it does not answer probes: what is in
@@ -152,10 +169,7 @@ impl Member {
     /// [`CallError`], which says whether anything may have been done.
     pub async fn call(&self, mut envelope: Envelope, clock: &Clock) -> Result<Reply, CallError> {
         let wait = clock.now().until(envelope.deadline) + GRACE;
-        let most = match envelope.principal {
-            Principal::Service(_) => self.most + INSIDERS,
-            Principal::User(_) | Principal::Anonymous => self.most,
-        };
+        let most = self.most_of(&envelope.principal);
         let _counted = InFlight::enter(&self.in_flight, most).ok_or(CallError::Full)?;
         let bytes = if self.is_local() {
             None

@@ -19,8 +19,9 @@ const WHEN_DOWN: Backoff =
     Backoff { first: Duration::from_millis(250), most: Duration::from_secs(2) };
 /// For a connection. Callers then find it in the pool.
 const CONNECT: Duration = Duration::from_secs(1);
-/// Written at every look: a Redis that is full, loading or a replica answers pings, and is of no
-/// use.
+/// Written at every look, by a script as everything else is: a Redis that is full, loading, a
+/// replica, or that allows no scripts, answers pings, and is of no use.
+const SCRIPT: &str = "return redis.call('SET', KEYS[1], 1, 'PX', ARGV[1])";
 const KEY: &str = "panel:watch";
 const KEY_LIFE_MILLIS: u64 = 60_000;
 
@@ -85,8 +86,8 @@ impl Watcher {
         let connecting = tokio::time::timeout(CONNECT, self.server.pool.get()).await;
         let conn = connecting.map_err(|_| Failure::TimedOut)?.map_err(Failure::error)?;
         drop(conn);
-        let mut write = cmd("SET");
-        write.arg(KEY).arg(1).arg("PX").arg(KEY_LIFE_MILLIS);
+        let mut write = cmd("EVAL");
+        write.arg(SCRIPT).arg(1).arg(KEY).arg(KEY_LIFE_MILLIS);
         self.server.ask(&write).await
     }
 }
