@@ -27,7 +27,7 @@ async fn a_node_is_drained_from_another() {
     let begun = Instant::now();
     let said = scene.cluster.node("n1").cli(&["drain", "n2"]).await;
     let text = String::from_utf8_lossy(&said.stdout).into_owned();
-    assert!(said.status.success() && text.ends_with("n2 has ended.\n"), "{said:?}");
+    assert!(said.status.success() && text.ends_with("n2 has left the cluster.\n"), "{said:?}");
     assert!(scene.cluster.node_mut("n2").ended().await.success());
     let status = scene.cluster.node("n1").told(json!({"request": "status"})).await;
     let nodes = status["nodes"].as_array().unwrap();
