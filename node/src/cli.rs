@@ -1,6 +1,7 @@
 //! The command line.
 
 mod certs;
+mod keys;
 
 use std::path::PathBuf;
 
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use panel_kernel::role::Role;
 
 pub(crate) use certs::{AuthorityArgs, CertsCommand, IssueArgs};
+pub(crate) use keys::{KeysCommand, RotateArgs};
 
 /// A self-hosted community platform: accounts, forum, articles, administration.
 ///
@@ -38,6 +40,9 @@ pub(crate) enum Command {
     /// Make the certificates that nodes of a cluster know each other by.
     #[command(subcommand)]
     Certs(CertsCommand),
+    /// Change the keys that sign access tokens.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Print the OpenAPI document of this release.
     Openapi(CommonArgs),
     /// Show how the running node is, and everything on it.

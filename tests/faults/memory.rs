@@ -1,6 +1,12 @@
 //! A peer that takes nothing any more must not fill anybody's memory.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use panel_harness::Metrics;
+use parking_lot::Mutex;
 
 use super::scale::figure;
 use super::scene::{Scene, three};
@@ -16,25 +22,38 @@ async fn a_frozen_peer_grows_nobody() {
     let mut scene = Scene::on(cluster).await;
     scene.begin().await;
     let before = scene.cluster.node("n1").resident_bytes();
-    scene.cluster.node("n2").signal("STOP");
-    // Until it is suspect, half of everything goes there; each of these is large.
-    let body = serde_json::json!({"body": "x".repeat(LARGE)});
-    let sending = futures::future::join_all((0..400).map(|_| async {
-        scene.admin.post(&scene.thread.posts).json(&body).send().await.map(|answer| answer.status)
-    }));
-    let mut sending = Box::pin(sending);
-    let mut outstanding = 0.0_f64;
-    let sent = loop {
-        tokio::select! {
-            sent = &mut sending => break sent,
-            counted = scene.cluster.node("n1").metrics() => {
-                let now = counted.find("panel_cluster_outstanding_bytes", &[("peer", "n2")]);
-                outstanding = outstanding.max(now.unwrap_or(0.0));
-                tokio::time::sleep(Duration::from_millis(20)).await;
+    let ops = scene.cluster.node("n1").ops_client();
+    let outstanding = Arc::new(Mutex::new(0.0_f64));
+    let seen = Arc::clone(&outstanding);
+    let looking = tokio::spawn(async move {
+        loop {
+            let counted = Metrics::fetch(&ops).await;
+            let now = counted.value("panel_cluster_outstanding_bytes", &[("peer", "n2")]);
+            {
+                let mut most = seen.lock();
+                *most = most.max(now);
             }
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
-    };
+    });
+    // Half of everything goes there until it is suspect; each of these is large. It stops when some
+    // have been there and back, so others are on their way.
+    let body = serde_json::json!({"body": "x".repeat(LARGE)});
+    let mut sending: FuturesUnordered<_> = (0..400)
+        .map(|_| async {
+            scene.admin.post(&scene.thread.posts).json(&body).send().await.map(|it| it.status)
+        })
+        .collect();
+    let mut sent = Vec::new();
+    while let Some(one) = sending.next().await {
+        sent.push(one);
+        if sent.len() == 20 {
+            scene.cluster.node("n2").signal("STOP");
+        }
+    }
     drop(sending);
+    looking.abort();
+    let outstanding = *outstanding.lock();
     assert!(sent.iter().all(Result::is_ok), "{sent:?}");
     scene.more().await;
     let after = scene.cluster.node("n1").resident_bytes();

@@ -49,7 +49,7 @@ impl Issuer {
     /// What a gateway is told: this key, and nothing revoked.
     #[must_use]
     pub fn report(&self) -> IdentityReport {
-        IdentityReport { keys: vec![self.public.clone()], revoked: Vec::new() }
+        IdentityReport { keys: vec![self.public.clone()], revoked: Vec::new(), more: false }
     }
 
     /// A good token for the account `user`, in a session of its own.

@@ -202,7 +202,7 @@ async fn a_forum_outlives_its_view_counter(backend: Backend) {
 
 async fn auth_outlives_its_token_keeper(backend: Backend) {
     // Passwords that take a while, one at a time.
-    let slow = json!({"hashing_threads": 1, "argon2_iterations": 8});
+    let slow = json!({"hashing_threads": 1, "argon2_iterations": 8, "login_attempts": 100});
     let auth = configured(&panel_auth::SERVICE, slow);
     let rig = Box::pin(RigBuilder::new(backend.database().await).service(auth).start()).await;
     let client = rig.client();

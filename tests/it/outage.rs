@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use panel_harness::session::PASSWORD;
 use panel_harness::{
     Answer, Backend, Client, Node, Postgres, RigBuilder, Session, TestDatabase, Thread, eventually,
 };
@@ -181,7 +182,7 @@ async fn a_node_starts_without_its_database_and_finds_it_later() {
     for answer in answers {
         answer.refused(503, "unavailable");
     }
-    let account = json!({"username": "ada", "email": "a@example.org", "password": "0123456789"});
+    let account = json!({"username": "ada", "email": "a@example.org", "password": PASSWORD});
     client.post("/api/v2/auth/register").json(&account).await.refused(503, "unavailable");
     postgres.start();
     // The schemas are made then, and the first keys, and the link for the first administrator.

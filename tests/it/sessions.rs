@@ -15,6 +15,7 @@ on_both_databases!(
     sessions_go_when_they_have_expired_and_used_tokens_with_them,
     of_two_who_register_at_once_the_second_hears_which_field_is_taken,
     logins_never_hold_every_worker,
+    a_login_that_was_overtaken_by_a_new_password_gives_no_session,
 );
 
 /// Accounts with few workers, and passwords that are hashed fast.
@@ -28,7 +29,15 @@ fn accounts() -> ServiceSpec {
 }
 
 async fn start(backend: Backend, change: impl FnOnce(RigBuilder) -> RigBuilder) -> Rig {
-    let builder = RigBuilder::new(backend.database().await).service(accounts());
+    start_with(backend, accounts(), change).await
+}
+
+async fn start_with(
+    backend: Backend,
+    accounts: ServiceSpec,
+    change: impl FnOnce(RigBuilder) -> RigBuilder,
+) -> Rig {
+    let builder = RigBuilder::new(backend.database().await).service(accounts);
     let rig = Box::pin(change(builder).start()).await;
     let client = rig.client();
     // Well before the keys are looked at again.
@@ -171,5 +180,34 @@ async fn logins_never_hold_every_worker(backend: Backend) {
     }
     let rest: Vec<u16> = answered.lock().iter().map(|answer| answer.status.as_u16()).collect();
     assert_eq!(rest, [200, 200]);
+    rig.shutdown().await;
+}
+
+async fn a_login_that_was_overtaken_by_a_new_password_gives_no_session(backend: Backend) {
+    // Each iteration over 4 MiB takes some milliseconds: long enough to be overtaken.
+    let section = Section {
+        path: "auth".to_owned(),
+        values: json!({"argon2_memory_kib": 4_096, "argon2_iterations": 60}),
+    };
+    let accounts = (panel_auth::SERVICE.configure)(&section).unwrap();
+    let rig = start_with(backend, accounts, |builder| builder).await;
+    let (client, db) = (rig.client(), rig.database("auth"));
+    Session::register(&client, "ada").await;
+    let before = counts(&db).await;
+    let login = {
+        let client = client.clone();
+        tokio::spawn(async move { Session::try_login(&client, "ada", PASSWORD).await })
+    };
+    eventually("the login is inside", Duration::from_secs(5), async || {
+        rig.handle("auth").load.inside() > 0
+    })
+    .await;
+    // The hash of another password. A login that had not looked yet is wrong anyway.
+    let other = "$argon2id$v=19$m=64,t=1,p=1$fD/L+gp/ERn+lMpghF62VA\
+                 $AAAAu640vTTaTV32uPEG2ffUBWqmHDjvFXowrickvsZU";
+    let changed = format!("UPDATE users SET password_hash = '{other}', password_changed_at = 7");
+    rig.raw_sql("auth").await.run(&changed).await;
+    login.await.unwrap().refused(401, "unauthorized");
+    assert_eq!(counts(&db).await, before);
     rig.shutdown().await;
 }

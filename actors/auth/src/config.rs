@@ -2,7 +2,10 @@
 
 use panel_kernel::blocking::half_of_the_processors;
 use panel_kernel::config::{BadValue, PoolConfig, Section, Span};
+use panel_kernel::identity::ACCESS_TOKEN_LIFE;
 use serde::{Deserialize, Serialize};
+
+use crate::rules::throttle::Backoff;
 
 /// How accounts and sessions behave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +17,14 @@ pub struct AuthConfig {
     pub registration: Registration,
     /// How long a session lasts without use.
     pub session_life: Span,
+    /// After which a new key signs access tokens.
+    pub signing_key_life: Span,
+    /// Wrong passwords for one name that cost nothing; after that, waiting.
+    pub login_attempts: u32,
+    /// The same for one address, whatever the names.
+    pub login_attempts_per_address: u32,
+    /// The longest that a wrong password makes anybody wait.
+    pub login_backoff: Span,
     /// Passwords hashed at the same time; 0: half of the processors.
     pub hashing_threads: usize,
     /// Logins and registrations that wait until others' passwords are hashed; more are refused
@@ -41,6 +52,10 @@ impl Default for AuthConfig {
             pool: PoolConfig::default(),
             registration: Registration::Open,
             session_life: Span::seconds(30 * 24 * 3_600),
+            signing_key_life: Span::seconds(90 * 24 * 3_600),
+            login_attempts: 5,
+            login_attempts_per_address: 50,
+            login_backoff: Span::seconds(15 * 60),
             hashing_threads: 0,
             hashing_queue: 12,
             argon2_memory_kib: 19_456,
@@ -63,6 +78,18 @@ impl AuthConfig {
         if config.session_life.0.as_secs() < 60 {
             return bad("session_life", "must be at least 1m");
         }
+        if config.signing_key_life.0 < ACCESS_TOKEN_LIFE * 6 {
+            return bad("signing_key_life", "must be at least 1h");
+        }
+        if config.login_attempts == 0 {
+            return bad("login_attempts", "must be at least 1");
+        }
+        if config.login_attempts_per_address == 0 {
+            return bad("login_attempts_per_address", "must be at least 1");
+        }
+        if !(1..=24 * 3_600).contains(&config.login_backoff.0.as_secs()) {
+            return bad("login_backoff", "must be between 1s and 1d");
+        }
         if config.hashing_threads > 256 {
             return bad("hashing_threads", "must be at most 256");
         }
@@ -78,6 +105,11 @@ impl AuthConfig {
             return bad("argon2_iterations", "must be between 1 and 100");
         }
         Ok(config)
+    }
+
+    /// How long wrong passwords for one name make people wait.
+    pub(crate) fn login_backoff(&self) -> Backoff {
+        Backoff { free: self.login_attempts, longest: self.login_backoff.0 }
     }
 
     /// How many passwords are hashed at the same time.

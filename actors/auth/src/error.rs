@@ -1,5 +1,7 @@
 //! What can go wrong, and how it is told.
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
 use panel_kernel::data::DbError;
 use panel_kernel::problem::{Kind, Problem};
@@ -10,6 +12,20 @@ pub enum AuthError {
     /// Unknown account or wrong password: one answer for both.
     #[error("the login or the password is not right")]
     BadCredentials,
+    /// Too many wrong passwords came before this one.
+    #[error("{}", throttled(*.wait, *.whose))]
+    Throttled {
+        /// How long to wait.
+        wait: Duration,
+        /// Whether they were for this name; else, from this address.
+        whose: bool,
+    },
+    /// There is no such session, or it is somebody else's, or it has ended.
+    #[error("there is no such session")]
+    NoSuchSession,
+    /// Somebody changed the password at the same moment.
+    #[error("the password was changed meanwhile")]
+    PasswordChanged,
     /// The refresh token is unknown, expired or of an ended session.
     #[error("the refresh token is not valid")]
     BadRefreshToken,
@@ -62,7 +78,13 @@ impl From<AuthError> for Problem {
                 errors: vec![panel_kernel::problem::FieldError::new(what, "taken", "is taken")],
                 ..Self::new(Kind::Conflict, detail)
             },
-            AuthError::NoSuchAccount => Self::new(Kind::NotFound, detail),
+            AuthError::Throttled { wait, .. } => {
+                Self::new(Kind::RateLimited, detail).retry_after(seconds(wait))
+            }
+            AuthError::PasswordChanged => Self::new(Kind::Conflict, detail),
+            AuthError::NoSuchAccount | AuthError::NoSuchSession => {
+                Self::new(Kind::NotFound, detail)
+            }
             AuthError::HashingBusy | AuthError::KeysNotReady => Self::unavailable("auth", detail),
             AuthError::Crypto(why) => {
                 tracing::error!(why, "cryptography failed");
@@ -72,6 +94,16 @@ impl From<AuthError> for Problem {
             AuthError::Database(error) => error.into(),
         }
     }
+}
+
+fn throttled(wait: Duration, whose: bool) -> String {
+    let which = if whose { "for this name" } else { "from your address" };
+    format!("too many wrong passwords {which}; try again in {} s", seconds(wait))
+}
+
+/// Whole seconds, at least one: who comes back then need not wait any more.
+fn seconds(wait: Duration) -> u32 {
+    u32::try_from(wait.as_millis().div_ceil(1_000).max(1)).unwrap_or(u32::MAX)
 }
 
 impl IntoResponse for AuthError {

@@ -25,9 +25,27 @@ pub(crate) fn hash(argon2: &Argon2<'_>, password: &[u8]) -> Result<String, Strin
     argon2.hash_password(password).map(|hash| hash.to_string()).map_err(|error| error.to_string())
 }
 
-fn verify(argon2: &Argon2<'_>, password: &[u8], hash: &str) -> Result<bool, String> {
-    let hash = argon2::PasswordHash::new(hash).map_err(|error| error.to_string())?;
-    Ok(argon2.verify_password(password, &hash).is_ok())
+/// What a password turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Not the one.
+    Wrong,
+    /// The one.
+    Right,
+    /// The one, whose hash was made with other parameters: this is the hash to keep.
+    RightAs(String),
+}
+
+fn verify(argon2: &Argon2<'_>, password: &[u8], text: &str) -> Result<Verdict, String> {
+    let kept = argon2::PasswordHash::new(text).map_err(|error| error.to_string())?;
+    if argon2.verify_password(password, &kept).is_err() {
+        return Ok(Verdict::Wrong);
+    }
+    let parameters = Params::try_from(&kept).map_err(|error| error.to_string())?;
+    let current = argon2.params();
+    let same = (parameters.m_cost(), parameters.t_cost(), parameters.p_cost())
+        == (current.m_cost(), current.t_cost(), current.p_cost());
+    if same { Ok(Verdict::Right) } else { hash(argon2, password).map(Verdict::RightAs) }
 }
 
 /// Where passwords are hashed. Cheap to clone.
@@ -69,15 +87,15 @@ impl Turn {
         &self,
         password: &str,
         hash: Option<String>,
-    ) -> Result<bool, AuthError> {
+    ) -> Result<Verdict, AuthError> {
         if !rules::is_plausible_password(password) {
-            return Ok(false);
+            return Ok(Verdict::Wrong);
         }
         let known = hash.is_some();
         let password = rules::normal_password(password);
         let hash = hash.unwrap_or_else(|| self.passwords.nobody.to_string());
-        let right = self.run(move |argon2| verify(argon2, password.as_bytes(), &hash)).await?;
-        Ok(right && known)
+        let verdict = self.run(move |argon2| verify(argon2, password.as_bytes(), &hash)).await?;
+        Ok(if known { verdict } else { Verdict::Wrong })
     }
 
     async fn run<T: Send + 'static>(

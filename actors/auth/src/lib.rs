@@ -3,7 +3,7 @@
 //! ```text
 //! auth
 //! ├── keeper, writer, relay, janitor   (kernel)
-//! ├── token_keeper      holds the keys that sign access tokens
+//! ├── token_keeper      holds the keys that sign access tokens, and changes them
 //! ├── setup             makes the first administrator's link, once per installation
 //! └── serving           (kernel)
 //! ```
@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `token_keeper` | logins and refreshes answer 503 until it has read the keys again; tokens in use stay good |
 //! | `setup` | the link is printed a moment later |
+//! | Redis | each node counts wrong passwords for itself |
 //! | more logins come than `hashing` takes | they answer 503 at once; everything else goes on |
 //! | the database | logins answer 503; signed-in people go on with the tokens they have |
 
@@ -22,14 +23,17 @@ mod events;
 mod hashing;
 mod pages;
 mod provision;
+mod rotation;
 mod rules;
 mod setup;
 mod store;
 mod supervisor;
+mod throttle;
 mod token_keeper;
 mod tokens;
 
 pub use config::AuthConfig;
 pub use error::AuthError;
 pub use provision::{NewAccount, create_account};
+pub use rotation::{Retired, Rotation, rotate_signing_key};
 pub use supervisor::{SERVICE, migrations};

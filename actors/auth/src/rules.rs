@@ -1,11 +1,14 @@
 //! Pure decisions about accounts.
 
+mod password;
+pub(crate) mod throttle;
+
 use panel_kernel::http::validate::Check;
 use panel_kernel::problem::Problem;
 use unicode_normalization::UnicodeNormalization as _;
 
-/// NIST SP 800-63B asks for at least 8 and no arbitrary upper bound; ours keep hashing bounded.
-const PASSWORD: (usize, usize) = (10, 1_024);
+pub(crate) use password::{changed_password, is_plausible_password, normal_password};
+
 const USERNAME: (usize, usize) = (3, 30);
 const DISPLAY_NAME: (usize, usize) = (1, 60);
 /// RFC 5321, 4.5.3.1.3.
@@ -42,7 +45,8 @@ pub(crate) fn registrant(
         DISPLAY_NAME.0,
         DISPLAY_NAME.1,
     );
-    let password = new_password(&mut check, "password", password);
+    let owner = [username.as_str(), email.as_str(), display_name.as_str()];
+    let password = password::check(&mut check, "password", password, &owner);
     check.done()?;
     Ok(Registrant { username, email, display_name, password })
 }
@@ -53,27 +57,6 @@ pub(crate) fn display_name(name: &str) -> Result<String, Problem> {
     let name = check.line("display_name", name, DISPLAY_NAME.0, DISPLAY_NAME.1);
     check.done()?;
     Ok(name)
-}
-
-fn new_password(check: &mut Check, field: &str, password: &str) -> String {
-    let password = normal_password(password);
-    let length = password.chars().count();
-    if length < PASSWORD.0 {
-        check.fail(field, "too_short", format!("must have at least {} characters", PASSWORD.0));
-    } else if length > PASSWORD.1 {
-        check.fail(field, "too_long", format!("must have at most {} characters", PASSWORD.1));
-    }
-    password
-}
-
-/// A password as it is hashed, however the keyboard composed it (RFC 8265, `OpaqueString`: NFC).
-pub(crate) fn normal_password(password: &str) -> String {
-    password.nfc().collect()
-}
-
-/// Whether a given password could be anybody's: what is longer is not hashed at all.
-pub(crate) fn is_plausible_password(password: &str) -> bool {
-    password.len() <= PASSWORD.1 * 4
 }
 
 /// Under which a name or an address is unique and found: without case, compatibility
@@ -141,6 +124,5 @@ mod tests {
     fn one_spelling_one_key() {
         assert_eq!(lookup_key(" Ada "), lookup_key("ADA"));
         assert_eq!(lookup_key("ａｄａ"), "ada");
-        assert_eq!(normal_password("e\u{301}"), normal_password("é"));
     }
 }

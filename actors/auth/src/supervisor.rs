@@ -12,8 +12,10 @@ use panel_kernel::supervision::ChildSpec;
 use crate::api::{self, App};
 use crate::config::AuthConfig;
 use crate::hashing::{Passwords, argon2id, hash};
+use crate::rotation;
 use crate::setup::Setup;
-use crate::store::sessions;
+use crate::store::{keys, sessions};
+use crate::throttle::{Counts, Throttle};
 use crate::token_keeper::{Keys, TokenKeeper};
 
 /// The service's entry in the node's list.
@@ -37,6 +39,7 @@ fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
     let nobody = hash(&argon2, &random_bytes::<32>()).map_err(bad)?;
     let hashing = BlockingPool::new(config.hashing_threads(), config.hashing_queue);
     let passwords = Passwords::new(hashing, argon2, &nobody);
+    let counts = Counts::new(&config);
     Ok(ServiceSpec {
         name: SERVICE.name,
         port: 5001,
@@ -45,25 +48,32 @@ fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
         migrations: migrations(),
         subscriptions: &[],
         openapi: || api::routes().into_openapi(),
-        assemble: Arc::new(move |context| assemble(&config, &passwords, context)),
+        assemble: Arc::new(move |context| assemble(&config, &passwords, &counts, context)),
     })
 }
 
-fn assemble(config: &AuthConfig, passwords: &Passwords, context: &ServiceContext) -> Assembly {
+fn assemble(
+    config: &AuthConfig,
+    passwords: &Passwords,
+    counts: &Counts,
+    context: &ServiceContext,
+) -> Assembly {
     let keys = Keys::default();
-    let app = App::new(context, config.clone(), keys.clone(), passwords.clone());
+    let throttle = Throttle::new(config, counts.clone(), &context.runtime);
+    let app = App::new(context, config.clone(), keys.clone(), passwords.clone(), throttle);
     Assembly::new(api::router(app))
-        .child(token_keeper(context, keys))
+        .child(token_keeper(config, context, keys))
         .child(setup(context))
         .expiring(sessions::EXPIRIES)
+        .expiring([keys::EXPIRY])
 }
 
-fn token_keeper(context: &ServiceContext, keys: Keys) -> ChildSpec {
-    let db = context.db.clone();
-    let sealing = TokenKeeper::sealing_key(&context.runtime.key);
+fn token_keeper(config: &AuthConfig, context: &ServiceContext, keys: Keys) -> ChildSpec {
+    let (db, life) = (context.db.clone(), config.signing_key_life.0);
+    let sealing = rotation::sealing_key(&context.runtime.key);
     ChildSpec::new("token_keeper", move || {
-        let keeper = TokenKeeper { db: db.clone(), sealing: sealing.clone(), keys: keys.clone() };
-        (keeper, ())
+        let (db, sealing, keys) = (db.clone(), sealing.clone(), keys.clone());
+        (TokenKeeper { db, sealing, keys, life }, ())
     })
 }
 

@@ -1,5 +1,6 @@
-//! Holds the keys that sign access tokens. The current one is made when there is none; all are
-//! read again every few seconds, so that a key another node made is known here soon.
+//! Holds the keys that sign access tokens. The first is made when there is none, the next when the
+//! newest is old; all are read again every few seconds, so that a key another node made is known
+//! here before it signs.
 //!
 //! Failure: the keys it last read stay in use; a first start without a database has none, and
 //! logins answer 503 until it has.
@@ -8,17 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::EncodingKey;
-use panel_kernel::data::{Database, DbError};
+use panel_kernel::data::{Database, DbError, WriteContext};
 use panel_kernel::identity::PublicKey;
-use panel_kernel::keys::{ClusterKey, SealingKey};
+use panel_kernel::keys::SealingKey;
+use panel_kernel::time::Timestamp;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use ractor_cluster::RactorMessage;
 
 use crate::error::AuthError;
+use crate::rotation::{self, Retired};
 use crate::store::keys::{self, StoredKey};
 use crate::tokens::SigningKey;
 
@@ -31,19 +31,28 @@ pub(crate) struct Keys(Arc<ArcSwap<Ring>>);
 
 #[derive(Debug, Default)]
 struct Ring {
-    current: Option<Arc<SigningKey>>,
+    /// Newest first, each with the moment since which it signs.
+    signing: Vec<(Timestamp, Arc<SigningKey>)>,
     public: Vec<PublicKey>,
 }
 
 impl Keys {
-    /// The key to sign with.
-    pub(crate) fn current(&self) -> Result<Arc<SigningKey>, AuthError> {
-        self.0.load().current.clone().ok_or(AuthError::KeysNotReady)
+    /// The key to sign with at `now`: the newest that signs by then.
+    pub(crate) fn current(&self, now: Timestamp) -> Result<Arc<SigningKey>, AuthError> {
+        let ring = self.0.load();
+        let signs = ring.signing.iter().find(|(from, _)| *from <= now);
+        // A clock that is behind knows none that does; the oldest is the best known.
+        let signs = signs.or(ring.signing.last());
+        signs.map(|(_, key)| Arc::clone(key)).ok_or(AuthError::KeysNotReady)
     }
 
     /// The keys that verify.
     pub(crate) fn public(&self) -> Vec<PublicKey> {
         self.0.load().public.clone()
+    }
+
+    fn are_known(&self) -> bool {
+        !self.0.load().signing.is_empty()
     }
 }
 
@@ -54,18 +63,14 @@ pub(crate) enum TokenKeeperMessage {
     Look,
 }
 
-/// Reads the keys, and makes the first.
+/// Reads the keys, and makes new ones.
 #[derive(Debug)]
 pub(crate) struct TokenKeeper {
     pub(crate) db: Database,
     pub(crate) sealing: SealingKey,
     pub(crate) keys: Keys,
-}
-
-impl TokenKeeper {
-    pub(crate) fn sealing_key(cluster: &ClusterKey) -> SealingKey {
-        cluster.derive("auth signing keys")
-    }
+    /// After which a key is followed by another.
+    pub(crate) life: Duration,
 }
 
 impl Actor for TokenKeeper {
@@ -93,7 +98,11 @@ impl Actor for TokenKeeper {
             // Without a key nobody can sign in, so that it is wanted as soon as the database is
             // there: also where that comes up long after the node.
             Err(AuthError::Database(error)) if error.is_outage() => {
-                if self.keys.current().is_err() { LOOK_AT_START } else { LOOK }
+                if self.keys.are_known() {
+                    LOOK
+                } else {
+                    LOOK_AT_START
+                }
             }
             Err(error) => {
                 tracing::error!(%error, "the signing keys can't be read");
@@ -107,52 +116,45 @@ impl Actor for TokenKeeper {
 
 impl TokenKeeper {
     async fn look(&self) -> Result<(), AuthError> {
-        let mut stored = self.read().await?;
-        if !stored.iter().any(|key| key.current) {
-            self.make().await?;
-            stored = self.read().await?;
+        let now = self.db.clock().now();
+        let mut stored = self.read(now).await?;
+        let made = match stored.iter().find(|key| key.current) {
+            None => rotation::make_first(&self.db, &self.sealing).await.map(|()| true)?,
+            Some(newest) if newest.created_at.until(now) >= self.life => {
+                self.follow(newest, now).await?
+            }
+            Some(_) => false,
+        };
+        if made {
+            stored = self.read(now).await?;
         }
         let mut ring = Ring::default();
         for key in stored {
             let kid = key.id.to_string();
-            if key.current {
-                let private = self
-                    .sealing
-                    .open(key.public_key.as_bytes(), &key.sealed)
-                    .map_err(|error| AuthError::Crypto(error.to_string()))?;
-                let key = EncodingKey::from_ed_der(&private);
-                ring.current = Some(Arc::new(SigningKey { kid: kid.clone(), key }));
-            }
+            let private = self
+                .sealing
+                .open(key.public_key.as_bytes(), &key.sealed)
+                .map_err(|error| AuthError::Crypto(error.to_string()))?;
+            let signing = SigningKey { kid: kid.clone(), key: EncodingKey::from_ed_der(&private) };
+            ring.signing.push((key.signs_from, Arc::new(signing)));
             ring.public.push(PublicKey { kid, x: key.public_key });
         }
         self.keys.0.store(Arc::new(ring));
         Ok(())
     }
 
-    async fn read(&self) -> Result<Vec<StoredKey>, DbError> {
-        let now = self.db.clock().now();
+    async fn read(&self, now: Timestamp) -> Result<Vec<StoredKey>, DbError> {
         keys::usable(&mut self.db.reader().await?, now).await
     }
 
-    /// Makes the first key. If another node was faster, its key is the one.
-    async fn make(&self) -> Result<(), AuthError> {
-        let crypto = |what: &str| AuthError::Crypto(what.to_owned());
-        let pair = Ed25519KeyPair::generate().map_err(|_| crypto("no new key"))?;
-        let private = pair.to_pkcs8v1().map_err(|_| crypto("the key can't be written"))?;
-        let public_key = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
-        let sealed = self
-            .sealing
-            .seal(public_key.as_bytes(), private.as_ref())
-            .map_err(|error| AuthError::Crypto(error.to_string()))?;
-        let key = StoredKey { id: self.db.next_id().await?, public_key, sealed, current: true };
-        let now = self.db.clock().now();
-        let made: Result<(), DbError> = self
-            .db
-            .transact(move |tx| Box::pin(async move { keys::insert(tx, key, now).await }))
-            .await;
-        match made {
-            Ok(()) | Err(DbError::Unique) => Ok(()),
-            Err(error) => Err(error.into()),
+    /// Makes the key after `newest`, unless another node has.
+    async fn follow(&self, newest: &StoredKey, now: Timestamp) -> Result<bool, AuthError> {
+        let context = WriteContext::internal("auth", now);
+        let rotated =
+            rotation::rotate(&self.db, &self.sealing, newest.id, Retired::Verifying, context);
+        if let Some(rotation) = rotated.await? {
+            tracing::info!(key = rotation.kid, "a new key signs access tokens from now on");
         }
+        Ok(true)
     }
 }

@@ -62,8 +62,11 @@ pub struct Revoked {
 pub struct IdentityReport {
     /// The keys in use: current, previous, next.
     pub keys: Vec<PublicKey>,
-    /// Sessions revoked since the moment asked for.
+    /// Sessions revoked since the moment asked for, in that order.
     pub revoked: Vec<Revoked>,
+    /// Whether there are more, to be asked for from the last of these on.
+    #[serde(default)]
+    pub more: bool,
 }
 
 /// Which revocations are asked for.
@@ -71,4 +74,7 @@ pub struct IdentityReport {
 pub struct IdentityQuery {
     /// Those since this moment, microseconds since the epoch.
     pub since: i64,
+    /// Of those at that very moment, only sessions with a later id than this.
+    #[serde(default)]
+    pub after: i64,
 }

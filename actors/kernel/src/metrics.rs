@@ -14,6 +14,8 @@ pub struct Metrics {
     pub restarts: IntCounterVec,
     /// Requests refused before they reached a handler, by service and reason.
     pub refused: IntCounterVec,
+    /// Attempts refused because of those that failed before, by service and reason.
+    pub throttled: IntCounterVec,
     /// Requests inside a service (queued or running), by service.
     pub in_flight: IntGaugeVec,
     /// Requests waiting for a worker, by service.
@@ -56,6 +58,11 @@ impl Metrics {
             refused: counter(
                 "panel_service_refused_total",
                 "Requests refused before a handler saw them.",
+                &["service", "reason"],
+            )?,
+            throttled: counter(
+                "panel_throttled_total",
+                "Attempts refused because of those that failed before.",
                 &["service", "reason"],
             )?,
             in_flight: gauge(

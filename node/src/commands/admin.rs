@@ -4,11 +4,8 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use panel_auth::{AuthConfig, NewAccount};
 use panel_kernel::config::Section;
-use panel_kernel::data::{Database, DatabaseUrl};
-use panel_kernel::metrics::Metrics;
-use panel_kernel::time::Clock;
 
-use super::{brief_runtime, say};
+use super::{accounts, brief_runtime, say};
 use crate::Failure;
 use crate::cli::CreateArgs;
 use crate::config::Config;
@@ -31,9 +28,7 @@ pub(super) fn create(args: &CreateArgs) -> Result<(), Failure> {
 
 async fn make(config: &Config, auth: &Section, account: NewAccount) -> Result<(), Failure> {
     let auth = AuthConfig::parse(auth).map_err(|error| Failure::Usage(error.to_string()))?;
-    let location = config.location(panel_auth::SERVICE.name).map_err(Failure::Usage)?;
-    let db = open(config, &location, Clock::system()).await?;
-    db.allot().await.map_err(|error| Failure::Other(format!("no id can be made: {error}")))?;
+    let db = accounts::open(config).await?;
     let made = panel_auth::create_account(&db, &auth, account).await;
     db.give_back().await;
     made.map(|_| ()).map_err(|problem| {
@@ -48,18 +43,6 @@ async fn make(config: &Config, auth: &Section, account: NewAccount) -> Result<()
             Failure::Other(fields.join("; "))
         }
     })
-}
-
-async fn open(config: &Config, location: &DatabaseUrl, clock: Clock) -> Result<Database, Failure> {
-    let metrics = Metrics::new().map_err(Failure::other)?;
-    let name = panel_auth::SERVICE.name;
-    let db = Database::new(name, location, &config.database, "admin", (clock, metrics))
-        .map_err(Failure::Usage)?;
-    let migrations = panel_auth::migrations();
-    db.open_once(&migrations)
-        .await
-        .map_err(|error| Failure::Other(format!("the database can't be opened: {error}")))?;
-    Ok(db)
 }
 
 fn read_password(from_stdin: bool) -> Result<String, Failure> {

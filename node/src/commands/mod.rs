@@ -1,16 +1,18 @@
 //! The commands.
 
+mod accounts;
 mod admin;
 mod certs;
 mod config;
 mod drain;
+mod keys;
 mod migrate;
 mod openapi;
 mod run;
 mod status;
 
 use crate::Failure;
-use crate::cli::{AdminCommand, CertsCommand, Cli, Command, ConfigCommand};
+use crate::cli::{AdminCommand, CertsCommand, Cli, Command, ConfigCommand, KeysCommand};
 
 /// Does what the command line says.
 pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
@@ -23,6 +25,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Config(ConfigCommand::Show(args))) => config::show(&args),
         Some(Command::Certs(CertsCommand::Init(args))) => certs::init(&args),
         Some(Command::Certs(CertsCommand::Issue(args))) => certs::issue(&args),
+        Some(Command::Keys(KeysCommand::Rotate(args))) => keys::rotate(&args),
         Some(Command::Openapi(args)) => openapi::print(&args),
         Some(Command::Status(args)) => status::status(&args),
         Some(Command::Drain(args)) => drain::drain(&args),

@@ -12,7 +12,10 @@ use utoipa::ToSchema;
 
 use super::Shared;
 use crate::error::AuthError;
-use crate::store::sessions;
+use crate::store::{keys, sessions};
+
+/// The most revocations in one report, which is one message: 70 bytes each.
+const REVOKED_AT_ONCE: u16 = 4_000;
 
 /// A JSON Web Key Set (RFC 7517).
 #[derive(Debug, Serialize, ToSchema)]
@@ -63,11 +66,17 @@ pub(super) async fn report(
     if !matches!(caller.principal, Principal::Service(_)) {
         return Err(Problem::new(Kind::NotFound, "there is no such route").into());
     }
-    let keys = app.keys.public();
+    let mut conn = app.db.reader().await?;
+    // As they are now: a node that was held up must not tell of keys that are not good any more,
+    // nor keep quiet about one that signs elsewhere already.
+    let keys = keys::public(&mut conn, app.db.clock().now()).await?;
     if keys.is_empty() {
         return Err(AuthError::KeysNotReady);
     }
-    let since = Timestamp::from_micros(query.since);
-    let revoked = sessions::revoked_since(&mut app.db.reader().await?, since).await?;
-    Ok(Json(IdentityReport { keys, revoked }))
+    let from = (Timestamp::from_micros(query.since), query.after);
+    let mut revoked =
+        sessions::revoked_since(&mut conn, from, i64::from(REVOKED_AT_ONCE) + 1).await?;
+    let more = revoked.len() > usize::from(REVOKED_AT_ONCE);
+    revoked.truncate(usize::from(REVOKED_AT_ONCE));
+    Ok(Json(IdentityReport { keys, revoked, more }))
 }

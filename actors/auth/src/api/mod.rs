@@ -1,7 +1,9 @@
 //! Routes of this service.
 
 mod account;
+mod devices;
 mod identity;
+mod password;
 mod session;
 mod setup;
 
@@ -22,6 +24,7 @@ use crate::config::AuthConfig;
 use crate::hashing::Passwords;
 use crate::pages;
 use crate::store::users::UserRow;
+use crate::throttle::Throttle;
 use crate::token_keeper::Keys;
 
 /// What handlers work with.
@@ -32,6 +35,7 @@ pub(crate) struct App {
     config: AuthConfig,
     keys: Keys,
     passwords: Passwords,
+    throttle: Throttle,
 }
 
 impl App {
@@ -40,8 +44,10 @@ impl App {
         config: AuthConfig,
         keys: Keys,
         passwords: Passwords,
+        throttle: Throttle,
     ) -> Self {
-        Self { db: context.db.clone(), runtime: context.runtime.clone(), config, keys, passwords }
+        let (db, runtime) = (context.db.clone(), context.runtime.clone());
+        Self { db, runtime, config, keys, passwords, throttle }
     }
 }
 
@@ -97,6 +103,10 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(session::login))
         .routes(routes!(session::refresh))
         .routes(routes!(session::logout))
+        .routes(routes!(devices::list))
+        .routes(routes!(devices::end))
+        .routes(routes!(devices::end_all))
+        .routes(routes!(password::change))
         .routes(routes!(setup::claim))
         .routes(routes!(identity::jwks))
 }

@@ -7,13 +7,16 @@ use panel_kernel::http::{Caller, Payload, Write};
 use panel_kernel::identity::ACCESS_TOKEN_LIFE;
 use panel_kernel::ids::Id;
 use panel_kernel::problem::{Kind, Problem, ProblemBody};
+use panel_kernel::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{App, Shared, UserView};
 use crate::error::AuthError;
+use crate::hashing::Verdict;
 use crate::store::sessions::{self, NewSession};
 use crate::store::users::{self, UserRow};
+use crate::throttle::{Attempt, Guessed, Wait};
 use crate::tokens::{self, Bearer, OneTime, SigningKey};
 
 const USER_AGENT_MAX: usize = 256;
@@ -47,7 +50,8 @@ pub(super) struct SessionAnswer {
 
 /// Sign in.
 #[utoipa::path(post, path = "/api/v2/auth/login", tag = "auth", request_body = LoginRequest,
-    responses((status = 200, body = SessionAnswer), (status = 401, body = ProblemBody)))]
+    responses((status = 200, body = SessionAnswer), (status = 401, body = ProblemBody),
+              (status = 429, body = ProblemBody)))]
 pub(super) async fn login(
     State(app): State<Shared>,
     headers: HeaderMap,
@@ -56,13 +60,21 @@ pub(super) async fn login(
 ) -> Result<Answer, AuthError> {
     let turn = app.passwords.turn()?;
     let found = users::by_login(&mut app.db.reader().await?, &request.login).await?;
-    let (id, hash) = found.map_or((None, None), |(id, hash)| (Some(id), Some(hash)));
-    let right = turn.verify(&request.password, hash).await?;
-    let Some(id) = id.filter(|_| right) else { return Err(AuthError::BadCredentials) };
-    let key = app.keys.current()?;
+    let address = context.client_ip.as_deref();
+    let account = found.as_ref().map(|lock| lock.id);
+    let attempt = attempt(&app, &request.login, account, address, context.now).await?;
+    let hash = found.as_ref().map(|lock| lock.hash.clone());
+    let verdict = turn.verify(&request.password, hash).await?;
+    let (Some(lock), true) = (found, verdict != Verdict::Wrong) else {
+        attempt.failed().await;
+        return Err(AuthError::BadCredentials);
+    };
+    attempt.succeeded().await;
+    let hash = if let Verdict::RightAs(hash) = verdict { hash } else { lock.hash.clone() };
+    let key = app.keys.current(context.now)?;
     let session = NewSession {
         id: app.db.next_id().await?,
-        user: id,
+        user: lock.id,
         now: context.now,
         expires_at: context.now.plus(app.config.session_life.0),
         ip: context.client_ip.clone(),
@@ -73,13 +85,36 @@ pub(super) async fn login(
     app.db
         .write(&context, move |tx| {
             Box::pin(async move {
-                let user = active(users::by_id(tx, id).await?)?;
+                // Whoever changes the password ends the sessions there are, and must not miss one.
+                if !users::sign_in(tx, &lock, &hash, written.now).await? {
+                    return Err(AuthError::BadCredentials);
+                }
+                let user = active(users::by_id(tx, lock.id).await?)?;
                 sessions::begin(tx, &session).await?;
                 tx.audit(&audit("session.begin", session.id, &written));
                 issue(tx, &issuing, (&key, jti), &user, session.id, &written).await
             })
         })
         .await
+}
+
+/// An attempt at the password of whoever is called `login`. Its own people, where they are signed in
+/// already, need not wait for strangers.
+async fn attempt(
+    app: &App,
+    login: &str,
+    account: Option<Id>,
+    address: Option<&str>,
+    now: Timestamp,
+) -> Result<Attempt, AuthError> {
+    let throttle = &app.throttle;
+    let mut attempt = throttle.attempt(Guessed::Name(login), address).await;
+    if let (Err(Wait { whose: true, .. }), Some(account), Some(at)) = (&attempt, account, address)
+        && sessions::is_known_at(&mut app.db.reader().await?, account, at, now).await?
+    {
+        attempt = throttle.attempt(Guessed::At(account, at), address).await;
+    }
+    attempt.map_err(|wait| throttle.refuse(wait))
 }
 
 /// The refresh token.
@@ -98,7 +133,7 @@ pub(super) async fn refresh(
     Write(context): Write,
     Payload(request): Payload<RefreshRequest>,
 ) -> Result<Answer, AuthError> {
-    let key = app.keys.current()?;
+    let key = app.keys.current(context.now)?;
     let hash = OneTime::hash_of(&request.refresh_token);
     let jti = app.db.next_id().await?;
     let (written, issuing) = (context.clone(), app.clone());
@@ -124,7 +159,9 @@ pub(super) async fn refresh(
                 let user = active(users::by_id(tx, token.user).await?)?;
                 let life = issuing.config.session_life.0;
                 let (now, until) = (written.now, written.now.plus(life));
-                sessions::prolong(tx, token.session, now, until).await?;
+                if !sessions::prolong(tx, token.session, now, until).await? {
+                    return Err(AuthError::BadRefreshToken);
+                }
                 issue(tx, &issuing, (&key, jti), &user, token.session, &written).await
             })
         })
@@ -188,7 +225,7 @@ fn active(user: Option<UserRow>) -> Result<UserRow, AuthError> {
     }
 }
 
-fn audit<'a>(action: &'static str, session: Id, context: &'a WriteContext) -> Audit<'a> {
+pub(super) fn audit<'a>(action: &'static str, session: Id, context: &'a WriteContext) -> Audit<'a> {
     Audit { action, target: format!("session:{session}"), before: None, after: None, context }
 }
 

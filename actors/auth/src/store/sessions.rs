@@ -51,6 +51,19 @@ pub(crate) struct TokenRow {
 
 panel_kernel::from_row!(TokenRow { session, user, used_at, expires_at, revoked_at });
 
+/// A session as its owner sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct SessionRow {
+    pub(crate) id: Id,
+    pub(crate) created_at: Timestamp,
+    pub(crate) last_used_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) ip: Option<String>,
+    pub(crate) user_agent: Option<String>,
+}
+
+panel_kernel::from_row!(SessionRow { id, created_at, last_used_at, expires_at, ip, user_agent });
+
 pub(crate) async fn begin(tx: &mut Tx, session: &NewSession) -> Result<(), DbError> {
     tx.execute(
         sql("INSERT INTO sessions \
@@ -106,21 +119,21 @@ pub(crate) async fn use_token(
     .await
 }
 
-/// Prolongs a session.
+/// Prolongs a session; `false` if it has ended, also by somebody who was faster by a moment.
 pub(crate) async fn prolong(
     tx: &mut Tx,
     session: Id,
     now: Timestamp,
     expires_at: Timestamp,
-) -> Result<(), DbError> {
-    tx.execute(
-        sql("UPDATE sessions SET last_used_at = $2, expires_at = $3 WHERE id = $1")
-            .bind(session)
-            .bind(now)
-            .bind(expires_at),
+) -> Result<bool, DbError> {
+    tx.changed(
+        sql("UPDATE sessions SET last_used_at = $2, expires_at = $3 \
+             WHERE id = $1 AND revoked_at IS NULL")
+        .bind(session)
+        .bind(now)
+        .bind(expires_at),
     )
     .await
-    .map(|_| ())
 }
 
 /// Ends a session; `false` if it had ended.
@@ -133,13 +146,97 @@ pub(crate) async fn revoke(tx: &mut Tx, session: Id, now: Timestamp) -> Result<b
     .await
 }
 
-/// The sessions revoked since `since`, each with the moment its last token ends by itself.
+/// Ends one of an account's own sessions; `false` if there is none such.
+pub(crate) async fn revoke_own(
+    tx: &mut Tx,
+    user: Id,
+    session: Id,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    tx.changed(
+        sql("UPDATE sessions SET revoked_at = $3 \
+             WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL AND expires_at > $4")
+        .bind(session)
+        .bind(user)
+        .bind(now)
+        .bind(now.minus(ACCESS_TOKEN_LIFE)),
+    )
+    .await
+}
+
+/// Ends all sessions of an account of which an access token may still be good, but for the one in `except`; how many there were.
+pub(crate) async fn revoke_all(
+    tx: &mut Tx,
+    user: Id,
+    except: Option<Id>,
+    now: Timestamp,
+) -> Result<u64, DbError> {
+    tx.execute(
+        sql("UPDATE sessions SET revoked_at = $3 \
+             WHERE user_id = $1 AND id <> $2 AND revoked_at IS NULL AND expires_at > $4")
+        .bind(user)
+        .bind(except.map_or(0, Id::raw))
+        .bind(now)
+        .bind(now.minus(ACCESS_TOKEN_LIFE)),
+    )
+    .await
+}
+
+/// The sessions that an account has, newest first, from the one before `before` on.
+pub(crate) async fn live(
+    conn: &mut Conn,
+    user: Id,
+    before: i64,
+    now: Timestamp,
+    fetch: i64,
+) -> Result<Vec<SessionRow>, DbError> {
+    conn.all(
+        sql("SELECT id, created_at, last_used_at, expires_at, ip, user_agent FROM sessions \
+             WHERE user_id = $1 AND id < $2 AND revoked_at IS NULL AND expires_at > $3 \
+             ORDER BY id DESC LIMIT $4")
+        .bind(user)
+        .bind(before)
+        .bind(now)
+        .bind(fetch),
+    )
+    .await
+}
+
+/// Whether somebody at this address is signed in to an account.
+pub(crate) async fn is_known_at(
+    conn: &mut Conn,
+    user: Id,
+    address: &str,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    let found: Option<(Id,)> = conn
+        .optional(
+            sql("SELECT id FROM sessions WHERE user_id = $1 AND ip = $2 \
+                 AND revoked_at IS NULL AND expires_at > $3 LIMIT 1")
+            .bind(user)
+            .bind(address)
+            .bind(now),
+        )
+        .await?;
+    Ok(found.is_some())
+}
+
+/// The first `most` sessions revoked since `since`, from the one after `after` on, each with the
+/// moment its last token ends by itself.
 pub(crate) async fn revoked_since(
     conn: &mut Conn,
-    since: Timestamp,
+    (since, after): (Timestamp, i64),
+    most: i64,
 ) -> Result<Vec<Revoked>, DbError> {
     let rows: Vec<(Id, Timestamp)> = conn
-        .all(sql("SELECT id, revoked_at FROM sessions WHERE revoked_at >= $1").bind(since))
+        .all(
+            sql("SELECT id, revoked_at FROM sessions \
+                 WHERE revoked_at >= $1 AND (revoked_at > $1 OR id > $2) \
+                 ORDER BY revoked_at, id LIMIT $3")
+            .bind(since)
+            .bind(after)
+            .bind(most),
+        )
         .await?;
     let until = |at: Timestamp| at.plus(ACCESS_TOKEN_LIFE);
     Ok(rows.into_iter().map(|(session, at)| Revoked { session, until: until(at) }).collect())

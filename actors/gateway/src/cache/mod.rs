@@ -10,9 +10,11 @@
 //! those of older generations are not fresh. Writes through other gateways, and what services
 //! change by themselves (views, new names), are seen when `s-maxage` is over.
 //!
-//! Memory is bounded by `gateway.cache_bytes`; what is read least goes first.
+//! Memory is bounded by `gateway.cache_bytes`; what may not be shown any more goes, and what is read
+//! least goes first.
 
 mod control;
+mod expiry;
 mod flights;
 
 use std::collections::HashMap;
@@ -31,6 +33,7 @@ use panel_kernel::time::Timestamp;
 use prometheus::{IntCounterVec, IntGauge, Opts};
 
 use control::Lifetime;
+use expiry::WhenOfNoUse;
 use flights::Flights;
 
 /// The largest answer that is kept, with everything, in bytes.
@@ -140,7 +143,11 @@ impl Cache {
         )?;
         let size = IntGauge::new("panel_edge_cache_bytes", "Answers kept, in bytes.")?;
         Ok(Self(Some(Arc::new(Inner {
-            slots: moka::sync::Cache::builder().max_capacity(bytes).weigher(weight).build(),
+            slots: moka::sync::Cache::builder()
+                .max_capacity(bytes)
+                .weigher(weight)
+                .expire_after(WhenOfNoUse)
+                .build(),
             flights: Flights::default(),
             generations: services.map(|name| (name, AtomicU64::new(0))).collect(),
             requests: metrics.register(requests)?,

@@ -1,0 +1,230 @@
+//! Makes guessing passwords slow, whoever is guessed at and from wherever.
+//!
+//! Mistakes are counted for the name that was given, whether there is such an account or not, and
+//! for the address they came from. Whoever has to wait is refused before anything is computed.
+//! Counting them by name lets a stranger make others wait; so a name's own people, at an address
+//! from which they are signed in, are counted apart, and sessions that are there are never touched.
+//!
+//! The counts are this node's, in bounded memory, and the cluster's where there is Redis. They are
+//! hints: a restart without Redis forgets them. Attempts that are computed at the same moment count
+//! when they have failed, so one more for each place in `hashing` may slip through at once.
+//!
+//! Failure: without Redis each node counts for itself.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
+use panel_kernel::ids::{Id, hex};
+use panel_kernel::keys::SealingKey;
+use panel_kernel::redis::{Cmd, Redis, cmd};
+use panel_kernel::service::Runtime;
+use panel_kernel::time::{Clock, Timestamp};
+use prometheus::IntCounterVec;
+
+use crate::config::AuthConfig;
+use crate::error::AuthError;
+use crate::rules::lookup_key;
+use crate::rules::throttle::{Backoff, Tally};
+
+/// Names and addresses remembered. Each took the time of a password's hash to get here.
+const REMEMBERED: u64 = 65_536;
+
+/// The counts of all `KEYS`: failures and the moment of the last, for each.
+const READ: &str = "local all = {} \
+    for _, key in ipairs(KEYS) do \
+      local it = redis.call('HMGET', key, 'failures', 'last') \
+      all[#all + 1] = tonumber(it[1]) or 0 \
+      all[#all + 1] = tonumber(it[2]) or 0 \
+    end \
+    return all";
+
+/// One more for all `KEYS`, at the moment `ARGV[1]`, remembered for `ARGV[2]` milliseconds.
+const ADD: &str = "for _, key in ipairs(KEYS) do \
+      redis.call('HINCRBY', key, 'failures', 1) \
+      redis.call('HSET', key, 'last', ARGV[1]) \
+      redis.call('PEXPIRE', key, ARGV[2]) \
+    end \
+    return #KEYS";
+
+/// Under which mistakes are counted. It does not tell whose they are.
+type Key = [u8; 16];
+
+/// Who is guessed at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Guessed<'a> {
+    /// Whoever has this name or address, if anybody.
+    Name(&'a str),
+    /// An account, by somebody at an address from which its owner is signed in.
+    At(Id, &'a str),
+    /// An account, by somebody who is signed in to it.
+    SignedIn(Id),
+}
+
+/// An attempt has to wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wait {
+    time: Duration,
+    /// Because of mistakes about whoever is guessed at; else, of those from the address.
+    pub(crate) whose: bool,
+}
+
+/// What one node has counted. Cheap to clone; clones are the same counts.
+#[derive(Clone, Debug)]
+pub(crate) struct Counts(Cache<Key, Tally>);
+
+impl Counts {
+    pub(crate) fn new(config: &AuthConfig) -> Self {
+        let counts = Cache::builder()
+            .max_capacity(REMEMBERED)
+            .eviction_policy(EvictionPolicy::lru())
+            .time_to_idle(config.login_backoff().memory())
+            .build();
+        Self(counts)
+    }
+}
+
+/// Counts, and says who has to wait. Cheap to clone; clones count together.
+#[derive(Clone, Debug)]
+pub(crate) struct Throttle {
+    guessed: Backoff,
+    address: Backoff,
+    counts: Cache<Key, Tally>,
+    names: SealingKey,
+    redis: Redis,
+    clock: Clock,
+    refused: IntCounterVec,
+}
+
+impl Throttle {
+    pub(crate) fn new(config: &AuthConfig, counts: Counts, runtime: &Runtime) -> Self {
+        let guessed = config.login_backoff();
+        Self {
+            guessed,
+            address: Backoff { free: config.login_attempts_per_address, ..guessed },
+            counts: counts.0,
+            names: runtime.key.derive("login throttle"),
+            redis: runtime.redis.clone(),
+            clock: runtime.clock.clone(),
+            refused: runtime.metrics.throttled.clone(),
+        }
+    }
+
+    /// An attempt at somebody from an address, if it need not wait.
+    ///
+    /// # Errors
+    /// [`Wait`] if it has to.
+    pub(crate) async fn attempt(
+        &self,
+        guessed: Guessed<'_>,
+        from: Option<&str>,
+    ) -> Result<Attempt, Wait> {
+        let whose = self.key_of(guessed);
+        let address = from.and_then(|from| from.parse().ok()).map(|from| self.key_at(from));
+        let keys: Vec<Key> = [whose].into_iter().chain(address).collect();
+        let now = self.clock.now();
+        let backoffs = [(self.guessed, true), (self.address, false)];
+        for (tally, (backoff, whose)) in self.tallies(&keys).await.into_iter().zip(backoffs) {
+            let time = backoff.wait(tally, now);
+            if !time.is_zero() {
+                return Err(Wait { time, whose });
+            }
+        }
+        Ok(Attempt { throttle: self.clone(), whose, address })
+    }
+
+    /// Refuses an attempt that has to wait.
+    pub(crate) fn refuse(&self, Wait { time, whose }: Wait) -> AuthError {
+        let reason = if whose { "account" } else { "address" };
+        self.refused.with_label_values(&["auth", reason]).inc();
+        AuthError::Throttled { wait: time, whose }
+    }
+
+    fn key_of(&self, guessed: Guessed<'_>) -> Key {
+        match guessed {
+            Guessed::Name(name) => self.names.tag(&[b"name", lookup_key(name).as_bytes()]),
+            Guessed::At(account, address) => {
+                self.names.tag(&[b"at", &account.raw().to_be_bytes(), address.as_bytes()])
+            }
+            Guessed::SignedIn(account) => {
+                self.names.tag(&[b"signed in", &account.raw().to_be_bytes()])
+            }
+        }
+    }
+
+    /// Whoever has one address of an IPv6 network has all of them.
+    fn key_at(&self, address: IpAddr) -> Key {
+        match address.to_canonical() {
+            IpAddr::V4(address) => self.names.tag(&[b"v4", &address.octets()]),
+            IpAddr::V6(address) => self.names.tag(&[b"v6", &address.octets()[..8]]),
+        }
+    }
+
+    /// What this node and the others know.
+    async fn tallies(&self, keys: &[Key]) -> Vec<Tally> {
+        let mut tallies: Vec<Tally> =
+            keys.iter().map(|key| self.counts.get(key).unwrap_or_default()).collect();
+        let told: Vec<i64> = self.redis.query(&script(READ, keys)).await.unwrap_or_default();
+        for (tally, told) in tallies.iter_mut().zip(told.chunks_exact(2)) {
+            let failures = u32::try_from(told[0]).unwrap_or(u32::MAX);
+            *tally = tally.merge(Tally { failures, last: Timestamp::from_micros(told[1]) });
+        }
+        tallies
+    }
+}
+
+/// An attempt that is being made.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    throttle: Throttle,
+    whose: Key,
+    address: Option<Key>,
+}
+
+impl Attempt {
+    /// It was wrong.
+    pub(crate) async fn failed(self) {
+        let Throttle { counts, redis, clock, guessed, .. } = &self.throttle;
+        let keys: Vec<Key> = [self.whose].into_iter().chain(self.address).collect();
+        let now = clock.now();
+        for key in &keys {
+            let entry = counts.entry(*key);
+            entry.and_upsert_with(|known| {
+                known.map_or_else(Tally::default, moka::Entry::into_value).failed(now)
+            });
+        }
+        let mut told = script(ADD, &keys);
+        told.arg(now.as_micros()).arg(millis(guessed.memory()));
+        // That Redis is down was logged where it was noticed.
+        let _: Result<i64, _> = redis.query(&told).await;
+    }
+
+    /// It was right: mistakes made before were somebody's own. Those of the address stay, or an
+    /// account of one's own would be a way to guess at others.
+    pub(crate) async fn succeeded(self) {
+        let Throttle { counts, redis, .. } = &self.throttle;
+        if counts.remove(&self.whose).is_some() || redis.is_up() {
+            let mut forget = cmd("DEL");
+            forget.arg(name(&self.whose));
+            let _: Result<i64, _> = redis.query(&forget).await;
+        }
+    }
+}
+
+fn script(script: &str, keys: &[Key]) -> Cmd {
+    let mut command = cmd("EVAL");
+    command.arg(script).arg(keys.len());
+    for key in keys {
+        command.arg(name(key));
+    }
+    command
+}
+
+fn name(key: &Key) -> String {
+    format!("panel:failures:{}", hex(key))
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
