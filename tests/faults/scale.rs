@@ -89,7 +89,12 @@ pub(crate) fn report(what: &str, goal: Goal, history: &History, from: Instant) {
 
 /// A figure of another kind.
 pub(crate) fn figure(what: &str, measured: &str, goal: &str, is_reached: bool) {
-    row(&[what, measured, goal, if is_reached { "reached" } else { "**short**" }]);
+    let verdict = match goal {
+        "–" => "",
+        _ if is_reached => "reached",
+        _ => "**short**",
+    };
+    row(&[what, measured, goal, verdict]);
 }
 
 pub(crate) fn millis(time: Duration) -> String {

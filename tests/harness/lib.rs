@@ -15,6 +15,7 @@
 //! | [`checks`] | what has to be true of that, whatever happened meanwhile |
 //! | [`backend`] | the same test on SQLite and on PostgreSQL |
 //! | [`redis`] | a Redis server of the test's own |
+//! | [`smtp`] | a mail server of the test's own |
 //! | [`process`] | that nothing the harness started is left |
 //! | [`proxy`] | a TCP proxy that cuts, silences, delays and throttles |
 //! | [`raw_sql`] | a test's own connection to what a service has stored |
@@ -58,6 +59,7 @@ pub mod redis;
 pub mod scripted;
 pub mod service;
 pub mod session;
+pub mod smtp;
 
 pub use backend::{Backend, TestDatabase};
 pub use cluster::{Cluster, ClusterBuilder, Network, Trust};
@@ -77,3 +79,4 @@ pub use redis::Redis;
 pub use scripted::Scripted;
 pub use service::{Rig, RigBuilder};
 pub use session::{PASSWORD, Session};
+pub use smtp::{Mail, Smtp};

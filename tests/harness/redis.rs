@@ -204,6 +204,6 @@ fn must_be_installed() {
     let is_there = |bin: &Path| bin.join("redis-server").is_file();
     assert!(
         std::env::split_paths(&path).any(|bin| is_there(&bin)),
-        "there is no redis-server in PATH: run tests/scripts/redis.sh, or install Redis"
+        "there is no redis-server in PATH: run tests/scripts/packages.sh, or install Redis"
     );
 }

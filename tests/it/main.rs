@@ -38,6 +38,7 @@ mod kills;
 mod limits;
 mod logs;
 mod long_posts;
+mod mail;
 mod node_life;
 mod outage;
 mod outbox;

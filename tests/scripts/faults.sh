@@ -12,7 +12,7 @@ cargo build --release --locked -p panel-node -p panel-tests --bin panel-node --b
 cargo build --workspace --all-targets --locked
 
 source tests/scripts/private-postgres.sh
-tests/scripts/redis.sh
+tests/scripts/packages.sh
 
 target=${CARGO_TARGET_DIR:-target}
 export PANEL_NODE_BIN PANEL_FAULTS_REPORT="$state/figures.md"

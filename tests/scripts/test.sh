@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks and tests everything. What is missing on the machine (PostgreSQL, Redis) is installed
+# Checks and tests everything. What is missing on the machine (PostgreSQL, Redis, aiosmtpd) is installed
 # here; the PostgreSQL that all tests share is started here, and stopped again.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -17,8 +17,8 @@ cargo build --workspace --all-targets --locked
 step "starting PostgreSQL"
 source tests/scripts/private-postgres.sh
 
-step "looking for Redis"
-tests/scripts/redis.sh
+step "looking for Redis and an SMTP server"
+tests/scripts/packages.sh
 
 step "tests"
 if cargo nextest --version >/dev/null 2>&1; then

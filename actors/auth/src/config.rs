@@ -5,6 +5,7 @@ use panel_kernel::config::{BadValue, PoolConfig, Section, Span};
 use panel_kernel::identity::ACCESS_TOKEN_LIFE;
 use serde::{Deserialize, Serialize};
 
+use crate::mail::MailConfig;
 use crate::rules::throttle::Backoff;
 
 /// How accounts and sessions behave.
@@ -15,6 +16,10 @@ pub struct AuthConfig {
     pub pool: PoolConfig,
     /// Who may register.
     pub registration: Registration,
+    /// Whether an address must be proven before anybody signs in to a new account.
+    pub verify_email: bool,
+    /// How mail leaves.
+    pub mail: MailConfig,
     /// How long a session lasts without use.
     pub session_life: Span,
     /// After which a new key signs access tokens.
@@ -51,6 +56,8 @@ impl Default for AuthConfig {
         Self {
             pool: PoolConfig::default(),
             registration: Registration::Open,
+            verify_email: false,
+            mail: MailConfig::default(),
             session_life: Span::seconds(30 * 24 * 3_600),
             signing_key_life: Span::seconds(90 * 24 * 3_600),
             login_attempts: 5,

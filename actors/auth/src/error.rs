@@ -32,6 +32,12 @@ pub enum AuthError {
     /// The setup link was used, replaced, or never existed.
     #[error("the setup link is not valid")]
     BadSetupLink,
+    /// The token of a mail was used, replaced, is too old, or never existed.
+    #[error("the link is not valid any more; have another one sent")]
+    BadOneTimeToken,
+    /// The address must be proven before anybody signs in.
+    #[error("confirm your mail address first, with the link that was sent there")]
+    MustVerify,
     /// Registration is closed.
     #[error("registration is closed")]
     RegistrationClosed,
@@ -71,6 +77,8 @@ impl From<AuthError> for Problem {
             AuthError::BadCredentials | AuthError::BadRefreshToken => {
                 Self::new(Kind::Unauthorized, detail)
             }
+            AuthError::BadOneTimeToken => Self::field("token", "invalid", detail),
+            AuthError::MustVerify => Self::new(Kind::Forbidden, detail).code("email_unverified"),
             AuthError::BadSetupLink | AuthError::RegistrationClosed => {
                 Self::new(Kind::Forbidden, detail)
             }

@@ -4,6 +4,7 @@
 //! auth
 //! ├── keeper, writer, relay, janitor   (kernel)
 //! ├── token_keeper      holds the keys that sign access tokens, and changes them
+//! ├── mailer            delivers mails
 //! ├── setup             makes the first administrator's link, once per installation
 //! └── serving           (kernel)
 //! ```
@@ -11,6 +12,7 @@
 //! | what fails | what it costs |
 //! |---|---|
 //! | `token_keeper` | logins and refreshes answer 503 until it has read the keys again; tokens in use stay good |
+//! | `mailer`, or the mail server | mails wait in the database and come later, for three days |
 //! | `setup` | the link is printed a moment later |
 //! | Redis | each node counts wrong passwords for itself |
 //! | more logins come than `hashing` takes | they answer 503 at once; everything else goes on |
@@ -21,6 +23,7 @@ mod config;
 mod error;
 mod events;
 mod hashing;
+mod mail;
 mod pages;
 mod provision;
 mod rotation;

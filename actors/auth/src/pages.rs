@@ -1,4 +1,6 @@
-//! The one page of this service: making the first administrator.
+//! The pages that links lead to: making the first administrator, confirming an address, choosing
+//! another password. Each is a form; the token stays behind the `#` of the link, and the page's script
+//! reads it there.
 
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
@@ -8,20 +10,47 @@ use http::{HeaderValue, header};
 use panel_kernel::ids::random_bytes;
 use panel_kernel::problem::Problem;
 
-/// `GET /setup`. The token stays behind the `#` of the link; the page's script reads it there.
 #[derive(Template)]
 #[template(path = "setup.html")]
 struct SetupPage {
     nonce: String,
 }
 
+#[derive(Template)]
+#[template(path = "verify-email.html")]
+struct VerifyEmailPage {
+    nonce: String,
+}
+
+#[derive(Template)]
+#[template(path = "reset-password.html")]
+struct ResetPasswordPage {
+    nonce: String,
+}
+
+/// `GET /setup`.
 pub(crate) async fn setup() -> Result<Response, Problem> {
+    page(|nonce| SetupPage { nonce }.render())
+}
+
+/// `GET /verify-email`. It waits for a click: programs that look through mails open links.
+pub(crate) async fn verify_email() -> Result<Response, Problem> {
+    page(|nonce| VerifyEmailPage { nonce }.render())
+}
+
+/// `GET /reset-password`.
+pub(crate) async fn reset_password() -> Result<Response, Problem> {
+    page(|nonce| ResetPasswordPage { nonce }.render())
+}
+
+/// A page whose own script and style alone are run.
+fn page(render: impl FnOnce(String) -> askama::Result<String>) -> Result<Response, Problem> {
     let nonce = STANDARD.encode(random_bytes::<16>());
     let policy = format!(
         "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; \
          connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
     );
-    let page = SetupPage { nonce }.render().map_err(|_| Problem::internal())?;
+    let page = render(nonce).map_err(|_| Problem::internal())?;
     let mut response = Html(page).into_response();
     let headers = response.headers_mut();
     if let Ok(policy) = HeaderValue::from_str(&policy) {

@@ -41,7 +41,7 @@ pub async fn create_account(
     let crypto = |why: String| Problem::from(AuthError::Crypto(why));
     let argon2 = argon2id(config.argon2_memory_kib, config.argon2_iterations).map_err(crypto)?;
     let password_hash = hash(&argon2, registrant.password.as_bytes()).map_err(crypto)?;
-    let user = new_user(db.next_id().await?, registrant, password_hash, account.role);
+    let user = new_user(db.next_id().await?, registrant, password_hash, account.role, false);
     let (id, context) = (user.id, WriteContext::internal("command line", db.clock().now()));
     let written = context.clone();
     let made: Result<Answer, AuthError> = db
@@ -61,6 +61,7 @@ pub(crate) fn new_user(
     registrant: Registrant,
     password_hash: String,
     role: Role,
+    must_verify: bool,
 ) -> NewUser {
     NewUser {
         id,
@@ -69,6 +70,7 @@ pub(crate) fn new_user(
         display_name: registrant.display_name,
         password_hash,
         role,
+        must_verify,
     }
 }
 

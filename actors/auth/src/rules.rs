@@ -7,7 +7,7 @@ use panel_kernel::http::validate::Check;
 use panel_kernel::problem::Problem;
 use unicode_normalization::UnicodeNormalization as _;
 
-pub(crate) use password::{changed_password, is_plausible_password, normal_password};
+pub(crate) use password::{changed_password, is_plausible_password, new_password, normal_password};
 
 const USERNAME: (usize, usize) = (3, 30);
 const DISPLAY_NAME: (usize, usize) = (1, 60);

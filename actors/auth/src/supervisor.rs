@@ -12,9 +12,10 @@ use panel_kernel::supervision::ChildSpec;
 use crate::api::{self, App};
 use crate::config::AuthConfig;
 use crate::hashing::{Passwords, argon2id, hash};
+use crate::mail::{Delivery, Mailer, Post};
 use crate::rotation;
 use crate::setup::Setup;
-use crate::store::{keys, sessions};
+use crate::store::{keys, mails, one_time, sessions};
 use crate::throttle::{Counts, Throttle};
 use crate::token_keeper::{Keys, TokenKeeper};
 
@@ -40,32 +41,57 @@ fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
     let hashing = BlockingPool::new(config.hashing_threads(), config.hashing_queue);
     let passwords = Passwords::new(hashing, argon2, &nobody);
     let counts = Counts::new(&config);
+    let delivery = Arc::new(Delivery::new(&config.mail)?);
+    let parts = Parts { config, passwords, counts, delivery };
     Ok(ServiceSpec {
         name: SERVICE.name,
         port: 5001,
-        pages: &["/setup"],
-        pool: config.pool,
+        pages: &["/setup", "/verify-email", "/reset-password"],
+        pool: parts.config.pool,
         migrations: migrations(),
         subscriptions: &[],
         openapi: || api::routes().into_openapi(),
-        assemble: Arc::new(move |context| assemble(&config, &passwords, &counts, context)),
+        assemble: Arc::new(move |context| assemble(&parts, context)),
     })
 }
 
-fn assemble(
-    config: &AuthConfig,
-    passwords: &Passwords,
-    counts: &Counts,
-    context: &ServiceContext,
-) -> Assembly {
-    let keys = Keys::default();
-    let throttle = Throttle::new(config, counts.clone(), &context.runtime);
-    let app = App::new(context, config.clone(), keys.clone(), passwords.clone(), throttle);
+/// What outlives the tree.
+struct Parts {
+    config: AuthConfig,
+    passwords: Passwords,
+    counts: Counts,
+    delivery: Arc<Delivery>,
+}
+
+fn assemble(parts: &Parts, context: &ServiceContext) -> Assembly {
+    let Parts { config, passwords, counts, delivery } = parts;
+    let (keys, post) = (Keys::default(), Post::new(&context.runtime));
+    let app = App {
+        db: context.db.clone(),
+        runtime: context.runtime.clone(),
+        config: config.clone(),
+        keys: keys.clone(),
+        passwords: passwords.clone(),
+        throttle: Throttle::new(config, counts.clone(), &context.runtime),
+        post: post.clone(),
+    };
     Assembly::new(api::router(app))
         .child(token_keeper(config, context, keys))
+        .child(mailer(delivery, context, post))
         .child(setup(context))
         .expiring(sessions::EXPIRIES)
-        .expiring([keys::EXPIRY])
+        .expiring([keys::EXPIRY, one_time::EXPIRY, mails::EXPIRY])
+}
+
+fn mailer(delivery: &Arc<Delivery>, context: &ServiceContext, post: Post) -> ChildSpec {
+    let (db, delivery) = (context.db.clone(), Arc::clone(delivery));
+    let directory = context.runtime.data_dir.join("mail");
+    let outcomes = context.runtime.metrics.mails.clone();
+    ChildSpec::new("mailer", move || {
+        let (db, post, delivery) = (db.clone(), post.clone(), Arc::clone(&delivery));
+        let (directory, outcomes) = (directory.clone(), outcomes.clone());
+        (Mailer { db, post, delivery, directory, outcomes }, ())
+    })
 }
 
 fn token_keeper(config: &AuthConfig, context: &ServiceContext, keys: Keys) -> ChildSpec {

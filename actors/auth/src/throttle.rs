@@ -141,6 +141,20 @@ impl Throttle {
         AuthError::Throttled { wait: time, whose }
     }
 
+    /// Forgets the mistakes about somebody.
+    pub(crate) async fn forgive(&self, guessed: Guessed<'_>) {
+        self.forget(&self.key_of(guessed)).await;
+    }
+
+    async fn forget(&self, key: &Key) {
+        if self.counts.remove(key).is_some() || self.redis.is_up() {
+            let mut forget = cmd("DEL");
+            forget.arg(name(key));
+            // That Redis is down was logged where it was noticed.
+            let _: Result<i64, _> = self.redis.query(&forget).await;
+        }
+    }
+
     fn key_of(&self, guessed: Guessed<'_>) -> Key {
         match guessed {
             Guessed::Name(name) => self.names.tag(&[b"name", lookup_key(name).as_bytes()]),
@@ -203,12 +217,7 @@ impl Attempt {
     /// It was right: mistakes made before were somebody's own. Those of the address stay, or an
     /// account of one's own would be a way to guess at others.
     pub(crate) async fn succeeded(self) {
-        let Throttle { counts, redis, .. } = &self.throttle;
-        if counts.remove(&self.whose).is_some() || redis.is_up() {
-            let mut forget = cmd("DEL");
-            forget.arg(name(&self.whose));
-            let _: Result<i64, _> = redis.query(&forget).await;
-        }
+        self.throttle.forget(&self.whose).await;
     }
 }
 

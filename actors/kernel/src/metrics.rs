@@ -16,6 +16,8 @@ pub struct Metrics {
     pub refused: IntCounterVec,
     /// Attempts refused because of those that failed before, by service and reason.
     pub throttled: IntCounterVec,
+    /// Attempts to deliver a mail, by service and outcome.
+    pub mails: IntCounterVec,
     /// Requests inside a service (queued or running), by service.
     pub in_flight: IntGaugeVec,
     /// Requests waiting for a worker, by service.
@@ -64,6 +66,11 @@ impl Metrics {
                 "panel_throttled_total",
                 "Attempts refused because of those that failed before.",
                 &["service", "reason"],
+            )?,
+            mails: counter(
+                "panel_mails_total",
+                "Attempts to deliver a mail.",
+                &["service", "outcome"],
             )?,
             in_flight: gauge(
                 "panel_service_in_flight",

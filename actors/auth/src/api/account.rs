@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
-use panel_kernel::data::{Answer, Audit};
+use panel_kernel::data::{Answer, Audit, WriteContext};
 use panel_kernel::http::{Caller, IfMatch, Payload, Write, etag};
 use panel_kernel::message::Principal;
 use panel_kernel::problem::{Kind, Problem, ProblemBody};
@@ -12,11 +12,14 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::email::{Accepted, accepted, send_token};
 use super::{App, Shared, UserAnswer, UserView};
 use crate::config::Registration;
 use crate::error::AuthError;
 use crate::events::UserRenamed;
-use crate::store::users;
+use crate::mail::{Letter, Recipient};
+use crate::store::one_time::Purpose;
+use crate::store::users::{self, NewUser};
 use crate::{provision, rules};
 
 /// An account somebody asks for.
@@ -35,7 +38,8 @@ pub(super) struct RegisterRequest {
 
 /// Make an account.
 #[utoipa::path(post, path = "/api/v2/auth/register", tag = "auth", request_body = RegisterRequest,
-    responses((status = 201, body = UserAnswer), (status = 409, body = ProblemBody),
+    responses((status = 201, body = UserAnswer), (status = 202, body = Accepted),
+              (status = 409, body = ProblemBody),
               (status = 422, body = ProblemBody), (status = 403, body = ProblemBody)))]
 pub(super) async fn register(
     State(app): State<Shared>,
@@ -54,7 +58,11 @@ pub(super) async fn register(
     let turn = app.passwords.turn()?;
     let password_hash = turn.hash(registrant.password.clone()).await?;
     let id = app.db.next_id().await?;
-    let user = provision::new_user(id, registrant, password_hash, Role::User);
+    let must_verify = app.config.verify_email;
+    let user = provision::new_user(id, registrant, password_hash, Role::User, must_verify);
+    if must_verify {
+        return register_by_mail(&app, context, user).await;
+    }
     let written = context.clone();
     app.db
         .write(&context, move |tx| {
@@ -64,6 +72,43 @@ pub(super) async fn register(
             })
         })
         .await
+}
+
+/// Makes the account and sends the link that confirms its address. Whether there was such an account
+/// is told by mail alone.
+async fn register_by_mail(
+    app: &App,
+    context: WriteContext,
+    user: NewUser,
+) -> Result<Answer, AuthError> {
+    let (mail, post, written) = (app.db.next_id().await?, app.post.clone(), context.clone());
+    let answer = app.db.write(&context, move |tx| {
+        Box::pin(async move {
+            let now = written.now;
+            match provision::insert(tx, &written, &user).await {
+                Ok(row) => {
+                    send_token(tx, &post, (Purpose::VerifyEmail, mail), &row, now).await?;
+                }
+                Err(AuthError::Taken(_)) => match users::by_email(tx, &user.email).await? {
+                    Some(there) if users::may_mail(tx, there.id, now).await? => {
+                        let letter = Letter::AddressTaken;
+                        post.send(tx, mail, &there.recipient(), &letter, now).await?;
+                    }
+                    Some(_) => {}
+                    None => {
+                        let NewUser { email, display_name: name, .. } = user;
+                        let to = Recipient { email, name };
+                        post.send(tx, mail, &to, &Letter::NameTaken, now).await?;
+                    }
+                },
+                Err(error) => return Err(error),
+            }
+            Ok(accepted("verification_required"))
+        })
+    });
+    let answer = answer.await?;
+    app.post.ring();
+    Ok(answer)
 }
 
 async fn own(app: &App, principal: &Principal) -> Result<Response, AuthError> {

@@ -2,8 +2,10 @@
 
 mod account;
 mod devices;
+mod email;
 mod identity;
 mod password;
+mod recovery;
 mod session;
 mod setup;
 
@@ -11,9 +13,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
+use panel_kernel::data::Database;
 use panel_kernel::ids::Id;
 use panel_kernel::role::Role;
-use panel_kernel::service::{Runtime, ServiceContext};
+use panel_kernel::service::Runtime;
 use panel_kernel::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -22,6 +25,7 @@ use utoipa_axum::routes;
 
 use crate::config::AuthConfig;
 use crate::hashing::Passwords;
+use crate::mail::Post;
 use crate::pages;
 use crate::store::users::UserRow;
 use crate::throttle::Throttle;
@@ -30,25 +34,13 @@ use crate::token_keeper::Keys;
 /// What handlers work with.
 #[derive(Debug)]
 pub(crate) struct App {
-    db: panel_kernel::data::Database,
-    runtime: Runtime,
-    config: AuthConfig,
-    keys: Keys,
-    passwords: Passwords,
-    throttle: Throttle,
-}
-
-impl App {
-    pub(crate) fn new(
-        context: &ServiceContext,
-        config: AuthConfig,
-        keys: Keys,
-        passwords: Passwords,
-        throttle: Throttle,
-    ) -> Self {
-        let (db, runtime) = (context.db.clone(), context.runtime.clone());
-        Self { db, runtime, config, keys, passwords, throttle }
-    }
+    pub(crate) db: Database,
+    pub(crate) runtime: Runtime,
+    pub(crate) config: AuthConfig,
+    pub(crate) keys: Keys,
+    pub(crate) passwords: Passwords,
+    pub(crate) throttle: Throttle,
+    pub(crate) post: Post,
 }
 
 /// The same as handlers share it: it is cloned several times for every request.
@@ -65,6 +57,8 @@ pub(crate) struct UserView {
     email: String,
     /// The name shown to others.
     display_name: String,
+    /// Whether somebody has shown that mail to the address reaches them.
+    email_verified: bool,
     /// The rank.
     role: Role,
     /// When it was made.
@@ -80,6 +74,7 @@ impl From<&UserRow> for UserView {
             username: row.username.clone(),
             email: row.email.clone(),
             display_name: row.display_name.clone(),
+            email_verified: row.is_verified(),
             role: row.role(),
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -107,6 +102,10 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(devices::end))
         .routes(routes!(devices::end_all))
         .routes(routes!(password::change))
+        .routes(routes!(recovery::forgot))
+        .routes(routes!(recovery::reset))
+        .routes(routes!(email::verify))
+        .routes(routes!(email::resend))
         .routes(routes!(setup::claim))
         .routes(routes!(identity::jwks))
 }
@@ -115,6 +114,8 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
 pub(crate) fn router(app: App) -> Router {
     Router::from(routes())
         .route("/setup", get(pages::setup))
+        .route("/verify-email", get(pages::verify_email))
+        .route("/reset-password", get(pages::reset_password))
         .route(panel_kernel::identity::PATH, get(identity::report))
         .with_state(Arc::new(app))
 }

@@ -11,7 +11,9 @@ use utoipa::ToSchema;
 use super::Shared;
 use crate::error::AuthError;
 use crate::hashing::Verdict;
+use crate::mail::Letter;
 use crate::rules;
+use crate::store::one_time::{self, Purpose};
 use crate::store::{sessions, users};
 use crate::throttle::Guessed;
 
@@ -43,7 +45,7 @@ pub(super) async fn change(
         let account = users::by_id(&mut conn, user).await?.ok_or(AuthError::NoSuchAccount)?;
         (account, users::lock(&mut conn, user).await?.ok_or(AuthError::NoSuchAccount)?)
     };
-    let names = [account.username.as_str(), &account.email, &account.display_name];
+    let names = account.names();
     let (current, new) = (&change.current_password, &change.new_password);
     let new = rules::changed_password("new_password", new, current, &names)?;
     let address = context.client_ip.as_deref();
@@ -60,23 +62,28 @@ pub(super) async fn change(
     }
     attempt.succeeded().await;
     let hash = turn.hash(new).await?;
-    let written = context.clone();
-    app.db
-        .write(&context, move |tx| {
-            Box::pin(async move {
-                if !users::change_password(tx, &lock, &hash, written.now).await? {
-                    return Err(AuthError::PasswordChanged);
-                }
-                let ended = sessions::revoke_all(tx, user, Some(session), written.now).await?;
-                tx.audit(&Audit {
-                    action: "user.password_change",
-                    target: format!("user:{user}"),
-                    before: None,
-                    after: Some(json!({"sessions_ended": ended})),
-                    context: &written,
-                });
-                Ok(Answer::no_content())
-            })
+    let mail = app.db.next_id().await?;
+    let (written, post, to) = (context.clone(), app.post.clone(), account.recipient());
+    let answer = app.db.write(&context, move |tx| {
+        Box::pin(async move {
+            if !users::change_password(tx, &lock, &hash, written.now).await? {
+                return Err(AuthError::PasswordChanged);
+            }
+            let ended = sessions::revoke_all(tx, user, Some(session), written.now).await?;
+            // What was sent before to choose another one is worth nothing any more.
+            one_time::forget(tx, user, Purpose::ResetPassword).await?;
+            tx.audit(&Audit {
+                action: "user.password_change",
+                target: format!("user:{user}"),
+                before: None,
+                after: Some(json!({"sessions_ended": ended})),
+                context: &written,
+            });
+            post.send(tx, mail, &to, &Letter::PasswordChanged, written.now).await?;
+            Ok(Answer::no_content())
         })
-        .await
+    });
+    let answer = answer.await?;
+    app.post.ring();
+    Ok(answer)
 }

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use super::{App, Shared, UserView};
 use crate::error::AuthError;
 use crate::hashing::Verdict;
+use crate::mail::Letter;
 use crate::store::sessions::{self, NewSession};
 use crate::store::users::{self, UserRow};
 use crate::throttle::{Attempt, Guessed, Wait};
@@ -90,6 +91,9 @@ pub(super) async fn login(
                     return Err(AuthError::BadCredentials);
                 }
                 let user = active(users::by_id(tx, lock.id).await?)?;
+                if user.must_verify {
+                    return Err(AuthError::MustVerify);
+                }
                 sessions::begin(tx, &session).await?;
                 tx.audit(&audit("session.begin", session.id, &written));
                 issue(tx, &issuing, (&key, jti), &user, session.id, &written).await
@@ -135,7 +139,7 @@ pub(super) async fn refresh(
 ) -> Result<Answer, AuthError> {
     let key = app.keys.current(context.now)?;
     let hash = OneTime::hash_of(&request.refresh_token);
-    let jti = app.db.next_id().await?;
+    let (jti, mail) = (app.db.next_id().await?, app.db.next_id().await?);
     let (written, issuing) = (context.clone(), app.clone());
     app.db
         .write(&context, move |tx| {
@@ -151,6 +155,10 @@ pub(super) async fn refresh(
                 if !fresh {
                     sessions::revoke(tx, token.session, written.now).await?;
                     tx.audit(&audit("session.refresh_reuse", token.session, &written));
+                    if let Some(owner) = users::by_id(tx, token.user).await? {
+                        let (to, letter) = (owner.recipient(), Letter::SessionStolen);
+                        issuing.post.send(tx, mail, &to, &letter, written.now).await?;
+                    }
                     return Ok(Answer::problem(&AuthError::BadRefreshToken.into()));
                 }
                 if token.expires_at <= written.now {

@@ -49,7 +49,7 @@ pub(super) async fn claim(
         String::new()
     };
     let id = app.db.next_id().await?;
-    let user = provision::new_user(id, registrant, password_hash, Role::SystemAdmin);
+    let user = provision::new_user(id, registrant, password_hash, Role::SystemAdmin, false);
     let written = context.clone();
     app.db
         .write(&context, move |tx| {

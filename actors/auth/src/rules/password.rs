@@ -35,6 +35,14 @@ pub(super) fn check(check: &mut Check, field: &str, password: &str, owner: &[&st
     password
 }
 
+/// Checks the password somebody chooses anew.
+pub(crate) fn new_password(field: &str, password: &str, owner: &[&str]) -> Result<String, Problem> {
+    let mut checked = Check::new();
+    let password = check(&mut checked, field, password, owner);
+    checked.done()?;
+    Ok(password)
+}
+
 /// Checks the password somebody changes to.
 pub(crate) fn changed_password(
     field: &str,

@@ -1,11 +1,17 @@
 //! Accounts.
 
+use std::time::Duration;
+
 use panel_kernel::data::{Conn, DbError, Tx, sql};
 use panel_kernel::ids::Id;
 use panel_kernel::role::Role;
 use panel_kernel::time::Timestamp;
 
+use crate::mail::Recipient;
 use crate::rules::lookup_key;
+
+/// Between two mails to one account that anybody can have sent.
+const BETWEEN_MAILS: Duration = Duration::from_secs(120);
 
 /// An account without its secrets.
 #[derive(Clone, Debug)]
@@ -19,6 +25,9 @@ pub(crate) struct UserRow {
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
     pub(crate) version: i64,
+    email_verified_at: Option<Timestamp>,
+    /// Whether the address must be proven before anybody signs in.
+    pub(crate) must_verify: bool,
 }
 
 panel_kernel::from_row!(UserRow {
@@ -30,7 +39,9 @@ panel_kernel::from_row!(UserRow {
     status,
     created_at,
     updated_at,
-    version
+    version,
+    email_verified_at,
+    must_verify
 });
 
 impl UserRow {
@@ -41,6 +52,21 @@ impl UserRow {
 
     pub(crate) fn is_active(&self) -> bool {
         self.status == "active"
+    }
+
+    /// Whether somebody has shown that mail to the address reaches them.
+    pub(crate) const fn is_verified(&self) -> bool {
+        self.email_verified_at.is_some()
+    }
+
+    /// What its owner is known by, and what a password must not be.
+    pub(crate) fn names(&self) -> [&str; 3] {
+        [&self.username, &self.email, &self.display_name]
+    }
+
+    /// Where mail to its owner goes.
+    pub(crate) fn recipient(&self) -> Recipient {
+        Recipient { email: self.email.clone(), name: self.display_name.clone() }
     }
 }
 
@@ -53,6 +79,8 @@ pub(crate) struct NewUser {
     pub(crate) display_name: String,
     pub(crate) password_hash: String,
     pub(crate) role: Role,
+    /// Whether the address must be proven before anybody signs in.
+    pub(crate) must_verify: bool,
 }
 
 /// Which of the unique fields is taken, if one is; the name where both are.
@@ -78,8 +106,8 @@ pub(crate) async fn taken(
 pub(crate) async fn insert(tx: &mut Tx, user: &NewUser, now: Timestamp) -> Result<bool, DbError> {
     tx.changed(
         sql("INSERT INTO users (id, username, username_key, email, email_key, display_name, \
-             password_hash, role, status, created_at, updated_at, version) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $9, 1) \
+             password_hash, role, status, created_at, updated_at, version, must_verify) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $9, 1, $10) \
              ON CONFLICT DO NOTHING")
         .bind(user.id)
         .bind(&user.username)
@@ -89,7 +117,8 @@ pub(crate) async fn insert(tx: &mut Tx, user: &NewUser, now: Timestamp) -> Resul
         .bind(&user.display_name)
         .bind(&user.password_hash)
         .bind(user.role.level())
-        .bind(now),
+        .bind(now)
+        .bind(user.must_verify),
     )
     .await
 }
@@ -97,8 +126,41 @@ pub(crate) async fn insert(tx: &mut Tx, user: &NewUser, now: Timestamp) -> Resul
 pub(crate) async fn by_id(conn: &mut Conn, id: Id) -> Result<Option<UserRow>, DbError> {
     conn.optional(
         sql("SELECT id, username, email, display_name, role, status, created_at, updated_at, \
-             version FROM users WHERE id = $1")
+             version, email_verified_at, must_verify FROM users WHERE id = $1")
         .bind(id),
+    )
+    .await
+}
+
+pub(crate) async fn by_email(conn: &mut Conn, email: &str) -> Result<Option<UserRow>, DbError> {
+    conn.optional(
+        sql("SELECT id, username, email, display_name, role, status, created_at, updated_at, \
+             version, email_verified_at, must_verify FROM users WHERE email_key = $1")
+        .bind(lookup_key(email)),
+    )
+    .await
+}
+
+/// Notes that the address is the owner's.
+pub(crate) async fn verify_email(tx: &mut Tx, id: Id, now: Timestamp) -> Result<(), DbError> {
+    tx.execute(
+        sql("UPDATE users SET must_verify = 0, email_verified_at = $2, updated_at = $2, \
+             version = version + 1 WHERE id = $1")
+        .bind(id)
+        .bind(now),
+    )
+    .await
+    .map(|_| ())
+}
+
+/// Notes that a mail is sent to the account that its owner may not have asked for; `false` if one
+/// was just now, and this one should not be.
+pub(crate) async fn may_mail(tx: &mut Tx, id: Id, now: Timestamp) -> Result<bool, DbError> {
+    tx.changed(
+        sql("UPDATE users SET mailed_at = $2 WHERE id = $1 AND mailed_at <= $3")
+            .bind(id)
+            .bind(now)
+            .bind(now.minus(BETWEEN_MAILS)),
     )
     .await
 }
@@ -170,6 +232,25 @@ pub(crate) async fn change_password(
         .bind(now),
     )
     .await
+}
+
+/// Gives the account another password, by who reads its mail: which proves the address, too.
+pub(crate) async fn reset_password(
+    tx: &mut Tx,
+    id: Id,
+    hash: &str,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    tx.execute(
+        sql("UPDATE users SET password_hash = $2, password_changed_at = $3, updated_at = $3, \
+             must_verify = 0, email_verified_at = COALESCE(email_verified_at, $3), \
+             version = version + 1 WHERE id = $1")
+        .bind(id)
+        .bind(hash)
+        .bind(now),
+    )
+    .await
+    .map(|_| ())
 }
 
 /// Gives the account another name to be shown by; `false` if the version is no longer current.

@@ -1,0 +1,126 @@
+//! Proving that an address is one's own.
+
+use axum::extract::State;
+use http::StatusCode;
+use panel_kernel::data::{Answer, Audit, Tx};
+use panel_kernel::http::{Payload, Write};
+use panel_kernel::ids::Id;
+use panel_kernel::problem::ProblemBody;
+use panel_kernel::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Shared;
+use crate::error::AuthError;
+use crate::mail::{Letter, Post};
+use crate::rules;
+use crate::store::one_time::{self, Purpose};
+use crate::store::users::{self, UserRow};
+use crate::tokens::OneTime;
+
+/// That something was asked for; whether it leads to a mail is told by mail alone.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Accepted {
+    /// `verification_required` after a registration, else `accepted`.
+    status: &'static str,
+}
+
+/// 202.
+pub(super) fn accepted(status: &'static str) -> Answer {
+    Answer::json(StatusCode::ACCEPTED, &Accepted { status })
+}
+
+/// The token of a link that came by mail.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TokenRequest {
+    /// The part of the link behind the `#`.
+    token: String,
+}
+
+/// The address of an account.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AddressRequest {
+    /// The mail address.
+    pub(super) email: String,
+}
+
+/// Confirm the address of an account, with the token that was sent there. Works once, for a day.
+#[utoipa::path(post, path = "/api/v2/auth/email/verify", tag = "auth",
+    request_body = TokenRequest, responses((status = 204), (status = 422, body = ProblemBody)))]
+pub(super) async fn verify(
+    State(app): State<Shared>,
+    Write(context): Write,
+    Payload(request): Payload<TokenRequest>,
+) -> Result<Answer, AuthError> {
+    let hash = OneTime::hash_of(&request.token);
+    let written = context.clone();
+    app.db
+        .write(&context, move |tx| {
+            Box::pin(async move {
+                let token = (hash, Purpose::VerifyEmail);
+                let user = one_time::whose(tx, token, written.now).await?;
+                let user = user.ok_or(AuthError::BadOneTimeToken)?;
+                if !one_time::use_up(tx, hash).await? {
+                    return Err(AuthError::BadOneTimeToken);
+                }
+                users::verify_email(tx, user, written.now).await?;
+                tx.audit(&Audit {
+                    action: "user.email_verify",
+                    target: format!("user:{user}"),
+                    before: None,
+                    after: None,
+                    context: &written,
+                });
+                Ok(Answer::no_content())
+            })
+        })
+        .await
+}
+
+/// Have the link to confirm an address sent again. The answer does not tell whether there is such
+/// an account.
+#[utoipa::path(post, path = "/api/v2/auth/email/resend", tag = "auth",
+    request_body = AddressRequest, responses((status = 202, body = Accepted)))]
+pub(super) async fn resend(
+    State(app): State<Shared>,
+    Write(context): Write,
+    Payload(request): Payload<AddressRequest>,
+) -> Result<Answer, AuthError> {
+    let (mail, now, post) = (app.db.next_id().await?, context.now, app.post.clone());
+    let answer = app.db.write(&context, move |tx| {
+        Box::pin(async move {
+            let user = users::by_email(tx, &request.email).await?;
+            if let Some(user) = user.filter(|user| user.is_active() && !user.is_verified()) {
+                send_token(tx, &post, (Purpose::VerifyEmail, mail), &user, now).await?;
+            }
+            Ok::<_, AuthError>(accepted("accepted"))
+        })
+    });
+    let answer = answer.await?;
+    app.post.ring();
+    Ok(answer)
+}
+
+/// Sends a new token to the account's address, unless somebody had a mail sent there just now.
+pub(super) async fn send_token(
+    tx: &mut Tx,
+    post: &Post,
+    (purpose, mail): (Purpose, Id),
+    user: &UserRow,
+    now: Timestamp,
+) -> Result<(), AuthError> {
+    if !users::may_mail(tx, user.id, now).await? {
+        return Ok(());
+    }
+    let token = OneTime::generate();
+    let until = now.plus(purpose.life());
+    let address = rules::lookup_key(&user.email);
+    one_time::replace(tx, (token.hash, purpose), user.id, &address, until).await?;
+    let letter = match purpose {
+        Purpose::VerifyEmail => Letter::VerifyAddress { token: token.text },
+        Purpose::ResetPassword => Letter::ResetPassword { token: token.text },
+    };
+    post.send(tx, mail, &user.recipient(), &letter, now).await
+}

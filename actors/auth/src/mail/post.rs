@@ -1,0 +1,79 @@
+//! Where handlers leave what is to be mailed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use panel_kernel::data::Tx;
+use panel_kernel::ids::Id;
+use panel_kernel::keys::SealingKey;
+use panel_kernel::service::Runtime;
+use panel_kernel::supervision::Address;
+use panel_kernel::time::Timestamp;
+use ractor::ActorRef;
+
+use super::letter::{Letter, Mail, Recipient};
+use super::mailer::MailerMessage;
+use crate::error::AuthError;
+use crate::store::mails::{self, MailRow};
+
+/// Takes letters. Cheap to clone; clones have one mailer.
+#[derive(Clone, Debug)]
+pub(crate) struct Post {
+    sealing: SealingKey,
+    site: Arc<str>,
+    mailer: Address<MailerMessage>,
+    rung: Arc<AtomicBool>,
+}
+
+impl Post {
+    pub(crate) fn new(runtime: &Runtime) -> Self {
+        Self {
+            sealing: runtime.key.derive("auth mail"),
+            site: Arc::clone(&runtime.public_url),
+            mailer: Address::new(),
+            rung: Arc::default(),
+        }
+    }
+
+    /// Has a letter delivered, if and when this transaction commits.
+    pub(crate) async fn send(
+        &self,
+        tx: &mut Tx,
+        id: Id,
+        to: &Recipient,
+        letter: &Letter,
+        now: Timestamp,
+    ) -> Result<(), AuthError> {
+        let crypto = |why: String| AuthError::Crypto(format!("a mail can't be written: {why}"));
+        let mail = letter.write(to, &self.site).map_err(|error| crypto(error.to_string()))?;
+        let json = serde_json::to_vec(&mail).map_err(|error| crypto(error.to_string()))?;
+        let context = id.raw().to_be_bytes();
+        let sealed = self.sealing.seal(&context, &json).map_err(|it| crypto(it.to_string()))?;
+        Ok(mails::add(tx, id, letter.kind(), sealed, now).await?)
+    }
+
+    /// Says that there may be something to deliver: not to have it wait for the next look.
+    pub(crate) fn ring(&self) {
+        if !self.rung.swap(true, Ordering::AcqRel) && self.mailer.send(MailerMessage::Rung).is_err()
+        {
+            self.heard();
+        }
+    }
+
+    /// The mailer looks now; what is committed after this wakes it again.
+    pub(super) fn heard(&self) {
+        self.rung.store(false, Ordering::Release);
+    }
+
+    /// From now on this mailer hears it.
+    pub(super) fn served_by(&self, mailer: &ActorRef<MailerMessage>) {
+        self.mailer.announce(mailer);
+        self.heard();
+    }
+
+    /// What was written; `None` if it was sealed with another key.
+    pub(super) fn open(&self, row: &MailRow) -> Option<Mail> {
+        let json = self.sealing.open(&row.id.raw().to_be_bytes(), &row.sealed).ok()?;
+        serde_json::from_slice(&json).ok()
+    }
+}

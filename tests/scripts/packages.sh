@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Sees to it that there are the servers that tests start themselves, each its own: Redis, and
+# aiosmtpd to send mail to.
+#
+#   tests/scripts/packages.sh    installs Debian's packages of those that are missing
+set -euo pipefail
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+[ $# -eq 0 ] || die 'usage: packages.sh'
+
+missing() {
+    command -v redis-server >/dev/null || echo redis-server
+    /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null || echo python3-aiosmtpd
+}
+
+# A package would start a server of its own, which nobody asked for.
+policy=/usr/sbin/policy-rc.d
+forbid_start() {
+    [ -e "$policy" ] && return
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    trap 'rm -f "$policy"' EXIT
+}
+
+packages=$(missing)
+if [ -z "$packages" ]; then exit 0; fi
+if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+    die "install what the tests need (Debian: apt-get install" $packages")"
+fi
+say "installing Debian's packages for the tests:" $packages
+apt-get update -q >&2
+forbid_start
+DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $packages >&2
+packages=$(missing)
+[ -z "$packages" ] || die "these packages brought nothing that can be used:" $packages
