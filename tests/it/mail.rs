@@ -246,7 +246,8 @@ async fn mails_wait_for_their_server_and_outlive_the_node(backend: Backend) {
         sql.texts("SELECT kind FROM mails", 0).await.unwrap().is_empty()
     })
     .await;
-    assert_eq!((counted(&node, "delivered").await, smtp.mails().len()), (1, 1));
+    eventually("it is counted", ARRIVES, async || counted(&node, "delivered").await == 1).await;
+    assert_eq!(smtp.mails().len(), 1);
 }
 
 async fn what_a_server_refuses_is_tried_again_or_given_up(backend: Backend) {
@@ -270,7 +271,10 @@ async fn what_a_server_refuses_is_tried_again_or_given_up(backend: Backend) {
     // What was given up stays to be looked at, and is not tried again.
     eventually("only that is left", ARRIVES, async || kinds("attempts > 0").await == 1).await;
     assert_eq!(kinds("failed_at IS NOT NULL AND attempts = 1").await, 1);
-    assert!(node.log_contains("the mail server answered 550"));
+    eventually("the log says why", ARRIVES, async || {
+        node.log_contains("the mail server answered 550")
+    })
+    .await;
     assert!(!node.log_lines().iter().any(|line| line.contains("@example.org")));
 }
 
