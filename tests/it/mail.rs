@@ -16,7 +16,8 @@ on_both_databases!(
     an_address_is_confirmed_before_anybody_signs_in,
     who_registers_what_is_taken_hears_of_it_by_mail_alone,
     a_forgotten_password_is_chosen_anew,
-    a_link_ends_with_its_time_and_with_the_next,
+    a_link_ends_with_its_time_and_with_the_password,
+    a_server_that_is_gone_is_asked_about_one_mail_at_a_time,
     what_happened_to_a_session_is_told_to_its_owner,
     mails_wait_for_their_server_and_outlive_the_node,
     what_a_server_refuses_is_tried_again_or_given_up,
@@ -57,7 +58,11 @@ async fn reset(client: &Client, token: &str, password: &str) -> Answer {
 
 /// As if the last mail to everybody had been sent long ago.
 async fn let_time_pass(database: &TestDatabase) {
-    database.raw_sql("auth").await.run("UPDATE users SET mailed_at = 0").await;
+    database
+        .raw_sql("auth")
+        .await
+        .run("UPDATE users SET verify_mailed_at = 0, reset_mailed_at = 0, taken_mailed_at = 0")
+        .await;
 }
 
 async fn an_address_is_confirmed_before_anybody_signs_in(backend: Backend) {
@@ -118,9 +123,10 @@ async fn who_registers_what_is_taken_hears_of_it_by_mail_alone(backend: Backend)
     let again = smtp.mail(3).await;
     assert_eq!(again.to(), "ada@example.org");
     let old = smtp.mail(0).await.token("verify-email");
-    post(&client, "email/verify", json!({"token": old})).await.refused(422, "validation");
     let fresh = again.token("verify-email");
     post(&client, "email/verify", json!({"token": fresh})).await.expect(204);
+    // With one, all are used up.
+    post(&client, "email/verify", json!({"token": old})).await.refused(422, "validation");
     let_time_pass(&database).await;
     resend("ada@example.org").await.expect(202);
     // A mail that can only come after: nothing was sent in between.
@@ -174,7 +180,7 @@ async fn a_forgotten_password_is_chosen_anew(backend: Backend) {
     .await;
 }
 
-async fn a_link_ends_with_its_time_and_with_the_next(backend: Backend) {
+async fn a_link_ends_with_its_time_and_with_the_password(backend: Backend) {
     let (node, database, smtp) = start(backend, "false").await;
     let client = node.client();
     let ada = Session::register(&client, "ada").await;
@@ -185,12 +191,12 @@ async fn a_link_ends_with_its_time_and_with_the_next(backend: Backend) {
         let_time_pass(&database).await;
     }
     let refused = |answer: Answer| assert_eq!(answer.refused(422, "validation").fields().len(), 1);
-    // Only the newest counts.
-    refused(reset(&client, &tokens[1], NEW).await);
     // What its owner has changed by other means, an older link does not change back.
     let change = json!({"current_password": PASSWORD, "new_password": "a quite other password"});
     ada.post("/api/v2/auth/password/change").json(&change).await.expect(204);
-    refused(reset(&client, &tokens[2], NEW).await);
+    for token in &tokens {
+        refused(reset(&client, token, NEW).await);
+    }
     assert!(smtp.mail(3).await.subject().starts_with("Your password for "));
     // And one that is half an hour old is worth nothing.
     forgot(&client, &email("ada")).await.expect(202);
@@ -199,7 +205,40 @@ async fn a_link_ends_with_its_time_and_with_the_next(backend: Backend) {
     sql.run("UPDATE one_time_tokens SET expires_at = expires_at - 1801000000").await;
     refused(reset(&client, &late, NEW).await);
     sql.run("UPDATE one_time_tokens SET expires_at = expires_at + 60000000").await;
+    // Another that somebody asks for does not end it; and with one, all are used up.
+    let_time_pass(&database).await;
+    forgot(&client, &email("ada")).await.expect(202);
+    let other = smtp.mail(5).await.token("reset-password");
     reset(&client, &late, NEW).await.expect(204);
+    refused(reset(&client, &other, NEW).await);
+}
+
+async fn a_server_that_is_gone_is_asked_about_one_mail_at_a_time(backend: Backend) {
+    let (database, smtp) = (backend.database().await, Smtp::start());
+    let proxy = Proxy::start(("127.0.0.1", smtp.port()));
+    proxy.everybody().refuse();
+    let node = with_mail(proxy.address().port()).database(&database).start().await;
+    let client = node.client();
+    for name in ["ada", "bob", "eve"] {
+        Session::register(&client, name).await;
+        forgot(&client, &email(name)).await.expect(202);
+    }
+    let labels = [("service", "auth"), ("outcome", "deferred")];
+    eventually("each was tried", 2 * ARRIVES, async || {
+        node.metrics().await.count("panel_mails_total", &labels) >= 3
+    })
+    .await;
+    // From the beginning. The mailer looks by itself now, every five seconds.
+    database.raw_sql("auth").await.run("UPDATE mails SET attempts = 0, next_at = 0").await;
+    let tried = async || {
+        let mut sql = database.raw_sql("auth").await;
+        sql.texts("SELECT kind FROM mails WHERE attempts > 0", 0).await.unwrap().len()
+    };
+    eventually("one is tried", ARRIVES, async || tried().await > 0).await;
+    assert_eq!(tried().await, 1);
+    // The others go as soon as the server is back, and need not wait for their turn.
+    proxy.heal();
+    eventually("they have come", ARRIVES, async || smtp.mails().len() == 2).await;
 }
 
 async fn what_happened_to_a_session_is_told_to_its_owner(backend: Backend) {

@@ -19,7 +19,7 @@ use crate::error::AuthError;
 use crate::events::UserRenamed;
 use crate::mail::{Letter, Recipient};
 use crate::store::one_time::Purpose;
-use crate::store::users::{self, NewUser};
+use crate::store::users::{self, About, NewUser};
 use crate::{provision, rules};
 
 /// An account somebody asks for.
@@ -90,7 +90,9 @@ async fn register_by_mail(
                     send_token(tx, &post, (Purpose::VerifyEmail, mail), &row, now).await?;
                 }
                 Err(AuthError::Taken(_)) => match users::by_email(tx, &user.email).await? {
-                    Some(there) if users::may_mail(tx, there.id, now).await? => {
+                    Some(there)
+                        if users::may_mail(tx, there.id, About::AddressTaken, now).await? =>
+                    {
                         let letter = Letter::AddressTaken;
                         post.send(tx, mail, &there.recipient(), &letter, now).await?;
                     }

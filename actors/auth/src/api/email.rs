@@ -15,7 +15,7 @@ use crate::error::AuthError;
 use crate::mail::{Letter, Post};
 use crate::rules;
 use crate::store::one_time::{self, Purpose};
-use crate::store::users::{self, UserRow};
+use crate::store::users::{self, About, UserRow};
 use crate::tokens::OneTime;
 
 /// That something was asked for; whether it leads to a mail is told by mail alone.
@@ -65,6 +65,7 @@ pub(super) async fn verify(
                 if !one_time::use_up(tx, hash).await? {
                     return Err(AuthError::BadOneTimeToken);
                 }
+                one_time::forget(tx, user, Purpose::VerifyEmail).await?;
                 users::verify_email(tx, user, written.now).await?;
                 tx.audit(&Audit {
                     action: "user.email_verify",
@@ -111,13 +112,17 @@ pub(super) async fn send_token(
     user: &UserRow,
     now: Timestamp,
 ) -> Result<(), AuthError> {
-    if !users::may_mail(tx, user.id, now).await? {
+    let about = match purpose {
+        Purpose::VerifyEmail => About::VerifyEmail,
+        Purpose::ResetPassword => About::ResetPassword,
+    };
+    if !users::may_mail(tx, user.id, about, now).await? {
         return Ok(());
     }
     let token = OneTime::generate();
     let until = now.plus(purpose.life());
     let address = rules::lookup_key(&user.email);
-    one_time::replace(tx, (token.hash, purpose), user.id, &address, until).await?;
+    one_time::add(tx, (token.hash, purpose), user.id, &address, until).await?;
     let letter = match purpose {
         Purpose::VerifyEmail => Letter::VerifyAddress { token: token.text },
         Purpose::ResetPassword => Letter::ResetPassword { token: token.text },

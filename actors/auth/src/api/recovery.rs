@@ -85,6 +85,7 @@ pub(super) async fn reset(
                 return Err(AuthError::BadOneTimeToken);
             }
             let (id, now) = (account.id, written.now);
+            one_time::forget(tx, id, Purpose::ResetPassword).await?;
             users::reset_password(tx, id, &kept, now).await?;
             let ended = sessions::revoke_all(tx, id, None, now).await?;
             tx.audit(&Audit {

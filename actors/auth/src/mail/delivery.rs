@@ -27,6 +27,8 @@ const SUBMISSIONS: u16 = 465;
 /// Why a mail was not delivered. The texts name nobody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Undelivered {
+    /// The server takes no mail at the moment, neither this one nor others.
+    NoServer(String),
     /// It may be tried again.
     ForNow(String),
     /// The server will never take it.
@@ -126,11 +128,11 @@ impl Carrier {
     pub(super) async fn deliver(&self, id: Id, message: Message) -> Result<(), Undelivered> {
         match self {
             Self::Files(directory) => file(directory, id, &message)
-                .map_err(|error| Undelivered::ForNow(format!("it can't be written: {error}"))),
+                .map_err(|error| Undelivered::NoServer(format!("it can't be written: {error}"))),
             Self::Smtp(smtp) => match tokio::time::timeout(ALL, smtp.send(message)).await {
                 Ok(Ok(_)) => Ok(()),
                 Ok(Err(error)) => Err(undelivered(&error)),
-                Err(_) => Err(Undelivered::ForNow("the mail server took too long".to_owned())),
+                Err(_) => Err(Undelivered::NoServer("the mail server took too long".to_owned())),
             },
         }
     }
@@ -151,12 +153,16 @@ fn undelivered(error: &lettre::transport::smtp::Error) -> Undelivered {
         } else {
             "the mail server can't be reached"
         };
-        return Undelivered::ForNow(what.to_owned());
+        return Undelivered::NoServer(what.to_owned());
     };
     let what = format!("the mail server answered {code}");
-    // 530 to 538: it does not take our name and password (RFC 4954), which may be mended.
-    let mail_itself = error.is_permanent() && !(530..=538).contains(&code);
-    if mail_itself { Undelivered::ForGood(what) } else { Undelivered::ForNow(what) }
+    // 421: it is about to close (RFC 5321). 454, 530 to 538: it does not take our name and password
+    // (RFC 4954), which may be mended.
+    match code {
+        421 | 454 | 530..=538 => Undelivered::NoServer(what),
+        _ if error.is_permanent() => Undelivered::ForGood(what),
+        _ => Undelivered::ForNow(what),
+    }
 }
 
 /// Whether the connection failed because of what was said in the TLS handshake.

@@ -96,27 +96,36 @@ impl Mailer {
         let now = self.db.clock().now();
         let due = mails::due(&mut self.db.reader().await?, now, i64::from(AT_ONCE)).await?;
         for mail in &due {
-            self.attempt(carrier, mail).await?;
+            if !self.attempt(carrier, mail).await? {
+                return Ok(false);
+            }
         }
         Ok(due.len() >= usize::from(AT_ONCE))
     }
 
-    async fn attempt(&self, carrier: &Carrier, mail: &MailRow) -> Result<(), DbError> {
+    /// Tries one; whether it makes sense to go on with others.
+    async fn attempt(&self, carrier: &Carrier, mail: &MailRow) -> Result<bool, DbError> {
         let now = self.db.clock().now();
         if !mails::claim(&self.db, mail, now.plus(pause(mail.attempts))).await? {
-            return Ok(());
+            return Ok(true);
         }
-        let outcome = match self.deliver(carrier, mail).await {
+        let delivered = self.deliver(carrier, mail).await;
+        let go_on = !matches!(delivered, Err(Undelivered::NoServer(_)));
+        let outcome = match delivered {
             Ok(()) => {
                 mails::remove(&self.db, mail.id).await?;
                 "delivered"
             }
-            Err(Undelivered::ForNow(why)) if !is_too_old(mail, now) => {
+            Err(Undelivered::NoServer(why) | Undelivered::ForNow(why))
+                if !is_too_old(mail, now) =>
+            {
                 let (mail, kind) = (mail.id, mail.kind.as_str());
                 tracing::warn!(%mail, kind, why, "a mail was not delivered and is tried again");
                 "deferred"
             }
-            Err(Undelivered::ForNow(why) | Undelivered::ForGood(why)) => {
+            Err(
+                Undelivered::NoServer(why) | Undelivered::ForNow(why) | Undelivered::ForGood(why),
+            ) => {
                 mails::give_up(&self.db, mail.id, now).await?;
                 let (mail, kind) = (mail.id, mail.kind.as_str());
                 tracing::error!(%mail, kind, why, "a mail was given up");
@@ -124,7 +133,7 @@ impl Mailer {
             }
         };
         self.outcomes.with_label_values(&["auth", outcome]).inc();
-        Ok(())
+        Ok(go_on)
     }
 
     async fn deliver(&self, carrier: &Carrier, row: &MailRow) -> Result<(), Undelivered> {

@@ -37,8 +37,8 @@ impl Purpose {
     }
 }
 
-/// Puts a token there, in the place of the one before.
-pub(crate) async fn replace(
+/// Puts a token there, beside those there are.
+pub(crate) async fn add(
     tx: &mut Tx,
     (hash, purpose): ([u8; 32], Purpose),
     user: Id,
@@ -47,9 +47,7 @@ pub(crate) async fn replace(
 ) -> Result<(), DbError> {
     tx.execute(
         sql("INSERT INTO one_time_tokens (hash, purpose, user_id, email_key, expires_at) \
-             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (user_id, purpose) DO UPDATE SET \
-               hash = excluded.hash, email_key = excluded.email_key, \
-               expires_at = excluded.expires_at")
+             VALUES ($1, $2, $3, $4, $5)")
         .bind(hash)
         .bind(purpose.name())
         .bind(user)
@@ -84,7 +82,7 @@ pub(crate) async fn use_up(tx: &mut Tx, hash: [u8; 32]) -> Result<bool, DbError>
     tx.changed(sql("DELETE FROM one_time_tokens WHERE hash = $1").bind(hash)).await
 }
 
-/// Makes an account's token of a kind worthless.
+/// Makes an account's tokens of a kind worthless.
 pub(crate) async fn forget(tx: &mut Tx, user: Id, purpose: Purpose) -> Result<(), DbError> {
     let forget = sql("DELETE FROM one_time_tokens WHERE user_id = $1 AND purpose = $2");
     tx.execute(forget.bind(user).bind(purpose.name())).await.map(|_| ())

@@ -10,7 +10,7 @@ use panel_kernel::time::Timestamp;
 use crate::mail::Recipient;
 use crate::rules::lookup_key;
 
-/// Between two mails to one account that anybody can have sent.
+/// Between two mails of one kind to one account that anybody can have sent.
 const BETWEEN_MAILS: Duration = Duration::from_secs(120);
 
 /// An account without its secrets.
@@ -153,16 +153,34 @@ pub(crate) async fn verify_email(tx: &mut Tx, id: Id, now: Timestamp) -> Result<
     .map(|_| ())
 }
 
-/// Notes that a mail is sent to the account that its owner may not have asked for; `false` if one
-/// was just now, and this one should not be.
-pub(crate) async fn may_mail(tx: &mut Tx, id: Id, now: Timestamp) -> Result<bool, DbError> {
-    tx.changed(
-        sql("UPDATE users SET mailed_at = $2 WHERE id = $1 AND mailed_at <= $3")
-            .bind(id)
-            .bind(now)
-            .bind(now.minus(BETWEEN_MAILS)),
-    )
-    .await
+/// Mails that anybody can have sent to an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    VerifyEmail,
+    ResetPassword,
+    AddressTaken,
+}
+
+/// Notes that such a mail is sent to the account; `false` if one was just now, and this one should
+/// not be.
+pub(crate) async fn may_mail(
+    tx: &mut Tx,
+    id: Id,
+    about: About,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    let note = match about {
+        About::VerifyEmail => {
+            "UPDATE users SET verify_mailed_at = $2 WHERE id = $1 AND verify_mailed_at <= $3"
+        }
+        About::ResetPassword => {
+            "UPDATE users SET reset_mailed_at = $2 WHERE id = $1 AND reset_mailed_at <= $3"
+        }
+        About::AddressTaken => {
+            "UPDATE users SET taken_mailed_at = $2 WHERE id = $1 AND taken_mailed_at <= $3"
+        }
+    };
+    tx.changed(sql(note).bind(id).bind(now).bind(now.minus(BETWEEN_MAILS))).await
 }
 
 /// What a password is checked against.
