@@ -39,6 +39,32 @@ async fn nodes_that_start_at_once_on_an_empty_database_all_serve() {
 }
 
 /// Who has answered each of these requests, by the gateway's log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_dial_each_other_at_once_make_one_link() {
+    let mut cluster = Cluster::builder().await.start().await;
+    let second = cluster.plan_seeded("n2", SERVICES, &[]);
+    let first = cluster.plan_seeded("n1", "gateway", &["n2"]);
+    let second = second.args(["--seed", &cluster.proxy("n1").address().to_string()]);
+    let (first, second) = tokio::join!(tokio::spawn(first.start()), tokio::spawn(second.start()));
+    cluster.add(first.unwrap());
+    cluster.add(second.unwrap());
+    for _ in 0..5 {
+        cluster.await_linked().await;
+        cluster.client("n1").get("/api/v2/forum/threads").await.expect(200);
+        for name in ["n1", "n2"] {
+            assert_eq!(cluster.node(name).metrics().await.count("panel_cluster_links", &[]), 1);
+            // The one that was made first was not given up for the other.
+            assert!(!cluster.node(name).log_contains("a new link replaces"), "{name}");
+        }
+        let (mut first, mut second) = (cluster.take("n1"), cluster.take("n2"));
+        first.kill9();
+        second.kill9();
+        tokio::join!(first.restart(), second.restart());
+        cluster.add(first);
+        cluster.add(second);
+    }
+}
+
 async fn members(scene: &Scene, requests: &[String]) -> Vec<String> {
     eventually("all are logged", SOON, async || {
         let logged: BTreeMap<String, String> = scene

@@ -137,7 +137,7 @@ impl Cluster {
     /// service of theirs to ask, its breaker closed.
     pub async fn await_linked(&self) {
         let running: Vec<&Node> = self.nodes.values().filter(|node| node.is_started()).collect();
-        let wanted = running.len() as u64 - 1;
+        let wanted = (running.len() as u64).saturating_sub(1);
         for node in &running {
             eventually(&format!("{} is linked with all", node.name()), LINKED, async || {
                 let links = node.metrics().await.count("panel_cluster_links", &[]);
