@@ -131,5 +131,10 @@ async fn keys_are_changed_beside_a_running_node(backend: Backend) {
     assert_eq!(refused.status.code(), Some(1));
     let why = String::from_utf8(refused.stderr).unwrap();
     assert!(why.contains("the cluster key here is not the one"), "{why}");
+    // Nor is one made where there is none.
+    let refused = Node::builder().database(&database).cli(&["keys", "rotate"]).await;
+    assert_eq!(refused.status.code(), Some(1));
+    let why = String::from_utf8(refused.stderr).unwrap();
+    assert!(why.contains("keys/cluster.key is not there"), "{why}");
     assert_eq!(shown(&client).await, [last]);
 }

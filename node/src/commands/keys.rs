@@ -13,6 +13,12 @@ pub(super) fn rotate(args: &RotateArgs) -> Result<(), Failure> {
     let config = Config::load_common(&args.common)?;
     let tls_dir = args.tls_dir.as_deref().unwrap_or(&config.cluster.tls_dir);
     let tls_dir = Some(tls_dir).filter(|dir: &&Path| !dir.as_os_str().is_empty());
+    let own = config.node.data_dir.join("keys/cluster.key");
+    if tls_dir.is_none() && !own.exists() {
+        // Not to be made here, as a node does at its first start.
+        let hint = "name the --data-dir of a node, or the --tls-dir";
+        return Err(Failure::Other(format!("{} is not there; {hint}", own.display())));
+    }
     let key = node::cluster_key(&config.node.data_dir, tls_dir)?;
     let retired = if args.revoke { Retired::Revoked } else { Retired::Verifying };
     let rotation = brief_runtime()?.block_on(async {
