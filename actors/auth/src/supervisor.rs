@@ -1,6 +1,7 @@
 //! The service's actors, read as a table.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use panel_kernel::blocking::BlockingPool;
 use panel_kernel::config::{BadValue, Section};
@@ -92,6 +93,8 @@ fn mailer(delivery: &Arc<Delivery>, context: &ServiceContext, post: Post) -> Chi
         let (directory, outcomes) = (directory.clone(), outcomes.clone());
         (Mailer { db, post, delivery, directory, outcomes }, ())
     })
+    // A server that hangs must not hold up a drain; the mail is claimed, and comes later.
+    .shutdown(Duration::from_secs(2))
 }
 
 fn token_keeper(config: &AuthConfig, context: &ServiceContext, keys: Keys) -> ChildSpec {

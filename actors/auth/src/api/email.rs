@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use http::StatusCode;
-use panel_kernel::data::{Answer, Audit, Tx};
+use panel_kernel::data::{Answer, Audit, Tx, WriteContext};
 use panel_kernel::http::{Payload, Write};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::ProblemBody;
@@ -10,7 +10,7 @@ use panel_kernel::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Shared;
+use super::{App, Shared};
 use crate::error::AuthError;
 use crate::mail::{Letter, Post};
 use crate::rules;
@@ -89,12 +89,24 @@ pub(super) async fn resend(
     Write(context): Write,
     Payload(request): Payload<AddressRequest>,
 ) -> Result<Answer, AuthError> {
+    ask_for(&app, &context, Purpose::VerifyEmail, request.email).await
+}
+
+/// Has a token sent to whoever has this address, if there is anybody whom it could be of use to.
+pub(super) async fn ask_for(
+    app: &App,
+    context: &WriteContext,
+    purpose: Purpose,
+    email: String,
+) -> Result<Answer, AuthError> {
     let (mail, now, post) = (app.db.next_id().await?, context.now, app.post.clone());
-    let answer = app.db.write(&context, move |tx| {
+    let answer = app.db.write(context, move |tx| {
         Box::pin(async move {
-            let user = users::by_email(tx, &request.email).await?;
-            if let Some(user) = user.filter(|user| user.is_active() && !user.is_verified()) {
-                send_token(tx, &post, (Purpose::VerifyEmail, mail), &user, now).await?;
+            let is_of_use = |user: &UserRow| {
+                user.is_active() && !(purpose == Purpose::VerifyEmail && user.is_verified())
+            };
+            if let Some(user) = users::by_email(tx, &email).await?.filter(is_of_use) {
+                send_token(tx, &post, (purpose, mail), &user, now).await?;
             }
             Ok::<_, AuthError>(accepted("accepted"))
         })

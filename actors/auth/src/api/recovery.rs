@@ -9,7 +9,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::Shared;
-use super::email::{Accepted, AddressRequest, accepted, send_token};
+use super::email::{Accepted, AddressRequest, ask_for};
 use crate::error::AuthError;
 use crate::mail::Letter;
 use crate::rules;
@@ -27,19 +27,7 @@ pub(super) async fn forgot(
     Write(context): Write,
     Payload(request): Payload<AddressRequest>,
 ) -> Result<Answer, AuthError> {
-    let (mail, now, post) = (app.db.next_id().await?, context.now, app.post.clone());
-    let answer = app.db.write(&context, move |tx| {
-        Box::pin(async move {
-            let user = users::by_email(tx, &request.email).await?;
-            if let Some(user) = user.filter(users::UserRow::is_active) {
-                send_token(tx, &post, (Purpose::ResetPassword, mail), &user, now).await?;
-            }
-            Ok::<_, AuthError>(accepted("accepted"))
-        })
-    });
-    let answer = answer.await?;
-    app.post.ring();
-    Ok(answer)
+    ask_for(&app, &context, Purpose::ResetPassword, request.email).await
 }
 
 /// Another password, with the token that was sent.
