@@ -175,16 +175,21 @@ impl Throttle {
         }
     }
 
-    /// What this node and the others know.
+    /// What the nodes know together, which this one then knows as well; where there is no telling,
+    /// what it knows itself.
     async fn tallies(&self, keys: &[Key]) -> Vec<Tally> {
-        let mut tallies: Vec<Tally> =
-            keys.iter().map(|key| self.counts.get(key).unwrap_or_default()).collect();
-        let told: Vec<i64> = self.redis.query(&script(READ, keys)).await.unwrap_or_default();
-        for (tally, told) in tallies.iter_mut().zip(told.chunks_exact(2)) {
+        let told: Result<Vec<i64>, _> = self.redis.query(&script(READ, keys)).await;
+        for (key, told) in keys.iter().zip(told.unwrap_or_default().chunks_exact(2)) {
             let failures = u32::try_from(told[0]).unwrap_or(u32::MAX);
-            *tally = tally.merge(Tally { failures, last: Timestamp::from_micros(told[1]) });
+            if failures == 0 {
+                // Also where it was somebody else whom the right password was told.
+                self.counts.invalidate(key);
+            } else {
+                let last = Timestamp::from_micros(told[1]);
+                self.counts.insert(*key, Tally { failures, last });
+            }
         }
-        tallies
+        keys.iter().map(|key| self.counts.get(key).unwrap_or_default()).collect()
     }
 }
 

@@ -19,11 +19,6 @@ impl Tally {
     pub(crate) fn failed(self, now: Timestamp) -> Self {
         Self { failures: self.failures.saturating_add(1), last: self.last.max(now) }
     }
-
-    /// What two who counted the same mistakes know together.
-    pub(crate) fn merge(self, other: Self) -> Self {
-        Self { failures: self.failures.max(other.failures), last: self.last.max(other.last) }
-    }
 }
 
 /// So many mistakes for nothing, then waiting, up to a longest wait.
@@ -76,11 +71,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_together_is_the_worst_of_both() {
+    fn a_mistake_more_counts_from_its_moment() {
         let at = Timestamp::from_seconds;
-        let (here, there) =
-            (Tally { failures: 2, last: at(9) }, Tally { failures: 5, last: at(4) });
-        assert_eq!(here.merge(there), Tally { failures: 5, last: at(9) });
-        assert_eq!(here.failed(at(12)), Tally { failures: 3, last: at(12) });
+        let tally = Tally { failures: 2, last: at(9) };
+        assert_eq!(tally.failed(at(12)), Tally { failures: 3, last: at(12) });
+        // A clock that was set back makes none older.
+        assert_eq!(tally.failed(at(4)), Tally { failures: 3, last: at(9) });
     }
 }

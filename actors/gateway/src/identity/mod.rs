@@ -77,7 +77,7 @@ impl Identity {
     /// The principal a token stands for.
     ///
     /// # Errors
-    /// 401 for a token that is not good; 503 while no key has ever been learnt.
+    /// 401 for a token that is not good; 503 for one of an unknown key while there is no news.
     pub(crate) fn verify(&self, token: &str, now: Timestamp) -> Result<Principal, Problem> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(refused());
