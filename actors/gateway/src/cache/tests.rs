@@ -190,3 +190,24 @@ fn memory_is_bounded_and_large_answers_are_not_kept() {
     assert!(matches!(cache.land(&question, &large), Landing::Kept(_)));
     assert_eq!(text(&cache, &question), None);
 }
+
+#[test]
+fn what_may_not_be_shown_any_more_makes_room() {
+    let cache = cache(1 << 20);
+    let (short, long) = (request("/short", &[]), request("/long", &[]));
+    let brief = reply("1", &[("cache-control", "public, s-maxage=1")]);
+    cache.land(&ask(&cache, &short, 0), &brief);
+    cache.land(&ask(&cache, &long, 0), &shared("2"));
+    let slots = &cache.0.as_ref().unwrap().slots;
+    slots.run_pending_tasks();
+    assert_eq!(slots.entry_count(), 2);
+    // By the machine's clock, whatever the answers' own is.
+    let give_up = std::time::Instant::now() + Duration::from_secs(9);
+    while slots.entry_count() > 1 {
+        assert!(std::time::Instant::now() < give_up, "it stays");
+        std::thread::sleep(Duration::from_millis(10));
+        slots.run_pending_tasks();
+    }
+    assert_eq!(text(&cache, &ask(&cache, &long, 0)).as_deref(), Some("2"));
+    assert!(cache.find(&ask(&cache, &short, 0)).is_none());
+}

@@ -158,3 +158,37 @@ fn is_recent(known: &Known, now: Timestamp) -> bool {
 fn refused() -> Problem {
     Problem::new(Kind::Unauthorized, "the access token is not valid; refresh it or sign in again")
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use panel_kernel::identity::PublicKey;
+
+    use super::*;
+
+    /// A token that says it was signed with this key, and was not.
+    fn token(kid: &str) -> String {
+        let head = format!(r#"{{"alg":"EdDSA","kid":"{kid}"}}"#);
+        [head.as_bytes(), b"{}", &[7; 64]].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".")
+    }
+
+    #[test]
+    fn a_token_of_a_key_that_may_be_newer_than_the_news_is_not_called_bad() {
+        let identity = Identity::new("auth", "panel", 10);
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let status = |kid: &str, seconds: u64| {
+            let at = now.plus(Duration::from_secs(seconds));
+            identity.verify(&token(kid), at).unwrap_err().kind.status().as_u16()
+        };
+        assert_eq!(status("k1", 0), 503, "nothing was heard yet");
+        let key = PublicKey { kid: "k1".to_owned(), x: URL_SAFE_NO_PAD.encode([1; 32]) };
+        let report = IdentityReport { keys: vec![key], revoked: Vec::new(), more: false };
+        identity.learn(report.clone(), now, false);
+        assert_eq!(status("k2", 0), 503, "not all was heard yet");
+        identity.learn(report, now, true);
+        assert_eq!((status("k1", 0), status("k2", 0)), (401, 401));
+        assert_eq!((status("k1", 3), status("k2", 3)), (401, 401));
+        assert_eq!((status("k1", 4), status("k2", 4)), (401, 503), "there may be a newer one");
+    }
+}
