@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use panel_harness::{Session, checks, eventually};
+use panel_harness::{Cluster, Session, checks, eventually};
+use serde_json::json;
 
 use super::scale::{figure, millis};
-use super::scene::{SOON, Scene, three};
+use super::scene::{SERVICES, SOON, Scene, three};
 
 /// Clients of a service that can do with eight requests on each of two nodes.
 const CLIENTS: usize = 200;
@@ -49,4 +50,32 @@ async fn what_is_too_much_is_refused_and_nobody_else_suffers() {
     let shown = [50, 99].map(|percent| millis(refusals.percentile(percent)));
     figure(name, &shown.join(" / "), "none", true);
     figure("overload: longest answer of another service", &millis(longest), "none", true);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_is_given_no_more_at_a_time_than_it_may_have() {
+    let builder = Cluster::builder().await.node("n1", "gateway").node("n2", SERVICES);
+    let cluster = builder
+        .env("PANEL_CLUSTER__MEMBER_IN_FLIGHT", "4")
+        .env("PANEL_FAULTS__ENABLED", "true")
+        .start()
+        .await;
+    let scene = Scene::on(cluster).await;
+    let stall = json!({"request": "stall", "actor": "forum/serving/front_door", "time": "2s"});
+    scene.cluster.node("n2").told(stall).await;
+    // With credentials, so that each has to be asked for.
+    let asked = futures::future::join_all((0..20).map(|_| async {
+        let begun = Instant::now();
+        (scene.admin.get("/api/v2/forum/threads").await, begun.elapsed())
+    }));
+    let (taken, refused): (Vec<_>, Vec<_>) =
+        asked.await.into_iter().partition(|(answer, _)| answer.status == 200);
+    // What the node asks for itself takes a place now and then.
+    assert!((1..=4).contains(&taken.len()), "{} were taken", taken.len());
+    let soonest = taken.iter().map(|(_, took)| *took).min().unwrap();
+    for (answer, took) in refused {
+        assert_eq!(answer.refused(503, "unavailable").detail, "forum is at capacity");
+        assert!(answer.header("retry-after").is_some() && took < soonest, "{took:?}");
+    }
+    scene.admin.get("/api/v2/forum/threads").await.expect(200);
 }

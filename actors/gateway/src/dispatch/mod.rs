@@ -270,8 +270,13 @@ impl Race<'_> {
         }
     }
 
+    /// There is nobody to ask, or nobody who may be given more.
     fn unavailable(&self) -> Problem {
-        Problem::unavailable(self.service, format!("{} is not available", self.service))
+        let (service, asking) = (self.service, &self.envelope.principal);
+        let members = self.dispatcher.directory.members(service);
+        let is_full = members.iter().any(|member| member.is_full_for(asking));
+        let how = if is_full { "at capacity" } else { "not available" };
+        Problem::unavailable(service, format!("{service} is {how}"))
     }
 }
 

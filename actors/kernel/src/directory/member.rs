@@ -144,7 +144,13 @@ impl Member {
         let tried = if matches!(principal, Principal::Service(_)) { 0 } else { in_flight };
         self.status() == MemberStatus::Up
             && self.breaker.admits(tried)
-            && in_flight < self.most_of(principal)
+            && !self.is_full_for(principal)
+    }
+
+    /// Whether it has as many requests as it may have at a time.
+    #[must_use]
+    pub fn is_full_for(&self, principal: &Principal) -> bool {
+        self.in_flight() >= self.most_of(principal)
     }
 
     const fn most_of(&self, principal: &Principal) -> usize {
