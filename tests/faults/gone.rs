@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use panel_harness::load::Latency;
 use panel_harness::{Cluster, PASSWORD, Session, checks, eventually};
+use serde_json::{Value, json};
 
 use super::scale::{figure, is_measured, millis};
 use super::scene::{SOON, Scene};
@@ -80,7 +81,22 @@ async fn who_is_signed_in_goes_on_without_auth() {
         .await;
     let mut scene = Scene::on(cluster).await;
     let client = scene.cluster.client("n1");
-    Session::register(&client, "late").await;
+    let late = Session::register(&client, "late").await;
+    let asked = json!({"name": "robot", "scopes": ["forum:read"]});
+    let keys = ["known", "new"].map(|_| late.post("/api/v2/auth/api-keys").json(&asked));
+    let [known, new] = keys.map(IntoFuture::into_future);
+    let [known, new] = [known.await.expect(201).json(), new.await.expect(201).json()];
+    let with_key = async |key: &Value| {
+        let read = client.get("/api/v2/forum/threads");
+        read.header("x-api-key", key["key"].as_str().unwrap()).await
+    };
+    let credentials = json!({"login": "late", "password": PASSWORD, "cookie": true});
+    let signed_in = client.post("/api/v2/auth/login").json(&credentials).await.expect(200);
+    let cookie = signed_in.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let with_cookie =
+        async || client.get("/api/v2/forum/threads").header("cookie", &cookie).await.expect(200);
+    with_key(&known).await.expect(200);
+    with_cookie().await;
     scene.begin().await;
     let identity = async |wanted: &str| {
         eventually(&format!("identity is {wanted}"), SOON, async || {
@@ -96,10 +112,16 @@ async fn who_is_signed_in_goes_on_without_auth() {
     identity("down").await;
     let problem = Session::try_login(&client, "late", PASSWORD).await.refused(503, "unavailable");
     assert_eq!(problem.service.as_deref(), Some("auth"));
+    // So are those who were known by a key or a cookie; of another, nothing can be told.
+    with_key(&known).await.expect(200);
+    with_cookie().await;
+    let problem = with_key(&new).await.refused(503, "unavailable");
+    assert_eq!(problem.service.as_deref(), Some("auth"));
     scene.more().await;
     scene.cluster.node_mut("n2").restart().await;
     scene.cluster.await_linked().await;
     identity("up").await;
+    with_key(&new).await.expect(200);
     Session::login(&client, "late", PASSWORD).await;
     scene.more().await;
     // Whoever was signed in has not noticed.

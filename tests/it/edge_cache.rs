@@ -90,8 +90,9 @@ async fn who_sends_credentials_is_never_answered_from_it_and_never_fills_it() {
     assert_eq!(count(&ada, SHARED).await, 4);
     let cookie = client.clone().with_header("cookie", "a=b");
     assert_eq!((count(&cookie, SHARED).await, count(&client, SHARED).await), (5, 3));
-    let key = client.clone().with_header("x-api-key", "k");
-    assert_eq!(count(&key, SHARED).await, 6);
+    // Also where what they send is good for nothing.
+    client.get(SHARED).header("x-api-key", "k").await.refused(401, "unauthorized");
+    assert_eq!(count(&ada, SHARED).await, 6);
     // And while the service fails, only what is for everybody stands in for everybody.
     probe.fail(true);
     ada.get(SHARED).await.refused(503, "unavailable");

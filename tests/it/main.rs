@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on panics")]
 #![allow(clippy::disallowed_methods, reason = "tests stand outside the actor tree")]
 
+mod access;
 mod architecture;
 mod auth;
 mod certificates;
@@ -10,6 +11,7 @@ mod configuration;
 mod contention;
 mod contract;
 mod control;
+mod credentials;
 mod data;
 mod deaths;
 mod dependencies;

@@ -2,9 +2,10 @@
 
 use axum::extract::State;
 use axum::{Json, Router};
+use panel_kernel::access::{Guarded as _, Need};
 use panel_kernel::cursor::Cursors;
 use panel_kernel::data::Database;
-use panel_kernel::http::{Caller, Listing, PageRequest, Params};
+use panel_kernel::http::{Listing, PageRequest, Params};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::{Problem, ProblemBody};
 use panel_kernel::role::Role;
@@ -86,10 +87,8 @@ struct ListParams {
               (status = 403, body = ProblemBody), (status = 422, body = ProblemBody)))]
 async fn list_users(
     State(app): State<App>,
-    caller: Caller,
     Params(params): Params<ListParams>,
 ) -> Result<Json<Listing<UserItem>>, Problem> {
-    rules::may_list_users(&caller.principal)?;
     let page = PageRequest::parse(params.limit.as_deref(), params.cursor)?;
     let filter = rules::user_filter(params.q.as_deref(), params.role.as_deref(), params.status)?;
     let scope = format!("admin.users {filter:?}");
@@ -103,7 +102,7 @@ async fn list_users(
 
 /// The documented routes.
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list_users))
+    OpenApiRouter::new().guarded(Need::Rank(Role::Admin), routes!(list_users))
 }
 
 /// All routes, ready to answer.

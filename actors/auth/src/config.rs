@@ -18,6 +18,9 @@ pub struct AuthConfig {
     pub registration: Registration,
     /// Whether an address must be proven before anybody signs in to a new account.
     pub verify_email: bool,
+    /// Whether browsers may have cookies where the site is served without TLS, and not on this
+    /// machine alone.
+    pub insecure_cookies: bool,
     /// How mail leaves.
     pub mail: MailConfig,
     /// How long a session lasts without use.
@@ -57,6 +60,7 @@ impl Default for AuthConfig {
             pool: PoolConfig::default(),
             registration: Registration::Open,
             verify_email: false,
+            insecure_cookies: false,
             mail: MailConfig::default(),
             session_life: Span::seconds(30 * 24 * 3_600),
             signing_key_life: Span::seconds(90 * 24 * 3_600),

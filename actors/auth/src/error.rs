@@ -6,6 +6,8 @@ use axum::response::{IntoResponse, Response};
 use panel_kernel::data::DbError;
 use panel_kernel::problem::{Kind, Problem};
 
+use crate::rules::MAX_API_KEYS;
+
 /// A refusal of the auth service.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
@@ -23,6 +25,12 @@ pub enum AuthError {
     /// There is no such session, or it is somebody else's, or it has ended.
     #[error("there is no such session")]
     NoSuchSession,
+    /// There is no such API key, or it is somebody else's, or it has ended.
+    #[error("there is no such API key")]
+    NoSuchKey,
+    /// The account has as many API keys as one may have.
+    #[error("an account may have {MAX_API_KEYS} API keys; end one first")]
+    TooManyKeys,
     /// Somebody changed the password at the same moment.
     #[error("the password was changed meanwhile")]
     PasswordChanged,
@@ -89,8 +97,10 @@ impl From<AuthError> for Problem {
             AuthError::Throttled { wait, .. } => {
                 Self::new(Kind::RateLimited, detail).retry_after(seconds(wait))
             }
-            AuthError::PasswordChanged => Self::new(Kind::Conflict, detail),
-            AuthError::NoSuchAccount | AuthError::NoSuchSession => {
+            AuthError::PasswordChanged | AuthError::TooManyKeys => {
+                Self::new(Kind::Conflict, detail)
+            }
+            AuthError::NoSuchAccount | AuthError::NoSuchSession | AuthError::NoSuchKey => {
                 Self::new(Kind::NotFound, detail)
             }
             AuthError::HashingBusy | AuthError::KeysNotReady => Self::unavailable("auth", detail),

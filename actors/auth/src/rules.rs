@@ -1,5 +1,6 @@
 //! Pure decisions about accounts.
 
+mod api_key;
 mod password;
 pub(crate) mod throttle;
 
@@ -7,10 +8,13 @@ use panel_kernel::http::validate::Check;
 use panel_kernel::problem::Problem;
 use unicode_normalization::UnicodeNormalization as _;
 
+pub(crate) use api_key::api_key;
 pub(crate) use password::{changed_password, is_plausible_password, new_password, normal_password};
 
 const USERNAME: (usize, usize) = (3, 30);
 const DISPLAY_NAME: (usize, usize) = (1, 60);
+/// API keys of one account.
+pub(crate) const MAX_API_KEYS: i64 = 100;
 /// RFC 5321, 4.5.3.1.3.
 const EMAIL_MAX: usize = 254;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use panel_kernel::blocking::BlockingPool;
 use panel_kernel::config::{BadValue, Section};
 use panel_kernel::data::Migrations;
+use panel_kernel::identity::{CsrfTokens, SessionCookie};
 use panel_kernel::ids::random_bytes;
 use panel_kernel::service::{Assembly, Registration, ServiceContext, ServiceSpec};
 use panel_kernel::supervision::ChildSpec;
@@ -16,7 +17,7 @@ use crate::hashing::{Passwords, argon2id, hash};
 use crate::mail::{Delivery, Mailer, Post};
 use crate::rotation;
 use crate::setup::Setup;
-use crate::store::{keys, mails, one_time, sessions};
+use crate::store::{api_keys, keys, mails, one_time, sessions};
 use crate::throttle::{Counts, Throttle};
 use crate::token_keeper::{Keys, TokenKeeper};
 
@@ -75,12 +76,15 @@ fn assemble(parts: &Parts, context: &ServiceContext) -> Assembly {
         passwords: passwords.clone(),
         throttle: Throttle::new(config, counts.clone(), &context.runtime),
         post: post.clone(),
+        cookie: SessionCookie::of(&context.runtime.public_url),
+        csrf: CsrfTokens::new(&context.runtime.key),
     };
     Assembly::new(api::router(app))
         .child(token_keeper(config, context, keys))
         .child(mailer(delivery, context, post))
         .child(setup(context))
         .expiring(sessions::EXPIRIES)
+        .expiring(api_keys::EXPIRIES)
         .expiring([keys::EXPIRY, one_time::EXPIRY, mails::EXPIRY])
 }
 

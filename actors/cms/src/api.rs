@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::{Json, Router};
+use panel_kernel::access::{Guarded as _, Need};
 use panel_kernel::cursor::Cursors;
 use panel_kernel::data::Database;
 use panel_kernel::http::{CacheFor, Caller, Listing, PageRequest, Params};
@@ -123,7 +124,7 @@ async fn list(
 
 /// The documented routes.
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list))
+    OpenApiRouter::new().guarded(Need::Nothing, routes!(list))
 }
 
 /// All routes, ready to answer.

@@ -4,18 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, Method, request};
+use http::{Method, request};
 use panel_kernel::directory::{Node, NodeReport};
-use panel_kernel::ids::random_hex;
-use panel_kernel::message::{Body, Envelope, Extensions, Payload, Principal, TraceContext};
 use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::service::internal::OPENAPI_PATH;
-use panel_kernel::time::Clock;
 use parking_lot::Mutex;
 use serde::Serialize;
 use utoipa::openapi::OpenApi;
 
-use crate::dispatch::{Affinity, Dispatcher};
+use crate::dispatch::Dispatcher;
 use crate::health::{Health, MemberReport};
 use crate::outgoing::Outgoing;
 
@@ -37,7 +34,6 @@ const DOCUMENT_LIFE: Duration = Duration::from_secs(10);
 pub(crate) struct Own {
     pub(crate) health: Health,
     pub(crate) dispatcher: Dispatcher,
-    pub(crate) clock: Clock,
     pub(crate) documents: Documents,
 }
 
@@ -120,7 +116,11 @@ impl Own {
         for name in self.health.services.iter() {
             let known = self.documents.0.lock().get(name).cloned();
             let fresh = known.as_ref().is_some_and(|(at, _)| at.elapsed() < DOCUMENT_LIFE);
-            let document = if fresh { None } else { self.ask(name).await };
+            let document = if fresh {
+                None
+            } else {
+                self.dispatcher.ask::<OpenApi>(name, OPENAPI_PATH).await.ok()
+            };
             match (document, known) {
                 (Some(document), _) => {
                     let kept = (Instant::now(), document.clone());
@@ -132,26 +132,6 @@ impl Own {
             }
         }
         merged
-    }
-
-    async fn ask(&self, service: &'static str) -> Option<OpenApi> {
-        let envelope = Envelope {
-            method: Method::GET,
-            uri: http::Uri::from_static(OPENAPI_PATH),
-            headers: HeaderMap::new(),
-            body: Payload::EMPTY,
-            principal: Principal::Service("gateway".to_owned()),
-            deadline: self.clock.now().plus(Duration::from_secs(2)),
-            idempotency_key: None,
-            trace: TraceContext::begin(),
-            request_id: random_hex(),
-            extensions: Extensions::default(),
-        };
-        let reply = self.dispatcher.call(service, envelope, Affinity::NONE).await.ok()?.reply;
-        match reply.body {
-            Body::Inline(json) if reply.status.is_success() => serde_json::from_slice(&json).ok(),
-            _ => None,
-        }
     }
 }
 
@@ -172,7 +152,9 @@ pub fn own_document() -> OpenApi {
         ))
     )]
     struct Document;
-    Document::openapi()
+    let mut document = Document::openapi();
+    panel_kernel::access::explain_ways(&mut document);
+    document
 }
 
 /// How the installation is.

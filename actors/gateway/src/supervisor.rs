@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use panel_kernel::identity::{CsrfTokens, SessionCookie};
 use panel_kernel::service::{Runtime, ServiceSpec};
 use panel_kernel::supervision::{ChildSpec, SupervisorSpec};
 use tokio::sync::Semaphore;
@@ -13,9 +14,9 @@ use tokio_util::task::TaskTracker;
 use crate::cache::Cache;
 use crate::config::GatewayConfig;
 use crate::dispatch::{Balances, Budgets, DispatchMetrics, Dispatcher};
-use crate::edge::{Cors, Edge, EdgeParts, Limits, Observer, Targets};
+use crate::edge::{Browsers, Cors, Edge, EdgeParts, Limits, Observer, Targets};
 use crate::health::{Dependencies, DependencyHealth, Health};
-use crate::identity::{Follower, Identity};
+use crate::identity::{Credentials, Follower, Identity};
 use crate::limits::{Limiter, LimitsConfig};
 use crate::listener::Listener;
 use crate::own::{Documents, Own};
@@ -108,7 +109,6 @@ impl Gateway {
         let own = Own {
             health: health.clone(),
             dispatcher: dispatcher.clone(),
-            clock: clock.clone(),
             documents: Documents::default(),
         };
         let server = ServerParts {
@@ -128,6 +128,17 @@ impl Gateway {
         let edge = Edge(Arc::new(EdgeParts {
             targets: Targets::new(services.iter()),
             cors: Cors::new(&config.cors_origins),
+            credentials: Credentials::new(
+                identity.clone(),
+                dispatcher.clone(),
+                clock.clone(),
+                config.token_cache,
+            ),
+            browsers: Browsers {
+                cookie: SessionCookie::of(&runtime.public_url),
+                tokens: CsrfTokens::new(&runtime.key),
+                origin: origin_of(&runtime.public_url),
+            },
             identity: identity.clone(),
             dispatcher: dispatcher.clone(),
             observer: Observer::new(&runtime.metrics)?,
@@ -230,6 +241,11 @@ impl Gateway {
             tracing::warn!(left, "connections did not end in time");
         }
     }
+}
+
+/// Scheme, host and port of a URL.
+fn origin_of(url: &str) -> String {
+    url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/")
 }
 
 /// Adds what the gateway itself knows: whether revocations are up to date.

@@ -13,10 +13,12 @@
 //! | [`faults`] | places where tests make the program fail |
 //! | [`blocking`] | work that holds a processor for long, off the async threads |
 //! | [`http`] | what routes share: extractors, problems, pages, ETags |
+//! | [`access`] | what routes need of who asks, declared and checked in one place |
 //!
 //! Architecture invariant: nothing in here performs I/O at import, reads the environment,
 //! or asks the operating system for time outside [`time`]; secrets come from [`ids::random_bytes`].
 
+pub mod access;
 pub mod blocking;
 pub mod config;
 pub mod cursor;

@@ -155,7 +155,10 @@ fn runtime(config: &Config, sockets: &Sockets) -> Result<Runtime, Failure> {
         "" => "panel",
         url => url,
     };
-    Runtime::new(node, clock, key, data_dir, &public_url, issuer).map_err(Failure::other)
+    let mut runtime =
+        Runtime::new(node, clock, key, data_dir, &public_url, issuer).map_err(Failure::other)?;
+    runtime.services = config.services.iter().map(|service| service.name).collect();
+    Ok(runtime)
 }
 
 /// The key that seals what the database must not show: the one beside the node's certificate in

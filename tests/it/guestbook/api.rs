@@ -1,17 +1,19 @@
 //! Routes: parse, decide by `rules`, write by `store`, answer.
 
 use axum::extract::State;
-use axum::routing::get;
 use axum::{Json, Router};
 use http::StatusCode;
+use panel_kernel::access::{Guarded as _, Need};
 use panel_kernel::cursor::Cursors;
 use panel_kernel::data::{Answer, Audit, Database};
-use panel_kernel::http::{Listing, PageRequest, Params, Payload, Write};
+use panel_kernel::http::{Listing, PageQuery, Params, Payload, Write};
 use panel_kernel::problem::{Problem, ProblemBody};
 use panel_kernel::service::ServiceContext;
 use serde::Deserialize;
+use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
-use utoipa::{IntoParams, OpenApi as _, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::events::EntrySigned;
 use super::rules;
@@ -80,25 +82,15 @@ async fn sign(
         .await
 }
 
-/// Which page.
-#[derive(Debug, Deserialize, IntoParams)]
-struct ListParams {
-    /// 1 to 100; 20 if not given.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
-    limit: Option<String>,
-    /// The `next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
 /// Entries, newest first
-#[utoipa::path(get, path = "/api/v2/guestbook/entries", tag = "guestbook", params(ListParams),
+#[utoipa::path(get, path = "/api/v2/guestbook/entries", tag = "guestbook", params(PageQuery),
     responses((status = 200, body = Listing<Entry>), (status = 400, body = ProblemBody),
               (status = 422, body = ProblemBody)))]
 async fn list(
     State(app): State<App>,
-    Params(params): Params<ListParams>,
+    Params(query): Params<PageQuery>,
 ) -> Result<Json<Listing<Entry>>, Problem> {
-    let page = PageRequest::parse(params.limit.as_deref(), params.cursor)?;
+    let page = query.checked()?;
     let [before] = page.after(&app.cursors, LIST)?.unwrap_or([i64::MAX]);
     let limit = page.fetch();
     let entries: Result<Vec<Entry>, Problem> =
@@ -107,17 +99,17 @@ async fn list(
     Ok(Json(Listing::from_excess(entries?, page.limit, cursor_after)))
 }
 
-/// The documented routes.
-#[derive(utoipa::OpenApi)]
-#[openapi(paths(sign, list))]
-struct Document;
+/// The documented routes, each with what it needs of who asks.
+fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().guarded(Need::Nothing, routes!(list)).guarded(Need::Account, routes!(sign))
+}
 
 /// Their documentation.
 pub(crate) fn openapi() -> OpenApi {
-    Document::openapi()
+    routes().into_openapi()
 }
 
 /// All routes, ready to answer.
 pub(crate) fn router(app: App) -> Router {
-    Router::new().route("/api/v2/guestbook/entries", get(list).post(sign)).with_state(app)
+    Router::from(routes()).with_state(app)
 }

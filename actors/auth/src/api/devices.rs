@@ -3,13 +3,13 @@
 use axum::Json;
 use axum::extract::State;
 use panel_kernel::data::{Answer, Audit};
-use panel_kernel::http::{Caller, IdPath, Listing, PageRequest, Params, Write};
+use panel_kernel::http::{Caller, IdPath, Listing, PageQuery, Params, Write};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::ProblemBody;
 use panel_kernel::time::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::Shared;
 use super::session::audit;
@@ -35,26 +35,16 @@ pub(super) struct SessionView {
     user_agent: Option<String>,
 }
 
-/// Which page.
-#[derive(Debug, Deserialize, IntoParams)]
-pub(super) struct SessionsQuery {
-    /// 1 to 100; 20 if not given.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
-    limit: Option<String>,
-    /// The `next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
 /// Where one is signed in, the newest session first.
-#[utoipa::path(get, path = "/api/v2/auth/sessions", tag = "auth", params(SessionsQuery),
+#[utoipa::path(get, path = "/api/v2/auth/sessions", tag = "auth", params(PageQuery),
     responses((status = 200, body = Listing<SessionView>), (status = 401, body = ProblemBody)))]
 pub(super) async fn list(
     State(app): State<Shared>,
     caller: Caller,
-    Params(query): Params<SessionsQuery>,
+    Params(query): Params<PageQuery>,
 ) -> Result<Json<Listing<SessionView>>, AuthError> {
     let user = caller.principal.user()?;
-    let page = PageRequest::parse(query.limit.as_deref(), query.cursor)?;
+    let page = query.checked()?;
     let (cursors, scope) = (&app.runtime.cursors, format!("auth.sessions {}", user.id));
     let [before] = page.after(cursors, &scope)?.unwrap_or([i64::MAX]);
     let mut conn = app.db.reader().await?;

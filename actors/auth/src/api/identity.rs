@@ -2,8 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
+use panel_kernel::data::DbError;
 use panel_kernel::http::{Caller, Params};
-use panel_kernel::identity::{IdentityQuery, IdentityReport};
+use panel_kernel::identity::{
+    ACCESS_TOKEN_LIFE, Credential, CredentialKind, CredentialQuery, IdentityQuery, IdentityReport,
+};
 use panel_kernel::message::Principal;
 use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::time::Timestamp;
@@ -12,10 +15,11 @@ use utoipa::ToSchema;
 
 use super::Shared;
 use crate::error::AuthError;
-use crate::store::{keys, sessions};
+use crate::store::users::{self, UserRow};
+use crate::store::{api_keys, keys, news, sessions};
 
 /// The most revocations in one report, which is one message: 70 bytes each.
-const REVOKED_AT_ONCE: u16 = 4_000;
+const REVOKED_AT_ONCE: usize = 4_000;
 
 /// A JSON Web Key Set (RFC 7517).
 #[derive(Debug, Serialize, ToSchema)]
@@ -57,15 +61,63 @@ pub(super) async fn jwks(State(app): State<Shared>) -> Json<Jwks> {
     Json(Jwks { keys: app.keys.public().into_iter().map(key).collect() })
 }
 
+fn insiders_only(caller: &Caller) -> Result<(), Problem> {
+    match caller.principal {
+        Principal::Service(_) => Ok(()),
+        _ => Err(Problem::new(Kind::NotFound, "there is no such route")),
+    }
+}
+
+/// What stands behind an API key or a cookie, for gateways; 404 if nothing does.
+pub(super) async fn credential(
+    State(app): State<Shared>,
+    caller: Caller,
+    Params(query): Params<CredentialQuery>,
+) -> Result<Json<Credential>, AuthError> {
+    insiders_only(&caller)?;
+    let nothing = || Problem::not_found("credential");
+    let hash = query.hash().ok_or_else(nothing)?;
+    let now = caller.now;
+    let latest = now.plus(ACCESS_TOKEN_LIFE);
+    let mut conn = app.db.reader().await?;
+    let (session, owner, scopes, until) = match query.kind {
+        CredentialKind::ApiKey => {
+            let found = api_keys::by_hash(&mut conn, hash, now).await?.ok_or_else(nothing)?;
+            if found.is_news(now) {
+                noted(api_keys::note_use(&app.db, found.id, now).await);
+            }
+            (found.id, found.user, Some(found.scopes()), found.until(latest))
+        }
+        CredentialKind::Cookie => {
+            let found = sessions::by_cookie(&mut conn, hash, now).await?.ok_or_else(nothing)?;
+            if found.is_news(now) {
+                let until = now.plus(app.config.session_life.0);
+                noted(sessions::note_use(&app.db, found.id, now, until).await);
+            }
+            (found.id, found.user, None, found.expires_at.min(latest))
+        }
+    };
+    let user = users::by_id(&mut conn, owner).await?.filter(UserRow::is_active);
+    let user = user.ok_or_else(nothing)?;
+    let (name, role) = (user.display_name.clone(), user.role());
+    Ok(Json(Credential { user: user.id, session, name, role, scopes, until }))
+}
+
+/// That it could not be noted is no reason to refuse it: while the database takes no writes, who is
+/// signed in can still read.
+fn noted(outcome: Result<(), DbError>) {
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "the use of a credential was not noted");
+    }
+}
+
 /// Keys and revocations, for gateways.
 pub(super) async fn report(
     State(app): State<Shared>,
     caller: Caller,
     Params(query): Params<IdentityQuery>,
 ) -> Result<Json<IdentityReport>, AuthError> {
-    if !matches!(caller.principal, Principal::Service(_)) {
-        return Err(Problem::new(Kind::NotFound, "there is no such route").into());
-    }
+    insiders_only(&caller)?;
     let mut conn = app.db.reader().await?;
     // As they are now: a node that was held up must not tell of keys that are not good any more,
     // nor keep quiet about one that signs elsewhere already.
@@ -74,9 +126,8 @@ pub(super) async fn report(
         return Err(AuthError::KeysNotReady);
     }
     let from = (Timestamp::from_micros(query.since), query.after);
-    let mut revoked =
-        sessions::revoked_since(&mut conn, from, i64::from(REVOKED_AT_ONCE) + 1).await?;
-    let more = revoked.len() > usize::from(REVOKED_AT_ONCE);
-    revoked.truncate(usize::from(REVOKED_AT_ONCE));
+    let mut revoked = news::since(&mut conn, from, REVOKED_AT_ONCE + 1).await?;
+    let more = revoked.len() > REVOKED_AT_ONCE;
+    revoked.truncate(REVOKED_AT_ONCE);
     Ok(Json(IdentityReport { keys, revoked, more }))
 }

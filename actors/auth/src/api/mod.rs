@@ -1,19 +1,24 @@
 //! Routes of this service.
 
 mod account;
+mod api_keys;
 mod devices;
 mod email;
 mod identity;
+mod login;
 mod password;
 mod recovery;
 mod session;
 mod setup;
+mod step_up;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
+use panel_kernel::access::{Guarded as _, Need};
 use panel_kernel::data::Database;
+use panel_kernel::identity::{CsrfTokens, SessionCookie};
 use panel_kernel::ids::Id;
 use panel_kernel::role::Role;
 use panel_kernel::service::Runtime;
@@ -41,6 +46,16 @@ pub(crate) struct App {
     pub(crate) passwords: Passwords,
     pub(crate) throttle: Throttle,
     pub(crate) post: Post,
+    pub(crate) cookie: SessionCookie,
+    pub(crate) csrf: CsrfTokens,
+}
+
+impl App {
+    /// Whether cookies may be given out here: not over a network in the clear, unless the operator
+    /// wants it.
+    fn cookies_are_safe(&self) -> bool {
+        self.config.insecure_cookies || SessionCookie::stays_private(&self.runtime.public_url)
+    }
 }
 
 /// The same as handlers share it: it is cloned several times for every request.
@@ -92,22 +107,26 @@ pub(crate) struct UserAnswer {
 /// The documented routes.
 pub(crate) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
-        .routes(routes!(account::register))
-        .routes(routes!(account::profile, account::change_profile))
-        .routes(routes!(account::me))
-        .routes(routes!(session::login))
-        .routes(routes!(session::refresh))
-        .routes(routes!(session::logout))
-        .routes(routes!(devices::list))
-        .routes(routes!(devices::end))
-        .routes(routes!(devices::end_all))
-        .routes(routes!(password::change))
-        .routes(routes!(recovery::forgot))
-        .routes(routes!(recovery::reset))
-        .routes(routes!(email::verify))
-        .routes(routes!(email::resend))
-        .routes(routes!(setup::claim))
-        .routes(routes!(identity::jwks))
+        .guarded(Need::Nothing, routes!(account::register))
+        .guarded(Need::Account, routes!(account::profile, account::change_profile))
+        .guarded(Need::Account, routes!(account::me))
+        .guarded(Need::Nothing, routes!(login::login))
+        .guarded(Need::Nothing, routes!(session::refresh))
+        .guarded(Need::Session, routes!(session::logout))
+        .guarded(Need::Session, routes!(session::current))
+        .guarded(Need::Session, routes!(devices::list))
+        .guarded(Need::Session, routes!(devices::end))
+        .guarded(Need::Session, routes!(devices::end_all))
+        .guarded(Need::Session, routes!(password::change))
+        .guarded(Need::Session, routes!(step_up::reauthenticate))
+        .guarded(Need::Session, routes!(api_keys::list, api_keys::make))
+        .guarded(Need::Session, routes!(api_keys::revoke))
+        .guarded(Need::Nothing, routes!(recovery::forgot))
+        .guarded(Need::Nothing, routes!(recovery::reset))
+        .guarded(Need::Nothing, routes!(email::verify))
+        .guarded(Need::Nothing, routes!(email::resend))
+        .guarded(Need::Nothing, routes!(setup::claim))
+        .guarded(Need::Nothing, routes!(identity::jwks))
 }
 
 /// All routes, ready to answer.
@@ -117,5 +136,6 @@ pub(crate) fn router(app: App) -> Router {
         .route("/verify-email", get(pages::verify_email))
         .route("/reset-password", get(pages::reset_password))
         .route(panel_kernel::identity::PATH, get(identity::report))
+        .route(panel_kernel::identity::CREDENTIAL_PATH, get(identity::credential))
         .with_state(Arc::new(app))
 }

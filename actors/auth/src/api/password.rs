@@ -1,21 +1,21 @@
 //! One's own password.
 
+use std::ops::ControlFlow;
+
 use axum::extract::State;
 use panel_kernel::data::{Answer, Audit};
 use panel_kernel::http::{Caller, Payload, Write};
-use panel_kernel::problem::{Problem, ProblemBody};
+use panel_kernel::problem::ProblemBody;
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::Shared;
+use super::{Shared, step_up};
 use crate::error::AuthError;
-use crate::hashing::Verdict;
 use crate::mail::Letter;
 use crate::rules;
 use crate::store::one_time::{self, Purpose};
 use crate::store::{sessions, users};
-use crate::throttle::Guessed;
 
 /// From which password to which.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -38,29 +38,19 @@ pub(super) async fn change(
     Write(context): Write,
     Payload(change): Payload<PasswordChange>,
 ) -> Result<Answer, AuthError> {
-    let (user, session) = caller.principal.user().map(|user| (user.id, user.session))?;
+    let caller = caller.principal.user()?.clone();
+    let (user, session) = (caller.id, caller.session);
     let turn = app.passwords.turn()?;
-    let (account, lock) = {
-        let mut conn = app.db.reader().await?;
-        let account = users::by_id(&mut conn, user).await?.ok_or(AuthError::NoSuchAccount)?;
-        (account, users::lock(&mut conn, user).await?.ok_or(AuthError::NoSuchAccount)?)
-    };
+    let account = users::by_id(&mut app.db.reader().await?, user).await?;
+    let account = account.ok_or(AuthError::NoSuchAccount)?;
     let names = account.names();
     let (current, new) = (&change.current_password, &change.new_password);
     let new = rules::changed_password("new_password", new, current, &names)?;
-    let address = context.client_ip.as_deref();
-    let attempt = app.throttle.attempt(Guessed::SignedIn(user), address).await;
-    let attempt = attempt.map_err(|wait| app.throttle.refuse(wait))?;
-    if turn.verify(current, Some(lock.hash.clone())).await? == Verdict::Wrong {
-        let wrong = Problem::field("current_password", "wrong", "is not your password");
-        // If this was done before, the password it was done with is wrong by now.
-        let refused = app.db.refuse(&context, AuthError::Problem(wrong)).await;
-        if refused.is_err() {
-            attempt.failed().await;
-        }
-        return refused;
-    }
-    attempt.succeeded().await;
+    let password = ("current_password", current.as_str());
+    let lock = match step_up::password(&app, &turn, &caller, password, &context).await? {
+        ControlFlow::Continue(lock) => lock,
+        ControlFlow::Break(remembered) => return Ok(remembered),
+    };
     let hash = turn.hash(new).await?;
     let mail = app.db.next_id().await?;
     let (written, post, to) = (context.clone(), app.post.clone(), account.recipient());

@@ -1,7 +1,10 @@
-//! Signing in, staying signed in, signing out.
+//! Staying signed in, and signing out.
 
+use std::sync::Arc;
+
+use axum::Json;
 use axum::extract::State;
-use http::{HeaderMap, StatusCode, header};
+use http::{StatusCode, header};
 use panel_kernel::data::{Answer, Audit, Tx, WriteContext};
 use panel_kernel::http::{Caller, Payload, Write};
 use panel_kernel::identity::ACCESS_TOKEN_LIFE;
@@ -11,30 +14,26 @@ use panel_kernel::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{App, Shared, UserView};
+use super::{Shared, UserView};
 use crate::error::AuthError;
-use crate::hashing::Verdict;
 use crate::mail::Letter;
-use crate::store::sessions::{self, NewSession};
+use crate::store::sessions;
 use crate::store::users::{self, UserRow};
-use crate::throttle::{Attempt, Guessed, Wait};
 use crate::tokens::{self, Bearer, OneTime, SigningKey};
 
-const USER_AGENT_MAX: usize = 256;
-
-/// Who wants to sign in.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LoginRequest {
-    /// The username or the mail address.
-    login: String,
-    /// The password.
-    password: String,
+/// A session that has begun or goes on.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum SessionAnswer {
+    /// For programs: its tokens.
+    Tokens(TokenAnswer),
+    /// For browsers: what goes with its cookie.
+    Cookie(CookieAnswer),
 }
 
 /// A session's tokens.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct SessionAnswer {
+pub(super) struct TokenAnswer {
     /// For `Authorization: Bearer`.
     access_token: String,
     /// `Bearer`.
@@ -49,76 +48,65 @@ pub(super) struct SessionAnswer {
     user: UserView,
 }
 
-/// Sign in.
-#[utoipa::path(post, path = "/api/v2/auth/login", tag = "auth", request_body = LoginRequest,
-    responses((status = 200, body = SessionAnswer), (status = 401, body = ProblemBody),
-              (status = 429, body = ProblemBody)))]
-pub(super) async fn login(
-    State(app): State<Shared>,
-    headers: HeaderMap,
-    Write(context): Write,
-    Payload(request): Payload<LoginRequest>,
-) -> Result<Answer, AuthError> {
-    let turn = app.passwords.turn()?;
-    let found = users::by_login(&mut app.db.reader().await?, &request.login).await?;
-    let address = context.client_ip.as_deref();
-    let account = found.as_ref().map(|lock| lock.id);
-    let attempt = attempt(&app, &request.login, account, address, context.now).await?;
-    let hash = found.as_ref().map(|lock| lock.hash.clone());
-    let verdict = turn.verify(&request.password, hash).await?;
-    let (Some(lock), true) = (found, verdict != Verdict::Wrong) else {
-        attempt.failed().await;
-        return Err(AuthError::BadCredentials);
-    };
-    attempt.succeeded().await;
-    let hash = if let Verdict::RightAs(hash) = verdict { hash } else { lock.hash.clone() };
-    let key = app.keys.current(context.now)?;
-    let session = NewSession {
-        id: app.db.next_id().await?,
-        user: lock.id,
-        now: context.now,
-        expires_at: context.now.plus(app.config.session_life.0),
-        ip: context.client_ip.clone(),
-        user_agent: user_agent(&headers),
-    };
-    let jti = app.db.next_id().await?;
-    let (written, issuing) = (context.clone(), app.clone());
-    app.db
-        .write(&context, move |tx| {
-            Box::pin(async move {
-                // Whoever changes the password ends the sessions there are, and must not miss one.
-                if !users::sign_in(tx, &lock, &hash, written.now).await? {
-                    return Err(AuthError::BadCredentials);
-                }
-                let user = active(users::by_id(tx, lock.id).await?)?;
-                if user.must_verify {
-                    return Err(AuthError::MustVerify);
-                }
-                sessions::begin(tx, &session).await?;
-                tx.audit(&audit("session.begin", session.id, &written));
-                issue(tx, &issuing, (&key, jti), &user, session.id, &written).await
-            })
-        })
-        .await
+/// What a page needs to know beside the cookie that it can't read.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CookieAnswer {
+    /// For `X-CSRF-Token`, with everything that changes something. The same for the whole session.
+    csrf_token: String,
+    /// The session.
+    session_id: Id,
+    /// The account.
+    user: UserView,
 }
 
-/// An attempt at the password of whoever is called `login`. Its own people, where they are signed in
-/// already, need not wait for strangers.
-async fn attempt(
-    app: &App,
-    login: &str,
-    account: Option<Id>,
-    address: Option<&str>,
+/// What is needed to hand out a session.
+pub(super) struct Issue {
+    app: Shared,
+    key: Arc<SigningKey>,
+    jti: Id,
     now: Timestamp,
-) -> Result<Attempt, AuthError> {
-    let throttle = &app.throttle;
-    let mut attempt = throttle.attempt(Guessed::Name(login), address).await;
-    if let (Err(Wait { whose: true, .. }), Some(account), Some(at)) = (&attempt, account, address)
-        && sessions::is_known_at(&mut app.db.reader().await?, account, at, now).await?
-    {
-        attempt = throttle.attempt(Guessed::At(account, at), address).await;
+}
+
+impl Issue {
+    pub(super) async fn begin(app: &Shared, context: &WriteContext) -> Result<Self, AuthError> {
+        let (key, jti) = (app.keys.current(context.now)?, app.db.next_id().await?);
+        Ok(Self { app: Arc::clone(app), key, jti, now: context.now })
     }
-    attempt.map_err(|wait| throttle.refuse(wait))
+
+    /// Writes a new refresh token, and gives it with an access token.
+    pub(super) async fn tokens(
+        &self,
+        tx: &mut Tx,
+        user: &UserRow,
+        session: Id,
+    ) -> Result<Answer, AuthError> {
+        let refresh = OneTime::generate();
+        let expires_at = self.now.plus(self.app.config.session_life.0);
+        sessions::add_token(tx, refresh.hash, session, expires_at).await?;
+        let bearer =
+            Bearer { user: user.id, session, role: user.role(), name: user.display_name.clone() };
+        let issuer = &self.app.runtime.issuer;
+        let answer = SessionAnswer::Tokens(TokenAnswer {
+            access_token: tokens::access_token(&self.key, issuer, &bearer, self.jti, self.now)?,
+            token_type: "Bearer",
+            expires_in: ACCESS_TOKEN_LIFE.as_secs(),
+            refresh_token: refresh.text,
+            session_id: session,
+            user: UserView::from(user),
+        });
+        Ok(Answer::json(StatusCode::OK, &answer).sealed())
+    }
+
+    /// Gives a browser its cookie.
+    pub(super) fn cookie(&self, cookie: &str, user: &UserRow, session: Id) -> Answer {
+        let answer = SessionAnswer::Cookie(CookieAnswer {
+            csrf_token: self.app.csrf.of(session),
+            session_id: session,
+            user: UserView::from(user),
+        });
+        let set = self.app.cookie.set(cookie);
+        Answer::json(StatusCode::OK, &answer).header(header::SET_COOKIE, &set).sealed()
+    }
 }
 
 /// The refresh token.
@@ -131,16 +119,15 @@ pub(super) struct RefreshRequest {
 
 /// Trade the refresh token for new tokens. A token that is used again ends its session.
 #[utoipa::path(post, path = "/api/v2/auth/refresh", tag = "auth", request_body = RefreshRequest,
-    responses((status = 200, body = SessionAnswer), (status = 401, body = ProblemBody)))]
+    responses((status = 200, body = TokenAnswer), (status = 401, body = ProblemBody)))]
 pub(super) async fn refresh(
     State(app): State<Shared>,
     Write(context): Write,
     Payload(request): Payload<RefreshRequest>,
 ) -> Result<Answer, AuthError> {
-    let key = app.keys.current(context.now)?;
     let hash = OneTime::hash_of(&request.refresh_token);
-    let (jti, mail) = (app.db.next_id().await?, app.db.next_id().await?);
-    let (written, issuing) = (context.clone(), app.clone());
+    let (issue, mail) = (Issue::begin(&app, &context).await?, app.db.next_id().await?);
+    let written = context.clone();
     app.db
         .write(&context, move |tx| {
             Box::pin(async move {
@@ -157,7 +144,7 @@ pub(super) async fn refresh(
                     tx.audit(&audit("session.refresh_reuse", token.session, &written));
                     if let Some(owner) = users::by_id(tx, token.user).await? {
                         let (to, letter) = (owner.recipient(), Letter::SessionStolen);
-                        issuing.post.send(tx, mail, &to, &letter, written.now).await?;
+                        issue.app.post.send(tx, mail, &to, &letter, written.now).await?;
                     }
                     return Ok(Answer::problem(&AuthError::BadRefreshToken.into()));
                 }
@@ -165,15 +152,48 @@ pub(super) async fn refresh(
                     return Err(AuthError::BadRefreshToken);
                 }
                 let user = active(users::by_id(tx, token.user).await?)?;
-                let life = issuing.config.session_life.0;
+                let life = issue.app.config.session_life.0;
                 let (now, until) = (written.now, written.now.plus(life));
                 if !sessions::prolong(tx, token.session, now, until).await? {
                     return Err(AuthError::BadRefreshToken);
                 }
-                issue(tx, &issuing, (&key, jti), &user, token.session, &written).await
+                issue.tokens(tx, &user, token.session).await
             })
         })
         .await
+}
+
+/// The session a request came with.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CurrentSession {
+    /// Its id.
+    session_id: Id,
+    /// For `X-CSRF-Token`, where it is a cookie's.
+    csrf_token: String,
+    /// When somebody showed in it last who they are. What guards the account can be changed for five
+    /// minutes after that.
+    authenticated_at: Timestamp,
+    /// The account.
+    user: UserView,
+}
+
+/// The session this request came with: what a page asks for when it is opened.
+#[utoipa::path(get, path = "/api/v2/auth/session", tag = "auth",
+    responses((status = 200, body = CurrentSession), (status = 401, body = ProblemBody)))]
+pub(super) async fn current(
+    State(app): State<Shared>,
+    caller: Caller,
+) -> Result<Json<CurrentSession>, AuthError> {
+    let caller = caller.principal.user()?;
+    let mut conn = app.db.reader().await?;
+    let shown = sessions::authenticated_at(&mut conn, caller.session).await?;
+    let user = users::by_id(&mut conn, caller.id).await?.ok_or(AuthError::NoSuchAccount)?;
+    Ok(Json(CurrentSession {
+        session_id: caller.session,
+        csrf_token: app.csrf.of(caller.session),
+        authenticated_at: shown.ok_or(AuthError::NoSuchSession)?,
+        user: UserView::from(&user),
+    }))
 }
 
 /// End the session this request came with.
@@ -185,46 +205,23 @@ pub(super) async fn logout(
     Write(context): Write,
 ) -> Result<Answer, AuthError> {
     let session = caller.principal.user()?.session;
-    let written = context.clone();
+    let (written, cookie) = (context.clone(), app.cookie);
     app.db
         .write(&context, move |tx| {
             Box::pin(async move {
                 if sessions::revoke(tx, session, written.now).await? {
                     tx.audit(&audit("session.end", session, &written));
                 }
-                Ok(Answer::no_content())
+                let answer = Answer::no_content();
+                let has_cookie = sessions::has_cookie(tx, session).await?;
+                let clear = || cookie.clear();
+                Ok(if has_cookie { answer.header(header::SET_COOKIE, &clear()) } else { answer })
             })
         })
         .await
 }
 
-/// Writes a new refresh token and puts the answer together.
-async fn issue(
-    tx: &mut Tx,
-    app: &App,
-    (key, jti): (&SigningKey, Id),
-    user: &UserRow,
-    session: Id,
-    context: &WriteContext,
-) -> Result<Answer, AuthError> {
-    let refresh = OneTime::generate();
-    let expires_at = context.now.plus(app.config.session_life.0);
-    sessions::add_token(tx, refresh.hash, session, expires_at).await?;
-    let bearer =
-        Bearer { user: user.id, session, role: user.role(), name: user.display_name.clone() };
-    let issuer = &app.runtime.issuer;
-    let answer = SessionAnswer {
-        access_token: tokens::access_token(key, issuer, &bearer, jti, context.now)?,
-        token_type: "Bearer",
-        expires_in: ACCESS_TOKEN_LIFE.as_secs(),
-        refresh_token: refresh.text,
-        session_id: session,
-        user: UserView::from(user),
-    };
-    Ok(Answer::json(StatusCode::OK, &answer).sealed())
-}
-
-fn active(user: Option<UserRow>) -> Result<UserRow, AuthError> {
+pub(super) fn active(user: Option<UserRow>) -> Result<UserRow, AuthError> {
     let user = user.ok_or(AuthError::BadCredentials)?;
     if user.is_active() {
         Ok(user)
@@ -235,9 +232,4 @@ fn active(user: Option<UserRow>) -> Result<UserRow, AuthError> {
 
 pub(super) fn audit<'a>(action: &'static str, session: Id, context: &'a WriteContext) -> Audit<'a> {
     Audit { action, target: format!("session:{session}"), before: None, after: None, context }
-}
-
-fn user_agent(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(header::USER_AGENT)?.to_str().ok()?;
-    Some(text.chars().take(USER_AGENT_MAX).collect())
 }

@@ -1,8 +1,15 @@
 //! The only SQL of this service.
 
+use std::time::Duration;
+
+pub(crate) mod api_keys;
 pub(crate) mod keys;
 pub(crate) mod mails;
+pub(crate) mod news;
 pub(crate) mod one_time;
 pub(crate) mod sessions;
 pub(crate) mod setup;
 pub(crate) mod users;
+
+/// The use of a credential that says nothing by itself is noted this often.
+const USE_NOTED: Duration = Duration::from_secs(300);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use panel_kernel::data::{Conn, DbError, Expiry, Tx, sql};
-use panel_kernel::identity::{ACCESS_TOKEN_LIFE, Revoked};
+use panel_kernel::data::{Conn, Database, DbError, Expiry, Tx, sql};
+use panel_kernel::identity::ACCESS_TOKEN_LIFE;
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
 
@@ -37,6 +37,8 @@ pub(crate) struct NewSession {
     pub(crate) expires_at: Timestamp,
     pub(crate) ip: Option<String>,
     pub(crate) user_agent: Option<String>,
+    /// For browsers: the hash of its cookie.
+    pub(crate) cookie: Option<[u8; 32]>,
 }
 
 /// A refresh token with its session.
@@ -66,15 +68,15 @@ panel_kernel::from_row!(SessionRow { id, created_at, last_used_at, expires_at, i
 
 pub(crate) async fn begin(tx: &mut Tx, session: &NewSession) -> Result<(), DbError> {
     tx.execute(
-        sql("INSERT INTO sessions \
-             (id, user_id, created_at, last_used_at, expires_at, ip, user_agent) \
-             VALUES ($1, $2, $3, $3, $4, $5, $6)")
+        sql("INSERT INTO sessions (id, user_id, created_at, last_used_at, authenticated_at, \
+             expires_at, ip, user_agent, cookie_hash) VALUES ($1, $2, $3, $3, $3, $4, $5, $6, $7)")
         .bind(session.id)
         .bind(session.user)
         .bind(session.now)
         .bind(session.expires_at)
         .bind(session.ip.clone())
-        .bind(session.user_agent.clone()),
+        .bind(session.user_agent.clone())
+        .bind(session.cookie.map(|hash| hash.to_vec())),
     )
     .await
     .map(|_| ())
@@ -202,6 +204,78 @@ pub(crate) async fn live(
     .await
 }
 
+/// A browser's session, as its cookie leads to it.
+#[derive(Clone, Debug)]
+pub(crate) struct CookieRow {
+    pub(crate) id: Id,
+    pub(crate) user: Id,
+    pub(crate) last_used_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+}
+
+panel_kernel::from_row!(CookieRow { id, user, last_used_at, expires_at });
+
+impl CookieRow {
+    /// Whether it was last used so long ago that it should be noted anew.
+    pub(crate) fn is_news(&self, now: Timestamp) -> bool {
+        self.last_used_at.until(now) >= super::USE_NOTED
+    }
+}
+
+/// The session whose cookie has this hash, if it is good at `now`.
+pub(crate) async fn by_cookie(
+    conn: &mut Conn,
+    hash: [u8; 32],
+    now: Timestamp,
+) -> Result<Option<CookieRow>, DbError> {
+    conn.optional(
+        sql("SELECT id, user_id, last_used_at, expires_at FROM sessions \
+             WHERE cookie_hash = $1 AND revoked_at IS NULL AND expires_at > $2")
+        .bind(hash)
+        .bind(now),
+    )
+    .await
+}
+
+/// Notes that a browser's session was used, which prolongs it.
+pub(crate) async fn note_use(
+    db: &Database,
+    session: Id,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<(), DbError> {
+    db.transact(move |tx| {
+        Box::pin(async move { prolong(tx, session, now, expires_at).await.map(|_| ()) })
+    })
+    .await
+}
+
+/// Whether a session is that of a cookie.
+pub(crate) async fn has_cookie(conn: &mut Conn, session: Id) -> Result<bool, DbError> {
+    let found = sql("SELECT id FROM sessions WHERE id = $1 AND cookie_hash IS NOT NULL");
+    let row: Option<(Id,)> = conn.optional(found.bind(session)).await?;
+    Ok(row.is_some())
+}
+
+/// When somebody last showed in this session who they are.
+pub(crate) async fn authenticated_at(
+    conn: &mut Conn,
+    session: Id,
+) -> Result<Option<Timestamp>, DbError> {
+    let asked = sql("SELECT authenticated_at FROM sessions WHERE id = $1 AND revoked_at IS NULL");
+    let row: Option<(Timestamp,)> = conn.optional(asked.bind(session)).await?;
+    Ok(row.map(|(at,)| at))
+}
+
+/// Notes that somebody has shown in this session who they are.
+pub(crate) async fn authenticated(tx: &mut Tx, session: Id, now: Timestamp) -> Result<(), DbError> {
+    tx.execute(
+        sql("UPDATE sessions SET authenticated_at = $2 WHERE id = $1").bind(session).bind(now),
+    )
+    .await
+    .map(|_| ())
+}
+
 /// Whether somebody at this address is signed in to an account.
 pub(crate) async fn is_known_at(
     conn: &mut Conn,
@@ -219,25 +293,4 @@ pub(crate) async fn is_known_at(
         )
         .await?;
     Ok(found.is_some())
-}
-
-/// The first `most` sessions revoked since `since`, from the one after `after` on, each with the
-/// moment its last token ends by itself.
-pub(crate) async fn revoked_since(
-    conn: &mut Conn,
-    (since, after): (Timestamp, i64),
-    most: i64,
-) -> Result<Vec<Revoked>, DbError> {
-    let rows: Vec<(Id, Timestamp)> = conn
-        .all(
-            sql("SELECT id, revoked_at FROM sessions \
-                 WHERE revoked_at >= $1 AND (revoked_at > $1 OR id > $2) \
-                 ORDER BY revoked_at, id LIMIT $3")
-            .bind(since)
-            .bind(after)
-            .bind(most),
-        )
-        .await?;
-    let until = |at: Timestamp| at.plus(ACCESS_TOKEN_LIFE);
-    Ok(rows.into_iter().map(|(session, at)| Revoked { session, until: until(at) }).collect())
 }

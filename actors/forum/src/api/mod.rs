@@ -9,9 +9,11 @@ mod writing;
 use std::sync::Arc;
 
 use axum::Router;
+use panel_kernel::access::{Guarded as _, Need};
 use panel_kernel::cursor::Cursors;
 use panel_kernel::data::Database;
 use panel_kernel::problem::{FieldError, ProblemBody};
+use panel_kernel::role::Role;
 use serde::{Deserialize, Deserializer};
 use utoipa::openapi::OpenApi;
 use utoipa::{IntoResponses, OpenApi as _};
@@ -21,6 +23,8 @@ use utoipa_axum::routes;
 use crate::rendering::Renderer;
 use crate::store::thread_list::Sort;
 use crate::view_counter::Views;
+
+const MODERATOR: Need = Need::Rank(Role::Moderator);
 
 /// What routes work with.
 #[derive(Debug)]
@@ -47,16 +51,18 @@ pub(crate) fn openapi() -> OpenApi {
 
 fn documented() -> OpenApiRouter<Shared> {
     OpenApiRouter::with_openapi(Document::openapi())
-        .routes(routes!(categories::list_categories, categories::create_category))
-        .routes(routes!(
-            categories::read_category,
-            categories::edit_category,
-            categories::delete_category
-        ))
-        .routes(routes!(thread_list::list_threads, threads::create_thread))
-        .routes(routes!(threads::read_thread, threads::edit_thread, threads::delete_thread))
-        .routes(routes!(posts::list_posts, posts::create_post))
-        .routes(routes!(posts::read_post, posts::edit_post, posts::delete_post))
+        .guarded(Need::Nothing, routes!(categories::list_categories))
+        .guarded(Need::Nothing, routes!(categories::read_category))
+        .guarded(MODERATOR, routes!(categories::create_category))
+        .guarded(MODERATOR, routes!(categories::edit_category, categories::delete_category))
+        .guarded(Need::Nothing, routes!(thread_list::list_threads))
+        .guarded(Need::Nothing, routes!(threads::read_thread))
+        .guarded(Need::Account, routes!(threads::create_thread))
+        .guarded(Need::Account, routes!(threads::edit_thread, threads::delete_thread))
+        .guarded(Need::Nothing, routes!(posts::list_posts))
+        .guarded(Need::Nothing, routes!(posts::read_post))
+        .guarded(Need::Account, routes!(posts::create_post))
+        .guarded(Need::Account, routes!(posts::edit_post, posts::delete_post))
 }
 
 /// Schemas that routes only refer to.

@@ -8,6 +8,7 @@
 //! - one that has fallen silent may yet answer: it is left to, while another is asked, and the
 //!   first answer wins.
 
+mod ask;
 mod balance;
 mod budget;
 mod metrics;

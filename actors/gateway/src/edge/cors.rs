@@ -24,6 +24,11 @@ impl Cors {
         Self { origins: origins.collect() }
     }
 
+    /// Whether a page of one of them asks.
+    pub(super) fn allows(&self, headers: &HeaderMap) -> bool {
+        self.allowed(headers).is_some()
+    }
+
     fn allowed<'h>(&self, headers: &'h HeaderMap) -> Option<&'h HeaderValue> {
         headers.get(header::ORIGIN).filter(|origin| self.origins.contains(origin))
     }

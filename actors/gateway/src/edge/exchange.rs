@@ -22,6 +22,8 @@ pub(crate) struct Exchange {
     pub(crate) route: Option<String>,
     pub(crate) member: Option<String>,
     pub(crate) principal: Option<Id>,
+    /// Whether the browser has a session's cookie that is good for nothing any more.
+    pub(crate) clears_cookie: bool,
     /// How the cache had to do with it, if it had.
     pub(crate) cache: Option<&'static str>,
     pub(crate) standings: Standings,
@@ -52,6 +54,7 @@ impl Exchange {
             route: None,
             member: None,
             principal: None,
+            clears_cookie: false,
             cache: None,
             standings: Standings::default(),
         }

@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use panel_kernel::identity::SessionCookie;
+
 use super::Exchange;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -11,6 +13,13 @@ const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// The headers that say who asks.
 const CREDENTIALS: &str = "authorization, cookie, x-api-key";
+
+/// Takes a browser's cookie away, unless the answer has another for it.
+pub(super) fn without_cookie(headers: &mut HeaderMap, cookie: SessionCookie) {
+    if let Ok(clear) = HeaderValue::from_str(&cookie.clear()) {
+        headers.entry(header::SET_COOKIE).or_insert(clear);
+    }
+}
 
 pub(super) fn headers(headers: &mut HeaderMap, exchange: &Exchange) {
     if let Ok(id) = HeaderValue::from_str(&exchange.request_id) {

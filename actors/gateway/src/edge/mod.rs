@@ -5,7 +5,8 @@
 //! 3. `cors`: browsers' preflights are answered
 //! 4. the target: own route, service, gone, nothing
 //! 5. `body`: it arrives whole, in time, and is not too large
-//! 6. `authenticate`: credentials become a principal; bad ones are refused
+//! 6. `authenticate`, `origin`: credentials become a principal; bad ones are refused, and so is what
+//!    another site's page would change
 //! 7. `limit`: who asks for too much is told to wait; everybody, what they have left
 //! 8. `cache`: who sends no credentials may be answered from what is kept
 //! 9. dispatch: as a message to a member of the service
@@ -25,6 +26,7 @@ mod finish;
 mod head;
 mod limit;
 mod observe;
+mod origin;
 mod target;
 mod watch;
 
@@ -36,18 +38,19 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use http::{Method, Request, request};
 use hyper::body::Incoming;
-use panel_kernel::message::{Body, Extensions, Principal, Reply};
+use panel_kernel::message::{Body, Extensions, Reply};
 use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::time::Clock;
 
 use crate::cache::Cache;
 use crate::config::GatewayConfig;
 use crate::dispatch::Dispatcher;
-use crate::identity::Identity;
+use crate::identity::{Credentials, Identity};
 use crate::outgoing::Outgoing;
 use crate::own::Own;
 use crate::server::{Handler, HttpResponse};
 
+pub(crate) use authenticate::Browsers;
 pub(crate) use cors::Cors;
 pub(crate) use exchange::Exchange;
 pub(crate) use limit::Limits;
@@ -65,6 +68,8 @@ pub(crate) struct EdgeParts {
     pub(crate) targets: Targets,
     pub(crate) cors: Cors,
     pub(crate) identity: Identity,
+    pub(crate) credentials: Credentials,
+    pub(crate) browsers: Browsers,
     pub(crate) limits: Limits,
     pub(crate) cache: Cache,
     pub(crate) dispatcher: Dispatcher,
@@ -111,6 +116,9 @@ impl Edge {
             outcome.unwrap_or_else(|problem| Outgoing::problem(&problem, request_id));
         finish::headers(&mut outgoing.headers, &watch.exchange);
         self.0.limits.headers(&mut outgoing.headers, &watch.exchange.standings);
+        if watch.exchange.clears_cookie {
+            finish::without_cookie(&mut outgoing.headers, self.0.browsers.cookie);
+        }
         self.0.cors.decorate(&parts.headers, &mut outgoing.headers);
         watch.answered(outgoing.status);
         outgoing.into_http(&parts.method)
@@ -142,7 +150,7 @@ impl Edge {
         };
         exchange.service = Some(service);
         let body = body::read(body, parts, &edge.config).await?;
-        let principal = self.principal(exchange, parts)?;
+        let principal = authenticate::principal(edge, exchange, parts).await?;
         let deadline = edge.clock.now().plus(edge.config.request_timeout.0);
         let question = if body.is_empty() {
             edge.cache.question(service, parts, &principal, edge.clock.now())
@@ -167,27 +175,6 @@ impl Edge {
         };
         conditional::apply(parts, &mut outgoing);
         Ok(outgoing)
-    }
-
-    /// Who asks, if they may ask for this much.
-    fn principal(
-        &self,
-        exchange: &mut Exchange,
-        parts: &request::Parts,
-    ) -> Result<Principal, Problem> {
-        let edge = &self.0;
-        let principal = authenticate::principal(&parts.headers, &edge.identity, &edge.clock);
-        if let Ok(Principal::User(user)) = &principal {
-            exchange.principal = Some(user.id);
-        }
-        let counted = match &principal {
-            Ok(principal) => principal,
-            // The keys are not known yet: that is not the client's doing.
-            Err(problem) if problem.kind == Kind::Unavailable => return principal,
-            Err(_) => &Principal::Anonymous,
-        };
-        edge.limits.check(counted, exchange.client, &parts.method, &mut exchange.standings)?;
-        principal
     }
 
     /// How long a node that is told to stop goes on as before.

@@ -1,5 +1,9 @@
 //! Who answers a path: the gateway itself, or a service by its prefix.
 
+use std::collections::HashSet;
+
+use http::Method;
+use panel_kernel::access::open_writes;
 use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::service::ServiceSpec;
 
@@ -19,6 +23,8 @@ pub(crate) enum Target {
 pub(crate) struct Targets {
     services: Vec<&'static str>,
     pages: Vec<(&'static str, &'static str)>,
+    /// What anybody may change, by method and path.
+    open: HashSet<(Method, String)>,
 }
 
 impl Targets {
@@ -26,9 +32,16 @@ impl Targets {
         Self {
             services: specs.clone().map(|spec| spec.name).collect(),
             pages: specs
+                .clone()
                 .flat_map(|spec| spec.pages.iter().map(move |page| (*page, spec.name)))
                 .collect(),
+            open: specs.flat_map(|spec| open_writes((spec.openapi)())).collect(),
         }
+    }
+
+    /// Whether this changes something, and needs nobody to be signed in.
+    pub(crate) fn is_open(&self, method: &Method, path: &str) -> bool {
+        self.open.contains(&(method.clone(), path.to_owned()))
     }
 
     /// Who answers `path`.
@@ -70,7 +83,11 @@ mod tests {
 
     #[test]
     fn prefixes_are_whole_segments() {
-        let targets = Targets { services: vec!["forum", "auth"], pages: vec![("/setup", "auth")] };
+        let targets = Targets {
+            services: vec!["forum", "auth"],
+            pages: vec![("/setup", "auth")],
+            open: HashSet::new(),
+        };
         assert_eq!(targets.resolve("/api/v2/forum/threads").unwrap(), Target::Service("forum"));
         assert_eq!(targets.resolve("/api/v2/forum").unwrap(), Target::Service("forum"));
         assert_eq!(targets.resolve("/setup").unwrap(), Target::Service("auth"));

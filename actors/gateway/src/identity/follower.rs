@@ -2,16 +2,13 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, Method};
 use panel_kernel::identity::{ACCESS_TOKEN_LIFE, IdentityQuery, IdentityReport, PATH};
-use panel_kernel::ids::random_hex;
-use panel_kernel::message::{Body, Envelope, Extensions, Payload, Principal, TraceContext};
 use panel_kernel::time::{Clock, Timestamp};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use ractor_cluster::RactorMessage;
 
 use super::Identity;
-use crate::dispatch::{Affinity, Dispatcher};
+use crate::dispatch::Dispatcher;
 
 /// Two looks fit into the second within which a revocation must be known everywhere.
 const LOOK: Duration = Duration::from_millis(400);
@@ -89,7 +86,10 @@ impl Follower {
             after: 0,
         };
         loop {
-            let report = self.ask(query).await?;
+            let IdentityQuery { since, after } = query;
+            let path = format!("{PATH}?since={since}&after={after}");
+            let asked = self.dispatcher.ask::<IdentityReport>(self.identity.service, &path).await;
+            let report = asked.map_err(|problem| problem.detail)?;
             let rest = report.revoked.last().filter(|_| report.more).map(|last| IdentityQuery {
                 since: last.until.minus(ACCESS_TOKEN_LIFE).as_micros(),
                 after: last.session.raw(),
@@ -105,36 +105,5 @@ impl Follower {
             heard.all = heard.news;
         }
         Ok(())
-    }
-
-    async fn ask(
-        &self,
-        IdentityQuery { since, after }: IdentityQuery,
-    ) -> Result<IdentityReport, String> {
-        let envelope = Envelope {
-            method: Method::GET,
-            uri: format!("{PATH}?since={since}&after={after}")
-                .parse()
-                .map_err(|_| "no such path")?,
-            headers: HeaderMap::new(),
-            body: Payload::EMPTY,
-            principal: Principal::Service("gateway".to_owned()),
-            deadline: self.clock.now().plus(Duration::from_secs(2)),
-            idempotency_key: None,
-            trace: TraceContext::begin(),
-            request_id: random_hex(),
-            extensions: Extensions::default(),
-        };
-        let answered = self
-            .dispatcher
-            .call(self.identity.service, envelope, Affinity::NONE)
-            .await
-            .map_err(|problem| problem.detail)?;
-        match answered.reply.body {
-            Body::Inline(json) if answered.reply.status.is_success() => {
-                serde_json::from_slice(&json).map_err(|error| error.to_string())
-            }
-            _ => Err(format!("answered {}", answered.reply.status)),
-        }
     }
 }

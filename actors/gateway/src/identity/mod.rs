@@ -4,6 +4,7 @@
 //! a lock. While the identity service is gone, people who are signed in go on working: tokens
 //! are verified with the keys known, and refused when they expire.
 
+mod credentials;
 mod follower;
 
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use panel_kernel::message::{Principal, User};
 use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::time::Timestamp;
 
+pub(crate) use credentials::Credentials;
 pub(crate) use follower::Follower;
 
 /// Without news for this long, revocations are not up to date.

@@ -294,13 +294,16 @@ impl Database {
 /// Stores the answer; `false` if the slot is taken (and what is in it has not expired).
 async fn remember(tx: &mut Tx, context: &WriteContext, answer: &Answer) -> Result<bool, DbError> {
     let once = &context.once;
-    let body = if answer.sealed {
-        context
+    let (headers, body) = if answer.sealed {
+        // A cookie is a credential as well.
+        let whole = [answer.stored_headers().as_bytes(), b"\n", &answer.body].concat();
+        let sealed = context
             .sealing_key()
-            .seal(&once.slot, &answer.body)
-            .map_err(|error| DbError::Fault(sqlx::Error::Encode(Box::new(error))))?
+            .seal(&once.slot, &whole)
+            .map_err(|error| DbError::Fault(sqlx::Error::Encode(Box::new(error))))?;
+        (String::new(), sealed)
     } else {
-        answer.body.to_vec()
+        (answer.stored_headers(), answer.body.to_vec())
     };
     let expires_at = context.now.plus(context.keep_for(answer.sealed));
     tx.changed(
@@ -314,7 +317,7 @@ async fn remember(tx: &mut Tx, context: &WriteContext, answer: &Answer) -> Resul
         .bind(once.slot)
         .bind(once.fingerprint)
         .bind(answer.status.as_u16())
-        .bind(answer.stored_headers())
+        .bind(headers)
         .bind(body)
         .bind(answer.sealed)
         .bind(expires_at)
@@ -333,6 +336,14 @@ struct StoredAnswer {
 }
 
 crate::from_row!(StoredAnswer { fingerprint, status, headers, body, sealed });
+
+/// The headers, an empty line, and the body, of an answer that was sealed.
+fn opened(whole: &[u8]) -> (String, Bytes) {
+    // The headers end with a line break each, and are never none: it says not to be stored.
+    let end = whole.windows(2).position(|pair| pair == b"\n\n");
+    let (headers, body) = end.map_or((&[][..], whole), |at| (&whole[..=at], &whole[at + 2..]));
+    (String::from_utf8_lossy(headers).into_owned(), Bytes::copy_from_slice(body))
+}
 
 /// The answer stored for this key; the inner error if it is another request's.
 async fn recall(
@@ -357,13 +368,14 @@ async fn recall(
             "this Idempotency-Key was used for another request; use a new one",
         ))));
     }
-    let body = if sealed {
-        match context.sealing_key().open(&once.slot, &body) {
-            Ok(body) => Bytes::copy_from_slice(&body),
-            Err(error) => return Err(DbError::Fault(sqlx::Error::Decode(Box::new(error)))),
-        }
+    let (headers, body) = if sealed {
+        let whole = context
+            .sealing_key()
+            .open(&once.slot, &body)
+            .map_err(|error| DbError::Fault(sqlx::Error::Decode(Box::new(error))))?;
+        opened(&whole)
     } else {
-        Bytes::from(body)
+        (headers, Bytes::from(body))
     };
     let mut answer = Answer {
         status: u16::try_from(status)

@@ -1,7 +1,7 @@
 //! Pages of lists: a limit, a cursor, and the cursor of the next page.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::cursor::Cursors;
 use crate::problem::{Kind, Problem};
@@ -69,6 +69,26 @@ impl<T> Listing<T> {
     #[must_use]
     pub fn map<U>(self, make: impl FnMut(T) -> U) -> Listing<U> {
         Listing { items: self.items.into_iter().map(make).collect(), next_cursor: self.next_cursor }
+    }
+}
+
+/// The query string of a list that takes nothing else.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+pub struct PageQuery {
+    /// 1 to 100; 20 if not given.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    limit: Option<String>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+impl PageQuery {
+    /// Checks it.
+    ///
+    /// # Errors
+    /// 422 for a limit that is no number or out of bounds.
+    pub fn checked(self) -> Result<PageRequest, Problem> {
+        PageRequest::parse(self.limit.as_deref(), self.cursor)
     }
 }
 

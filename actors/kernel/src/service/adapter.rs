@@ -12,6 +12,7 @@ use http_body_util::BodyExt as _;
 use tower::Service as _;
 
 use super::label::Label;
+use crate::access::within_scopes;
 use crate::data::{RequestShape, WriteContext};
 use crate::message::{
     Body, Envelope, Extensions, IdempotencyKey, Payload, Principal, Refusal, Reply, TraceContext,
@@ -87,8 +88,15 @@ impl Request {
     }
 }
 
-/// Lets the router answer.
-pub(super) async fn serve(router: &Router, envelope: Envelope, now: Timestamp) -> Reply {
+/// Lets the router of `service` answer, if who asks may ask it.
+pub(super) async fn serve(
+    (service, router): (&str, &Router),
+    envelope: Envelope,
+    now: Timestamp,
+) -> Reply {
+    if let Err(problem) = within_scopes(&envelope.principal, service, &envelope.method) {
+        return Reply::problem(&problem);
+    }
     let Payload::Inline(body) = envelope.body else {
         // No route of this release takes spooled bodies.
         return Reply::refuse(Refusal::Unsupported);

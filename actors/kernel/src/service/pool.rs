@@ -231,7 +231,8 @@ impl Worker for RouterWorker {
             service = self.service,
             request_id = envelope.request_id.as_str()
         );
-        let serving = adapter::serve(&self.router, *envelope, self.clock.now()).instrument(span);
+        let answering = (self.service, &self.router);
+        let serving = adapter::serve(answering, *envelope, self.clock.now()).instrument(span);
         let outcome = tokio::time::timeout(left, AssertUnwindSafe(serving).catch_unwind()).await;
         // Who has the answer may ask again at once, and should find the place free.
         drop(place);

@@ -51,6 +51,8 @@ pub struct Runtime {
     pub directory: Directory,
     /// What nodes share, if there is such a thing; [`Redis::none`] until the node says otherwise.
     pub redis: Redis,
+    /// The services of this release, wherever they run. Empty where nobody has said.
+    pub services: Arc<[&'static str]>,
     /// Where this node keeps its files.
     pub data_dir: Arc<PathBuf>,
     /// The address people use, without a slash at the end.
@@ -80,6 +82,7 @@ impl Runtime {
             tree: Tree::new(clock.clone(), metrics.clone()),
             directory: Directory::new(),
             redis: Redis::none(),
+            services: Arc::default(),
             data_dir: Arc::new(data_dir),
             public_url: Arc::from(public_url.trim_end_matches('/')),
             issuer: Arc::from(issuer.trim_end_matches('/')),
@@ -88,5 +91,11 @@ impl Runtime {
             clock,
             key,
         })
+    }
+
+    /// Whether this release has a service of that name.
+    #[must_use]
+    pub fn is_service(&self, name: &str) -> bool {
+        self.services.contains(&name)
     }
 }

@@ -1,5 +1,9 @@
 //! What the gateway and the identity service agree on: the claims of an access token, and the
-//! report of keys and revocations that the gateway follows.
+//! report of keys and revocations that the gateway follows; what stands behind other credentials, and
+//! the cookie that is one.
+
+mod cookie;
+mod credential;
 
 use std::time::Duration;
 
@@ -8,6 +12,11 @@ use serde::{Deserialize, Serialize};
 use crate::ids::Id;
 use crate::role::Role;
 use crate::time::Timestamp;
+
+pub use cookie::{CSRF_HEADER, CsrfTokens, Found, SessionCookie};
+pub use credential::{
+    API_KEY_PREFIX, CREDENTIAL_PATH, Credential, CredentialKind, CredentialQuery,
+};
 
 /// Where the identity service reports, to insiders only.
 pub const PATH: &str = "/.panel/identity";
@@ -48,12 +57,13 @@ pub struct PublicKey {
     pub x: String,
 }
 
-/// A session whose tokens are refused from now on.
+/// A session whose tokens are refused from now on; or an API key about which something has changed, so
+/// that what is known of it must be asked again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revoked {
     /// Which.
     pub session: Id,
-    /// When its last token ends by itself.
+    /// When its last token ends by itself: as long after the change as a token is good.
     pub until: Timestamp,
 }
 

@@ -1,0 +1,128 @@
+//! Signing in.
+
+use axum::extract::State;
+use http::{HeaderMap, header};
+use panel_kernel::data::Answer;
+use panel_kernel::http::{Payload, Write};
+use panel_kernel::identity::CredentialKind;
+use panel_kernel::ids::Id;
+use panel_kernel::problem::{Problem, ProblemBody};
+use panel_kernel::time::Timestamp;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::session::{self, Issue, SessionAnswer};
+use super::{App, Shared};
+use crate::error::AuthError;
+use crate::hashing::Verdict;
+use crate::store::sessions::{self, NewSession};
+use crate::store::users;
+use crate::throttle::{Attempt, Guessed, Wait};
+use crate::tokens::OneTime;
+
+const USER_AGENT_MAX: usize = 256;
+
+/// Who wants to sign in.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LoginRequest {
+    /// The username or the mail address.
+    login: String,
+    /// The password.
+    password: String,
+    /// For browsers: the session is kept in a cookie that scripts can't read, and no token is in the
+    /// answer.
+    #[serde(default)]
+    cookie: bool,
+}
+
+/// Sign in.
+#[utoipa::path(post, path = "/api/v2/auth/login", tag = "auth", request_body = LoginRequest,
+    responses((status = 200, body = SessionAnswer), (status = 401, body = ProblemBody),
+              (status = 422, body = ProblemBody), (status = 429, body = ProblemBody)))]
+pub(super) async fn login(
+    State(app): State<Shared>,
+    headers: HeaderMap,
+    Write(context): Write,
+    Payload(request): Payload<LoginRequest>,
+) -> Result<Answer, AuthError> {
+    let cookie = if request.cookie { Some(new_cookie(&app)?) } else { None };
+    let turn = app.passwords.turn()?;
+    let found = users::by_login(&mut app.db.reader().await?, &request.login).await?;
+    let address = context.client_ip.as_deref();
+    let account = found.as_ref().map(|lock| lock.id);
+    let attempt = attempt(&app, &request.login, account, address, context.now).await?;
+    let hash = found.as_ref().map(|lock| lock.hash.clone());
+    let verdict = turn.verify(&request.password, hash).await?;
+    let (Some(lock), true) = (found, verdict != Verdict::Wrong) else {
+        attempt.failed().await;
+        return Err(AuthError::BadCredentials);
+    };
+    attempt.succeeded().await;
+    let hash = if let Verdict::RightAs(hash) = verdict { hash } else { lock.hash.clone() };
+    let session = NewSession {
+        id: app.db.next_id().await?,
+        user: lock.id,
+        now: context.now,
+        expires_at: context.now.plus(app.config.session_life.0),
+        ip: context.client_ip.clone(),
+        user_agent: user_agent(&headers),
+        cookie: cookie.as_ref().map(|cookie| CredentialKind::Cookie.hash(cookie)),
+    };
+    let issue = Issue::begin(&app, &context).await?;
+    let written = context.clone();
+    app.db
+        .write(&context, move |tx| {
+            Box::pin(async move {
+                // Whoever changes the password ends the sessions there are, and must not miss one.
+                if !users::sign_in(tx, &lock, &hash, written.now).await? {
+                    return Err(AuthError::BadCredentials);
+                }
+                let user = session::active(users::by_id(tx, lock.id).await?)?;
+                if user.must_verify {
+                    return Err(AuthError::MustVerify);
+                }
+                sessions::begin(tx, &session).await?;
+                tx.audit(&session::audit("session.begin", session.id, &written));
+                match cookie {
+                    Some(cookie) => Ok(issue.cookie(&cookie, &user, session.id)),
+                    None => issue.tokens(tx, &user, session.id).await,
+                }
+            })
+        })
+        .await
+}
+
+/// The cookie of a new session.
+fn new_cookie(app: &App) -> Result<String, Problem> {
+    if app.cookies_are_safe() {
+        return Ok(OneTime::generate().text);
+    }
+    let message = "would travel in the clear: serve the site over https (node.public_url), or set \
+                   auth.insecure_cookies";
+    Err(Problem::field("cookie", "insecure", message))
+}
+
+/// An attempt at the password of whoever is called `login`. Its own people, where they are signed in
+/// already, need not wait for strangers.
+async fn attempt(
+    app: &App,
+    login: &str,
+    account: Option<Id>,
+    address: Option<&str>,
+    now: Timestamp,
+) -> Result<Attempt, AuthError> {
+    let throttle = &app.throttle;
+    let mut attempt = throttle.attempt(Guessed::Name(login), address).await;
+    if let (Err(Wait { whose: true, .. }), Some(account), Some(at)) = (&attempt, account, address)
+        && sessions::is_known_at(&mut app.db.reader().await?, account, at, now).await?
+    {
+        attempt = throttle.attempt(Guessed::At(account, at), address).await;
+    }
+    attempt.map_err(|wait| throttle.refuse(wait))
+}
+
+fn user_agent(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(header::USER_AGENT)?.to_str().ok()?;
+    Some(text.chars().take(USER_AGENT_MAX).collect())
+}
