@@ -21,6 +21,7 @@ mod edge;
 mod edge_cache;
 mod edge_clients;
 mod exactly_once;
+mod factors;
 mod facts;
 mod fault_points;
 #[path = "../faults/mod.rs"]

@@ -34,6 +34,13 @@ struct UserRenamed {
     display_name: String,
 }
 
+/// An account has another mail address.
+#[derive(Debug, Deserialize)]
+struct UserEmailChanged {
+    id: Id,
+    email: String,
+}
+
 /// The part of an audit record that is searched for.
 #[derive(Debug, Deserialize)]
 pub(crate) struct AuditRecord {
@@ -68,6 +75,10 @@ impl Consumer for Listener {
                 "user.renamed" => {
                     let user: UserRenamed = serde_json::from_str(payload)?;
                     users::rename(tx, user.id, &user.display_name).await?;
+                }
+                "user.email_changed" => {
+                    let user: UserEmailChanged = serde_json::from_str(payload)?;
+                    users::change_email(tx, user.id, &user.email).await?;
                 }
                 // A newer auth service may tell more than this release understands.
                 _ => {}

@@ -7,6 +7,7 @@ use panel_kernel::data::DbError;
 use panel_kernel::problem::{Kind, Problem};
 
 use crate::rules::MAX_API_KEYS;
+use crate::store::users::BETWEEN_MAILS;
 
 /// A refusal of the auth service.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +35,18 @@ pub enum AuthError {
     /// Somebody changed the password at the same moment.
     #[error("the password was changed meanwhile")]
     PasswordChanged,
+    /// The password is right, and the account asks for a second factor.
+    #[error("this account has a second factor: give totp_code or recovery_code as well")]
+    FactorRequired,
+    /// The second factor is not right, or was used before.
+    #[error("the code is not right, or was used before")]
+    BadFactor,
+    /// The account has a second factor.
+    #[error("the second factor is on; turn it off first")]
+    FactorThere,
+    /// There is no new second factor.
+    #[error("there is nothing to confirm: begin with totp/enroll")]
+    NothingToConfirm,
     /// The refresh token is unknown, expired or of an ended session.
     #[error("the refresh token is not valid")]
     BadRefreshToken,
@@ -43,6 +56,9 @@ pub enum AuthError {
     /// The token of a mail was used, replaced, is too old, or never existed.
     #[error("the link is not valid any more; have another one sent")]
     BadOneTimeToken,
+    /// A mail of this kind was sent a moment ago.
+    #[error("a mail was sent just now; wait for it, or try again in two minutes")]
+    MailedJustNow,
     /// The address must be proven before anybody signs in.
     #[error("confirm your mail address first, with the link that was sent there")]
     MustVerify,
@@ -85,6 +101,10 @@ impl From<AuthError> for Problem {
             AuthError::BadCredentials | AuthError::BadRefreshToken => {
                 Self::new(Kind::Unauthorized, detail)
             }
+            AuthError::FactorRequired => {
+                Self::new(Kind::Unauthorized, detail).code("totp_required")
+            }
+            AuthError::BadFactor => Self::new(Kind::Unauthorized, detail).code("totp_invalid"),
             AuthError::BadOneTimeToken => Self::field("token", "invalid", detail),
             AuthError::MustVerify => Self::new(Kind::Forbidden, detail).code("email_unverified"),
             AuthError::BadSetupLink | AuthError::RegistrationClosed => {
@@ -97,9 +117,13 @@ impl From<AuthError> for Problem {
             AuthError::Throttled { wait, .. } => {
                 Self::new(Kind::RateLimited, detail).retry_after(seconds(wait))
             }
-            AuthError::PasswordChanged | AuthError::TooManyKeys => {
-                Self::new(Kind::Conflict, detail)
+            AuthError::MailedJustNow => {
+                Self::new(Kind::RateLimited, detail).retry_after(seconds(BETWEEN_MAILS))
             }
+            AuthError::PasswordChanged
+            | AuthError::TooManyKeys
+            | AuthError::FactorThere
+            | AuthError::NothingToConfirm => Self::new(Kind::Conflict, detail),
             AuthError::NoSuchAccount | AuthError::NoSuchSession | AuthError::NoSuchKey => {
                 Self::new(Kind::NotFound, detail)
             }

@@ -21,6 +21,17 @@ impl Fact for UserRegistered {
     const TOPIC: &'static str = "user.registered";
 }
 
+/// An account has another mail address.
+#[derive(Debug, Serialize)]
+pub(crate) struct UserEmailChanged {
+    pub(crate) id: Id,
+    pub(crate) email: String,
+}
+
+impl Fact for UserEmailChanged {
+    const TOPIC: &'static str = "user.email_changed";
+}
+
 /// An account is shown under another name.
 #[derive(Debug, Serialize)]
 pub(crate) struct UserRenamed {

@@ -3,6 +3,7 @@
 mod api_key;
 mod password;
 pub(crate) mod throttle;
+pub(crate) mod totp;
 
 use panel_kernel::http::validate::Check;
 use panel_kernel::problem::Problem;
@@ -39,10 +40,7 @@ pub(crate) fn registrant(
     if !username.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.')) {
         check.fail("username", "characters", "may have letters, digits, dots, - and _ only");
     }
-    let email = check.line("email", email, 1, EMAIL_MAX);
-    if !email.is_empty() && !is_address(&email) {
-        check.fail("email", "invalid", "is not a mail address");
-    }
+    let email = checked_address(&mut check, "email", email);
     let display_name = check.line(
         "display_name",
         display_name.unwrap_or(&username),
@@ -53,6 +51,22 @@ pub(crate) fn registrant(
     let password = password::check(&mut check, "password", password, &owner);
     check.done()?;
     Ok(Registrant { username, email, display_name, password })
+}
+
+fn checked_address(check: &mut Check, field: &str, email: &str) -> String {
+    let email = check.line(field, email, 1, EMAIL_MAX);
+    if !email.is_empty() && !is_address(&email) {
+        check.fail(field, "invalid", "is not a mail address");
+    }
+    email
+}
+
+/// Checks a new mail address.
+pub(crate) fn address(field: &str, email: &str) -> Result<String, Problem> {
+    let mut check = Check::new();
+    let email = checked_address(&mut check, field, email);
+    check.done()?;
+    Ok(email)
 }
 
 /// Checks a new display name.

@@ -11,7 +11,7 @@ use panel_kernel::ids::random_bytes;
 use panel_kernel::service::{Assembly, Registration, ServiceContext, ServiceSpec};
 use panel_kernel::supervision::ChildSpec;
 
-use crate::api::{self, App};
+use crate::api::{self, App, Factors};
 use crate::config::AuthConfig;
 use crate::hashing::{Passwords, argon2id, hash};
 use crate::mail::{Delivery, Mailer, Post};
@@ -77,6 +77,7 @@ fn assemble(parts: &Parts, context: &ServiceContext) -> Assembly {
         throttle: Throttle::new(config, counts.clone(), &context.runtime),
         post: post.clone(),
         cookie: SessionCookie::of(&context.runtime.public_url),
+        factors: Factors(context.runtime.key.derive("auth second factors")),
         csrf: CsrfTokens::new(&context.runtime.key),
     };
     Assembly::new(api::router(app))

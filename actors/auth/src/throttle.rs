@@ -202,8 +202,9 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    /// It was wrong.
-    pub(crate) async fn failed(self) {
+    /// It was wrong; or it is taken to be until [`Attempt::succeeded`], where what is tried costs
+    /// nothing to check, and many could be tried before the first is found wrong.
+    pub(crate) async fn failed(&self) {
         let Throttle { counts, redis, clock, guessed, .. } = &self.throttle;
         let keys: Vec<Key> = [self.whose].into_iter().chain(self.address).collect();
         let now = clock.now();

@@ -49,14 +49,39 @@ pub(crate) async fn upsert(tx: &mut Tx, user: &UserRegistered) -> Result<(), DbE
 }
 
 pub(crate) async fn rename(tx: &mut Tx, id: Id, display_name: &str) -> Result<(), DbError> {
-    let row: Option<(String, String)> =
-        tx.optional(sql("SELECT username, email FROM users WHERE id = $1").bind(id)).await?;
-    let Some((username, email)) = row else { return Ok(()) };
+    let Some(mut names) = names(tx, id).await? else { return Ok(()) };
+    display_name.clone_into(&mut names.display_name);
+    set_names(tx, id, &names).await
+}
+
+pub(crate) async fn change_email(tx: &mut Tx, id: Id, email: &str) -> Result<(), DbError> {
+    let Some(mut names) = names(tx, id).await? else { return Ok(()) };
+    email.clone_into(&mut names.email);
+    set_names(tx, id, &names).await
+}
+
+/// What a person is found by.
+struct Names {
+    username: String,
+    email: String,
+    display_name: String,
+}
+
+panel_kernel::from_row!(Names { username, email, display_name });
+
+async fn names(tx: &mut Tx, id: Id) -> Result<Option<Names>, DbError> {
+    let names = sql("SELECT username, email, display_name FROM users WHERE id = $1");
+    tx.optional(names.bind(id)).await
+}
+
+async fn set_names(tx: &mut Tx, id: Id, names: &Names) -> Result<(), DbError> {
+    let Names { username, email, display_name } = names;
     tx.execute(
-        sql("UPDATE users SET display_name = $2, search = $3 WHERE id = $1")
+        sql("UPDATE users SET email = $2, display_name = $3, search = $4 WHERE id = $1")
             .bind(id)
+            .bind(email)
             .bind(display_name)
-            .bind(search_text(&username, &email, display_name)),
+            .bind(search_text(username, email, display_name)),
     )
     .await
     .map(|_| ())

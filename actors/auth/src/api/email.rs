@@ -12,9 +12,10 @@ use utoipa::ToSchema;
 
 use super::{App, Shared};
 use crate::error::AuthError;
+use crate::events::UserEmailChanged;
 use crate::mail::{Letter, Post};
 use crate::rules;
-use crate::store::one_time::{self, Purpose};
+use crate::store::one_time::{self, NewToken, Purpose};
 use crate::store::users::{self, About, UserRow};
 use crate::tokens::OneTime;
 
@@ -55,20 +56,33 @@ pub(super) async fn verify(
     Payload(request): Payload<TokenRequest>,
 ) -> Result<Answer, AuthError> {
     let hash = OneTime::hash_of(&request.token);
-    let written = context.clone();
-    app.db
+    let (mail, written, sharing) = (app.db.next_id().await?, context.clone(), app.clone());
+    let answer = app
+        .db
         .write(&context, move |tx| {
             Box::pin(async move {
-                let token = (hash, Purpose::VerifyEmail);
-                let user = one_time::whose(tx, token, written.now).await?;
-                let user = user.ok_or(AuthError::BadOneTimeToken)?;
+                let now = written.now;
+                let mut whose = one_time::whose(tx, (hash, Purpose::VerifyEmail), now).await?;
+                if whose.is_none() {
+                    whose = one_time::whose(tx, (hash, Purpose::ChangeEmail), now).await?;
+                }
+                let (user, new_email) = whose.ok_or(AuthError::BadOneTimeToken)?;
                 if !one_time::use_up(tx, hash).await? {
                     return Err(AuthError::BadOneTimeToken);
                 }
-                one_time::forget(tx, user, Purpose::VerifyEmail).await?;
-                users::verify_email(tx, user, written.now).await?;
+                let action = match new_email {
+                    None => {
+                        one_time::forget(tx, user, Purpose::VerifyEmail).await?;
+                        users::verify_email(tx, user, now).await?;
+                        "user.email_verify"
+                    }
+                    Some(email) => {
+                        give(tx, &sharing, (mail, user), email, now).await?;
+                        "user.email_change"
+                    }
+                };
                 tx.audit(&Audit {
-                    action: "user.email_verify",
+                    action,
                     target: format!("user:{user}"),
                     before: None,
                     after: None,
@@ -77,7 +91,28 @@ pub(super) async fn verify(
                 Ok(Answer::no_content())
             })
         })
-        .await
+        .await?;
+    app.post.ring();
+    Ok(answer)
+}
+
+/// Gives the account its new address, and tells the old one.
+async fn give(
+    tx: &mut Tx,
+    app: &App,
+    (mail, user): (Id, Id),
+    email: String,
+    now: Timestamp,
+) -> Result<(), AuthError> {
+    app.tell(tx, mail, user, &Letter::AddressChanged, now).await?;
+    // Whoever has made an account with it meanwhile has shown as much.
+    if !users::change_email(tx, user, &email, now).await? {
+        return Err(AuthError::Taken("email"));
+    }
+    // What was sent to the old one is good for nothing any more.
+    one_time::forget_all(tx, user).await?;
+    tx.publish(&UserEmailChanged { id: user, email });
+    Ok(())
 }
 
 /// Have the link to confirm an address sent again. The answer does not tell whether there is such
@@ -127,17 +162,25 @@ pub(super) async fn send_token(
     let about = match purpose {
         Purpose::VerifyEmail => About::VerifyEmail,
         Purpose::ResetPassword => About::ResetPassword,
+        // Never by who is not signed in.
+        Purpose::ChangeEmail => return Ok(()),
     };
     if !users::may_mail(tx, user.id, about, now).await? {
         return Ok(());
     }
     let token = OneTime::generate();
-    let until = now.plus(purpose.life());
-    let address = rules::lookup_key(&user.email);
-    one_time::add(tx, (token.hash, purpose), user.id, &address, until).await?;
-    let letter = match purpose {
-        Purpose::VerifyEmail => Letter::VerifyAddress { token: token.text },
-        Purpose::ResetPassword => Letter::ResetPassword { token: token.text },
+    let new = NewToken {
+        hash: token.hash,
+        purpose,
+        user: user.id,
+        email_key: rules::lookup_key(&user.email),
+        new_email: None,
+        expires_at: now.plus(purpose.life()),
+    };
+    one_time::add(tx, &new).await?;
+    let letter = match about {
+        About::VerifyEmail => Letter::VerifyAddress { token: token.text },
+        _ => Letter::ResetPassword { token: token.text },
     };
     post.send(tx, mail, &user.recipient(), &letter, now).await
 }

@@ -1,20 +1,25 @@
 //! Signing in.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use http::{HeaderMap, header};
-use panel_kernel::data::Answer;
+use panel_kernel::data::{Answer, Audit};
 use panel_kernel::http::{Payload, Write};
 use panel_kernel::identity::CredentialKind;
 use panel_kernel::ids::Id;
 use panel_kernel::problem::{Problem, ProblemBody};
 use panel_kernel::time::Timestamp;
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
+use super::second_factor::{Given, Passed};
 use super::session::{self, Issue, SessionAnswer};
 use super::{App, Shared};
 use crate::error::AuthError;
 use crate::hashing::Verdict;
+use crate::mail::Letter;
 use crate::store::sessions::{self, NewSession};
 use crate::store::users;
 use crate::throttle::{Attempt, Guessed, Wait};
@@ -30,6 +35,10 @@ pub(super) struct LoginRequest {
     login: String,
     /// The password.
     password: String,
+    /// The code of an authenticator, where the account has a second factor.
+    totp_code: Option<String>,
+    /// Instead of it, one of the codes for who has lost it.
+    recovery_code: Option<String>,
     /// For browsers: the session is kept in a cookie that scripts can't read, and no token is in the
     /// answer.
     #[serde(default)]
@@ -58,7 +67,6 @@ pub(super) async fn login(
         attempt.failed().await;
         return Err(AuthError::BadCredentials);
     };
-    attempt.succeeded().await;
     let hash = if let Verdict::RightAs(hash) = verdict { hash } else { lock.hash.clone() };
     let session = NewSession {
         id: app.db.next_id().await?,
@@ -69,28 +77,46 @@ pub(super) async fn login(
         user_agent: user_agent(&headers),
         cookie: cookie.as_ref().map(|cookie| CredentialKind::Cookie.hash(cookie)),
     };
-    let issue = Issue::begin(&app, &context).await?;
-    let written = context.clone();
-    app.db
-        .write(&context, move |tx| {
-            Box::pin(async move {
-                // Whoever changes the password ends the sessions there are, and must not miss one.
-                if !users::sign_in(tx, &lock, &hash, written.now).await? {
-                    return Err(AuthError::BadCredentials);
-                }
-                let user = session::active(users::by_id(tx, lock.id).await?)?;
-                if user.must_verify {
-                    return Err(AuthError::MustVerify);
-                }
-                sessions::begin(tx, &session).await?;
-                tx.audit(&session::audit("session.begin", session.id, &written));
-                match cookie {
-                    Some(cookie) => Ok(issue.cookie(&cookie, &user, session.id)),
-                    None => issue.tokens(tx, &user, session.id).await,
-                }
-            })
+    let given = Given::of(request.totp_code, request.recovery_code);
+    let (issue, mail) = (Issue::begin(&app, &context).await?, app.db.next_id().await?);
+    let (written, sharing) = (context.clone(), Arc::clone(&app));
+    let answer = app.db.write(&context, move |tx| {
+        Box::pin(async move {
+            // Whoever changes the password ends the sessions there are, and must not miss one.
+            if !users::sign_in(tx, &lock, &hash, written.now).await? {
+                return Err(AuthError::BadCredentials);
+            }
+            let user = session::active(users::by_id(tx, lock.id).await?)?;
+            if user.must_verify {
+                return Err(AuthError::MustVerify);
+            }
+            let passed = sharing.factors.pass(tx, user.id, &given, &written).await?;
+            if let Passed::Recovery(left) = passed {
+                let letter = Letter::RecoveryCodeUsed { left };
+                sharing.post.send(tx, mail, &user.recipient(), &letter, written.now).await?;
+            }
+            sessions::begin(tx, &session).await?;
+            tx.audit(&Audit {
+                after: Some(json!({"user_id": user.id})),
+                ..session::audit("session.begin", session.id, &written)
+            });
+            match cookie {
+                Some(cookie) => Ok(issue.cookie(&cookie, &user, session.id)),
+                None => issue.tokens(tx, &user, session.id).await,
+            }
         })
-        .await
+    });
+    let answer = answer.await;
+    match &answer {
+        Ok(_) => {
+            app.post.ring();
+            attempt.succeeded().await;
+        }
+        Err(AuthError::BadFactor) => attempt.failed().await,
+        // Of who has the password, and perhaps no more, nothing is forgiven.
+        Err(_) => {}
+    }
+    answer
 }
 
 /// The cookie of a new session.

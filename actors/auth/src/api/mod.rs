@@ -1,6 +1,7 @@
 //! Routes of this service.
 
 mod account;
+mod address;
 mod api_keys;
 mod devices;
 mod email;
@@ -8,16 +9,18 @@ mod identity;
 mod login;
 mod password;
 mod recovery;
+mod second_factor;
 mod session;
 mod setup;
 mod step_up;
+mod totp;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
 use panel_kernel::access::{Guarded as _, Need};
-use panel_kernel::data::Database;
+use panel_kernel::data::{Database, Tx};
 use panel_kernel::identity::{CsrfTokens, SessionCookie};
 use panel_kernel::ids::Id;
 use panel_kernel::role::Role;
@@ -29,12 +32,15 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::config::AuthConfig;
+use crate::error::AuthError;
 use crate::hashing::Passwords;
-use crate::mail::Post;
+use crate::mail::{Letter, Post};
 use crate::pages;
-use crate::store::users::UserRow;
+use crate::store::users::{self, UserRow};
 use crate::throttle::Throttle;
 use crate::token_keeper::Keys;
+
+pub(crate) use second_factor::Factors;
 
 /// What handlers work with.
 #[derive(Debug)]
@@ -48,9 +54,23 @@ pub(crate) struct App {
     pub(crate) post: Post,
     pub(crate) cookie: SessionCookie,
     pub(crate) csrf: CsrfTokens,
+    pub(crate) factors: Factors,
 }
 
 impl App {
+    /// Writes to the owner of an account, if and when this transaction commits.
+    async fn tell(
+        &self,
+        tx: &mut Tx,
+        mail: Id,
+        user: Id,
+        letter: &Letter,
+        now: Timestamp,
+    ) -> Result<(), AuthError> {
+        let Some(owner) = users::by_id(tx, user).await? else { return Ok(()) };
+        self.post.send(tx, mail, &owner.recipient(), letter, now).await
+    }
+
     /// Whether cookies may be given out here: not over a network in the clear, unless the operator
     /// wants it.
     fn cookies_are_safe(&self) -> bool {
@@ -119,12 +139,17 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
         .guarded(Need::Session, routes!(devices::end_all))
         .guarded(Need::Session, routes!(password::change))
         .guarded(Need::Session, routes!(step_up::reauthenticate))
+        .guarded(Need::Session, routes!(totp::status, totp::remove))
+        .guarded(Need::Session, routes!(totp::enroll))
+        .guarded(Need::Session, routes!(totp::confirm))
+        .guarded(Need::Session, routes!(totp::renew_codes))
         .guarded(Need::Session, routes!(api_keys::list, api_keys::make))
         .guarded(Need::Session, routes!(api_keys::revoke))
         .guarded(Need::Nothing, routes!(recovery::forgot))
         .guarded(Need::Nothing, routes!(recovery::reset))
         .guarded(Need::Nothing, routes!(email::verify))
         .guarded(Need::Nothing, routes!(email::resend))
+        .guarded(Need::Session, routes!(address::change))
         .guarded(Need::Nothing, routes!(setup::claim))
         .guarded(Need::Nothing, routes!(identity::jwks))
 }

@@ -54,7 +54,7 @@ pub(super) async fn reset(
     let owner = {
         let mut conn = app.db.reader().await?;
         match one_time::whose(&mut conn, (hash, Purpose::ResetPassword), context.now).await? {
-            Some(user) => users::by_id(&mut conn, user).await?,
+            Some((user, _)) => users::by_id(&mut conn, user).await?,
             None => None,
         }
     };

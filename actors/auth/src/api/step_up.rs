@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use axum::extract::State;
-use panel_kernel::data::{Answer, Audit, WriteContext};
+use panel_kernel::data::{Answer, WriteContext};
 use panel_kernel::http::{Caller, Payload, Write};
 use panel_kernel::message::User;
 use panel_kernel::problem::{Kind, Problem, ProblemBody};
@@ -12,6 +12,8 @@ use panel_kernel::time::Timestamp;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::second_factor::{Given, Passed};
+use super::session::audit;
 use super::{App, Shared};
 use crate::error::AuthError;
 use crate::hashing::{Turn, Verdict};
@@ -33,6 +35,25 @@ pub(super) async fn fresh(app: &App, user: &User, now: Timestamp) -> Result<(), 
     }
     let detail = "show again who you are: POST /api/v2/auth/reauthenticate";
     Err(Problem::new(Kind::Forbidden, detail).code("reauthentication_required").into())
+}
+
+/// Whether who asks shows the password, or has shown in the last five minutes who they are; or what the
+/// request was answered with when it came before.
+///
+/// # Errors
+/// As [`password`] and [`fresh`].
+pub(super) async fn shown(
+    app: &App,
+    user: &User,
+    given: Option<&str>,
+    context: &WriteContext,
+) -> Result<ControlFlow<Answer>, AuthError> {
+    let Some(given) = given else {
+        return fresh(app, user, context.now).await.map(ControlFlow::Continue);
+    };
+    let turn = app.passwords.turn()?;
+    let shown = password(app, &turn, user, ("password", given), context).await?;
+    Ok(shown.map_continue(drop))
 }
 
 /// Checks the password of who is signed in already: what it is checked against, if it is the one; or what
@@ -62,15 +83,19 @@ pub(super) async fn password(
     Ok(ControlFlow::Continue(lock))
 }
 
-/// Who one is, shown again.
+/// Who one is, shown again: by one of these.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReauthenticateRequest {
     /// The password.
-    password: String,
+    password: Option<String>,
+    /// The code of an authenticator.
+    totp_code: Option<String>,
+    /// A code for who has lost it.
+    recovery_code: Option<String>,
 }
 
-/// Show again who you are. For five minutes, this session may change what guards the account.
+/// Show again who you are, by the password or by the second factor. For five minutes, this session may change what guards the account.
 #[utoipa::path(post, path = "/api/v2/auth/reauthenticate", tag = "auth",
     request_body = ReauthenticateRequest,
     responses((status = 204), (status = 401, body = ProblemBody),
@@ -82,25 +107,53 @@ pub(super) async fn reauthenticate(
     Payload(request): Payload<ReauthenticateRequest>,
 ) -> Result<Answer, AuthError> {
     let user = caller.principal.user()?.clone();
-    let turn = app.passwords.turn()?;
-    let given = ("password", request.password.as_str());
-    if let ControlFlow::Break(remembered) = password(&app, &turn, &user, given, &context).await? {
-        return Ok(remembered);
-    }
-    let written = context.clone();
-    app.db
-        .write(&context, move |tx| {
-            Box::pin(async move {
-                sessions::authenticated(tx, user.session, written.now).await?;
-                tx.audit(&Audit {
-                    action: "session.reauthenticate",
-                    target: format!("session:{}", user.session),
-                    before: None,
-                    after: None,
-                    context: &written,
-                });
-                Ok(Answer::no_content())
-            })
+    let by_factor = match (&request.password, Given::of(request.totp_code, request.recovery_code)) {
+        (Some(given), _) => {
+            let (turn, given) = (app.passwords.turn()?, ("password", given.as_str()));
+            let shown = password(&app, &turn, &user, given, &context).await?;
+            if let ControlFlow::Break(remembered) = shown {
+                return Ok(remembered);
+            }
+            None
+        }
+        (None, Given::Nothing) => {
+            let detail = "give it, or totp_code, or recovery_code";
+            return Err(Problem::field("password", "required", detail).into());
+        }
+        (None, given) => {
+            let address = context.client_ip.as_deref();
+            let attempt = app.throttle.attempt(Guessed::SignedIn(user.id), address).await;
+            let attempt = attempt.map_err(|wait| app.throttle.refuse(wait))?;
+            attempt.failed().await;
+            Some((given, attempt))
+        }
+    };
+    let (given, attempt) = by_factor.unzip();
+    let (written, factors) = (context.clone(), app.factors.clone());
+    let answer = app.db.write(&context, move |tx| {
+        Box::pin(async move {
+            if let Some(given) = given {
+                let passed = factors.pass(tx, user.id, &given, &written).await?;
+                if passed == Passed::Needless {
+                    return Err(
+                        Problem::field("totp_code", "wrong", "there is no second factor").into()
+                    );
+                }
+            }
+            sessions::authenticated(tx, user.session, written.now).await?;
+            tx.audit(&audit("session.reauthenticate", user.session, &written));
+            Ok(Answer::no_content())
         })
-        .await
+    });
+    match answer.await {
+        Err(AuthError::BadFactor) => {
+            Err(Problem::field("totp_code", "wrong", AuthError::BadFactor.to_string()).into())
+        }
+        answer => {
+            if let (Ok(_), Some(attempt)) = (&answer, attempt) {
+                attempt.succeeded().await;
+            }
+            answer
+        }
+    }
 }

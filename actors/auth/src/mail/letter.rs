@@ -3,6 +3,8 @@
 use askama::Template;
 use serde::{Deserialize, Serialize};
 
+use super::words::words;
+
 /// To whom.
 #[derive(Clone, Debug)]
 pub(crate) struct Recipient {
@@ -17,6 +19,10 @@ pub(crate) struct Recipient {
 pub(crate) enum Letter {
     /// Prove that the address is yours.
     VerifyAddress { token: String },
+    /// Prove that the address your account is to have is yours.
+    NewAddress { token: String },
+    /// Your account has another address from now on.
+    AddressChanged,
     /// Somebody wants an account with your address, which has one.
     AddressTaken,
     /// You want an account with a name that somebody has.
@@ -27,6 +33,12 @@ pub(crate) enum Letter {
     PasswordChanged,
     /// A refresh token was used twice.
     SessionStolen,
+    /// The second factor was turned on.
+    FactorAdded,
+    /// The second factor was turned off.
+    FactorRemoved,
+    /// Somebody signed in with a recovery code, of which so many are left.
+    RecoveryCodeUsed { left: i64 },
 }
 
 /// A mail as it is kept and delivered.
@@ -67,11 +79,16 @@ impl Letter {
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
             Self::VerifyAddress { .. } => "verify_address",
+            Self::NewAddress { .. } => "new_address",
+            Self::AddressChanged => "address_changed",
             Self::AddressTaken => "address_taken",
             Self::NameTaken => "name_taken",
             Self::ResetPassword { .. } => "reset_password",
             Self::PasswordChanged => "password_changed",
             Self::SessionStolen => "session_stolen",
+            Self::FactorAdded => "factor_added",
+            Self::FactorRemoved => "factor_removed",
+            Self::RecoveryCodeUsed { .. } => "recovery_code_used",
         }
     }
 
@@ -89,63 +106,27 @@ impl Letter {
 
     fn content(&self, site: &str) -> Content {
         let host = site.split_once("://").map_or(site, |(_, host)| host);
-        let lines = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect();
-        // The token is behind the `#`, which browsers keep to themselves: it appears in no log.
-        let link = |what, page: &str, token: &str| Some((what, format!("{site}/{page}#{token}")));
-        match self {
-            Self::VerifyAddress { token } => Content {
-                subject: format!("Confirm your address for {host}"),
-                paragraphs: lines(&[
-                    "An account was made with this address. Confirm that it is yours to use it.",
-                    "The link works for a day. If you did not make an account, do nothing.",
-                ]),
-                link: link("Confirm the address", "verify-email", token),
-            },
-            Self::AddressTaken => Content {
-                subject: format!("You have an account at {host} already"),
-                paragraphs: lines(&[
-                    "Somebody, perhaps you, wants to make an account with this address, which has \
-                     one. Nothing was changed.",
-                    "If you have forgotten your password, you can choose another where you sign in.",
-                ]),
-                link: None,
-            },
-            Self::NameTaken => Content {
-                subject: format!("The name you chose at {host} is taken"),
-                paragraphs: lines(&[
-                    "Somebody, perhaps you, wants to make an account with this address and a name \
-                     that another account has. No account was made; choose another name.",
-                ]),
-                link: None,
-            },
-            Self::ResetPassword { token } => Content {
-                subject: format!("Choose another password for {host}"),
-                paragraphs: lines(&[
-                    "Somebody, perhaps you, wants to choose another password for your account.",
-                    "The link works once, for half an hour. If you do not want to, do nothing: \
-                     nothing was changed.",
-                ]),
-                link: link("Choose another password", "reset-password", token),
-            },
-            Self::PasswordChanged => Content {
-                subject: format!("Your password for {host} was changed"),
-                paragraphs: lines(&[
-                    "The password of your account was changed, and all other sessions were ended.",
-                    "If that was not you, choose another password now with \u{201c}forgotten \
-                     password\u{201d}, and tell an administrator.",
-                ]),
-                link: None,
-            },
-            Self::SessionStolen => Content {
-                subject: format!("A session at {host} was ended"),
-                paragraphs: lines(&[
-                    "A key of one of your sessions was used twice, which happens when somebody has \
-                     a copy of it. The session was ended; sign in again.",
-                    "If you did not copy a browser profile or a backup, change your password.",
-                ]),
-                link: None,
-            },
+        let left = if let Self::RecoveryCodeUsed { left } = self { *left } else { 0 };
+        let fill = |text: &str| text.replace("{host}", host).replace("{left}", &left.to_string());
+        let (subject, paragraphs) = words(self);
+        Content {
+            subject: fill(subject),
+            paragraphs: paragraphs.iter().map(|text| fill(text)).collect(),
+            link: self.link(site),
         }
+    }
+
+    /// What to do, and where. The token is behind the `#`, which browsers keep to themselves: it
+    /// appears in no log.
+    fn link(&self, site: &str) -> Option<(&'static str, String)> {
+        let (what, page, token) = match self {
+            Self::VerifyAddress { token } | Self::NewAddress { token } => {
+                ("Confirm the address", "verify-email", token)
+            }
+            Self::ResetPassword { token } => ("Choose another password", "reset-password", token),
+            _ => return None,
+        };
+        Some((what, format!("{site}/{page}#{token}")))
     }
 }
 
@@ -158,11 +139,16 @@ mod tests {
         let to = Recipient { email: "a@example.org".to_owned(), name: "<b>Ada & co".to_owned() };
         let letters = [
             Letter::VerifyAddress { token: "t0ken".to_owned() },
+            Letter::NewAddress { token: "t0ken".to_owned() },
+            Letter::AddressChanged,
             Letter::AddressTaken,
             Letter::NameTaken,
             Letter::ResetPassword { token: "t0ken".to_owned() },
             Letter::PasswordChanged,
             Letter::SessionStolen,
+            Letter::FactorAdded,
+            Letter::FactorRemoved,
+            Letter::RecoveryCodeUsed { left: 9 },
         ];
         for letter in letters {
             let mail = letter.write(&to, "https://panel.example").unwrap();
@@ -173,8 +159,12 @@ mod tests {
             let links =
                 |text: &str| text.contains("https://panel.example/") && text.contains("#t0ken");
             assert_eq!(links(&mail.text), links(&mail.html));
-            let has_link =
-                matches!(letter, Letter::VerifyAddress { .. } | Letter::ResetPassword { .. });
+            let has_link = matches!(
+                letter,
+                Letter::VerifyAddress { .. }
+                    | Letter::NewAddress { .. }
+                    | Letter::ResetPassword { .. }
+            );
             assert_eq!(links(&mail.text), has_link);
         }
     }

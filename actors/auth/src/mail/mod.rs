@@ -10,6 +10,7 @@ mod delivery;
 mod letter;
 mod mailer;
 mod post;
+mod words;
 
 pub(crate) use config::MailConfig;
 pub(crate) use delivery::Delivery;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 pub(crate) mod api_keys;
+pub(crate) mod factors;
 pub(crate) mod keys;
 pub(crate) mod mails;
 pub(crate) mod news;

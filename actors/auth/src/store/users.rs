@@ -11,7 +11,7 @@ use crate::mail::Recipient;
 use crate::rules::lookup_key;
 
 /// Between two mails of one kind to one account that anybody can have sent.
-const BETWEEN_MAILS: Duration = Duration::from_secs(120);
+pub(crate) const BETWEEN_MAILS: Duration = Duration::from_secs(120);
 
 /// An account without its secrets.
 #[derive(Clone, Debug)]
@@ -153,12 +153,34 @@ pub(crate) async fn verify_email(tx: &mut Tx, id: Id, now: Timestamp) -> Result<
     .map(|_| ())
 }
 
+/// Gives the account another address, which was shown to be its owner's; `false` if it is taken.
+pub(crate) async fn change_email(
+    tx: &mut Tx,
+    id: Id,
+    email: &str,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    tx.changed(
+        sql(
+            "UPDATE users SET email = $2, email_key = $3, email_verified_at = $4, must_verify = 0, \
+             updated_at = $4, version = version + 1 WHERE id = $1 AND NOT EXISTS \
+               (SELECT 1 FROM users WHERE email_key = $3 AND id <> $1)",
+        )
+        .bind(id)
+        .bind(email)
+        .bind(lookup_key(email))
+        .bind(now),
+    )
+    .await
+}
+
 /// Mails that anybody can have sent to an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum About {
     VerifyEmail,
     ResetPassword,
     AddressTaken,
+    ChangeEmail,
 }
 
 /// Notes that such a mail is sent to the account; `false` if one was just now, and this one should
@@ -178,6 +200,9 @@ pub(crate) async fn may_mail(
         }
         About::AddressTaken => {
             "UPDATE users SET taken_mailed_at = $2 WHERE id = $1 AND taken_mailed_at <= $3"
+        }
+        About::ChangeEmail => {
+            "UPDATE users SET change_mailed_at = $2 WHERE id = $1 AND change_mailed_at <= $3"
         }
     };
     tx.changed(sql(note).bind(id).bind(now).bind(now.minus(BETWEEN_MAILS))).await

@@ -1,0 +1,92 @@
+//! What letters say. `{host}` and `{left}` are filled in.
+
+use super::letter::Letter;
+
+/// A subject, and paragraphs.
+pub(super) type Words = (&'static str, &'static [&'static str]);
+
+const NOT_YOU: &str = "If that was not you, change your password now, and tell an administrator.";
+
+pub(super) const fn words(letter: &Letter) -> Words {
+    match letter {
+        Letter::VerifyAddress { .. } => (
+            "Confirm your address for {host}",
+            &[
+                "An account was made with this address. Confirm that it is yours to use it.",
+                "The link works for a day. If you did not make an account, do nothing.",
+            ],
+        ),
+        Letter::NewAddress { .. } => (
+            "Confirm your new address for {host}",
+            &[
+                "You want your account to have this address. Confirm that it is yours.",
+                "The link works for a day. If you do not have an account, do nothing.",
+            ],
+        ),
+        Letter::AddressChanged => (
+            "Your account at {host} has another address",
+            &[
+                "From now on, mails about your account go to another address, which was confirmed \
+                 there. This is the last one that comes here.",
+                "If that was not you, tell an administrator.",
+            ],
+        ),
+        Letter::AddressTaken => (
+            "You have an account at {host} already",
+            &[
+                "Somebody, perhaps you, wants an account with this address, which has one. Nothing \
+                 was changed.",
+                "If you have forgotten your password, you can choose another where you sign in.",
+            ],
+        ),
+        Letter::NameTaken => (
+            "The name you chose at {host} is taken",
+            &["Somebody, perhaps you, wants to make an account with this address and a name that \
+               another account has. No account was made; choose another name."],
+        ),
+        Letter::ResetPassword { .. } => (
+            "Choose another password for {host}",
+            &[
+                "Somebody, perhaps you, wants to choose another password for your account.",
+                "The link works once, for half an hour. If you do not want to, do nothing: nothing \
+                 was changed.",
+            ],
+        ),
+        Letter::PasswordChanged => (
+            "Your password for {host} was changed",
+            &[
+                "The password of your account was changed, and all other sessions were ended.",
+                "If that was not you, choose another password now with \u{201c}forgotten \
+                 password\u{201d}, and tell an administrator.",
+            ],
+        ),
+        Letter::SessionStolen => (
+            "A session at {host} was ended",
+            &[
+                "A key of one of your sessions was used twice, which happens when somebody has a \
+                 copy of it. The session was ended; sign in again.",
+                "If you did not copy a browser profile or a backup, change your password.",
+            ],
+        ),
+        Letter::FactorAdded => (
+            "A second factor guards your account at {host}",
+            &[
+                "From now on, signing in takes a code of your authenticator as well. Keep the \
+                 recovery codes where you find them without it.",
+                NOT_YOU,
+            ],
+        ),
+        Letter::FactorRemoved => (
+            "The second factor of your account at {host} is off",
+            &["From now on, the password alone is enough to sign in to your account.", NOT_YOU],
+        ),
+        Letter::RecoveryCodeUsed { .. } => (
+            "A recovery code for {host} was used",
+            &[
+                "Somebody used a recovery code of your account. Codes that are left: {left}.",
+                "Turn the second factor off and on again if you have a new device. If that was not \
+                 you, change your password, and have new recovery codes made.",
+            ],
+        ),
+    }
+}
