@@ -117,6 +117,10 @@ async fn who_is_signed_in_goes_on_without_auth() {
     with_cookie().await;
     let problem = with_key(&new).await.refused(503, "unavailable");
     assert_eq!(problem.service.as_deref(), Some("auth"));
+    // What administrators do to accounts is auth's to do.
+    let path = format!("/api/v2/admin/users/{}/force-logout", late.user_id);
+    let problem = scene.admin.post(&path).await.refused(503, "unavailable");
+    assert_eq!(problem.service.as_deref(), Some("auth"));
     scene.more().await;
     scene.cluster.node_mut("n2").restart().await;
     scene.cluster.await_linked().await;

@@ -1,10 +1,11 @@
 //! What routes need of who asks: every one of the OpenAPI document, against the real program.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use http::Method;
-use panel_harness::Node;
 use panel_harness::http::{Answer, Client};
+use panel_harness::{Node, Session, eventually};
 use serde_json::{Value, json};
 
 /// An operation of the document.
@@ -58,16 +59,27 @@ async fn operations(client: &Client) -> Vec<Operation> {
 
 #[tokio::test]
 async fn every_route_refuses_whom_it_does_not_serve() {
-    let node = Node::start().await;
+    let node = Node::builder().env("PANEL_LIMITS__ENABLED", "false").start().await;
     let client = node.client();
     let below = BTreeMap::from([("moderator", "premium"), ("admin", "moderator")]);
     let mut people = BTreeMap::new();
     for role in ["user", "premium", "moderator"] {
         people.insert(role, node.account(role, role).await);
     }
+    let suspended = Session::register(&client, "suspended").await;
+    let path = format!("/api/v2/admin/users/{}/suspend", suspended.user_id);
+    let root = node.admin("root").await;
+    root.post(&path).json(&json!({"reason": "to see what is left"})).await.expect(200);
+    eventually("the suspension is known", Duration::from_secs(1), || async {
+        suspended.get("/api/v2/auth/me").await.status == 401
+    })
+    .await;
+    let suspended = format!("Bearer {}", suspended.access_token);
     let mut ranked = 0;
     for operation in operations(&client).await {
         let name = operation.name();
+        let refused = operation.sent(&client, Some(("authorization", &suspended))).await;
+        assert_eq!(refused.problem().status, 401, "{name}");
         let anonymous = operation.sent(&client, None).await;
         if operation.access == "nothing" {
             assert_ne!(anonymous.status, 401, "{name}");
@@ -84,7 +96,7 @@ async fn every_route_refuses_whom_it_does_not_serve() {
             assert!(matches!(operation.access.as_str(), "account" | "session"), "{name}");
         }
     }
-    assert!(ranked >= 4, "{ranked} routes need a rank");
+    assert!(ranked >= 9, "{ranked} routes need a rank");
 }
 
 #[tokio::test]

@@ -26,11 +26,8 @@ const CHANGE: &str = "/api/v2/auth/email/change";
 
 async fn start(backend: Backend) -> (Node, TestDatabase, Smtp) {
     let (database, smtp) = (backend.database().await, Smtp::start());
-    let node = Node::builder()
-        .env("PANEL_AUTH__MAIL__URL", &format!("smtp://127.0.0.1:{}", smtp.port()))
-        .env("PANEL_AUTH__MAIL__PLAINTEXT", "true")
-        .database(&database);
-    (node.start().await, database, smtp)
+    let node = Node::builder().mail(smtp.port()).database(&database).start().await;
+    (node, database, smtp)
 }
 
 /// An authenticator.

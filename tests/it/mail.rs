@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use panel_harness::session::{PASSWORD, email};
 use panel_harness::{
-    Answer, Backend, Client, Node, NodeBuilder, Proxy, RigBuilder, Session, Smtp, TestDatabase,
-    eventually, on_both_databases,
+    Answer, Backend, Client, Node, Proxy, RigBuilder, Session, Smtp, TestDatabase, eventually,
+    on_both_databases,
 };
 use panel_kernel::config::Section;
 use serde_json::json;
@@ -26,15 +26,9 @@ on_both_databases!(
 const NEW: &str = "a lantern on the violet anchor";
 const ARRIVES: Duration = Duration::from_secs(15);
 
-fn with_mail(port: u16) -> NodeBuilder {
-    Node::builder()
-        .env("PANEL_AUTH__MAIL__URL", &format!("smtp://127.0.0.1:{port}"))
-        .env("PANEL_AUTH__MAIL__PLAINTEXT", "true")
-}
-
 async fn start(backend: Backend, verify: &str) -> (Node, TestDatabase, Smtp) {
     let (database, smtp) = (backend.database().await, Smtp::start());
-    let node = with_mail(smtp.port()).database(&database);
+    let node = Node::builder().mail(smtp.port()).database(&database);
     let node = node.env("PANEL_AUTH__VERIFY_EMAIL", verify).start().await;
     (node, database, smtp)
 }
@@ -217,7 +211,7 @@ async fn a_server_that_is_gone_is_asked_about_one_mail_at_a_time(backend: Backen
     let (database, smtp) = (backend.database().await, Smtp::start());
     let proxy = Proxy::start(("127.0.0.1", smtp.port()));
     proxy.everybody().refuse();
-    let node = with_mail(proxy.address().port()).database(&database).start().await;
+    let node = Node::builder().mail(proxy.address().port()).database(&database).start().await;
     let client = node.client();
     for name in ["ada", "bob", "eve"] {
         Session::register(&client, name).await;
@@ -262,7 +256,7 @@ async fn mails_wait_for_their_server_and_outlive_the_node(backend: Backend) {
     let (database, smtp) = (backend.database().await, Smtp::start());
     let proxy = Proxy::start(("127.0.0.1", smtp.port()));
     proxy.everybody().refuse();
-    let mut node = with_mail(proxy.address().port()).database(&database).start().await;
+    let mut node = Node::builder().mail(proxy.address().port()).database(&database).start().await;
     let client = node.client();
     Session::register(&client, "ada").await;
     forgot(&client, &email("ada")).await.expect(202);

@@ -50,6 +50,7 @@ mod readme;
 mod redis;
 mod redis_server;
 mod retry;
+mod sanctions;
 mod secrets;
 mod sessions;
 mod supervision;

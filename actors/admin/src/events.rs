@@ -41,6 +41,26 @@ struct UserEmailChanged {
     email: String,
 }
 
+/// An account may not be used, until then or for good.
+#[derive(Debug, Deserialize)]
+struct UserSuspended {
+    id: Id,
+    until: Option<Timestamp>,
+}
+
+/// An account may be used again.
+#[derive(Debug, Deserialize)]
+struct UserRestored {
+    id: Id,
+}
+
+/// An account has another rank.
+#[derive(Debug, Deserialize)]
+struct UserRoleChanged {
+    id: Id,
+    role: Role,
+}
+
 /// The part of an audit record that is searched for.
 #[derive(Debug, Deserialize)]
 pub(crate) struct AuditRecord {
@@ -79,6 +99,18 @@ impl Consumer for Listener {
                 "user.email_changed" => {
                     let user: UserEmailChanged = serde_json::from_str(payload)?;
                     users::change_email(tx, user.id, &user.email).await?;
+                }
+                "user.suspended" => {
+                    let UserSuspended { id, until } = serde_json::from_str(payload)?;
+                    users::set_status(tx, id, "suspended", until).await?;
+                }
+                "user.restored" => {
+                    let UserRestored { id } = serde_json::from_str(payload)?;
+                    users::set_status(tx, id, "active", None).await?;
+                }
+                "user.role_changed" => {
+                    let UserRoleChanged { id, role } = serde_json::from_str(payload)?;
+                    users::set_role(tx, id, role).await?;
                 }
                 // A newer auth service may tell more than this release understands.
                 _ => {}

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use panel_kernel::data::DbError;
 use panel_kernel::problem::{Kind, Problem};
+use panel_kernel::time::Timestamp;
 
 use crate::rules::MAX_API_KEYS;
 use crate::store::users::BETWEEN_MAILS;
@@ -59,6 +60,9 @@ pub enum AuthError {
     /// A mail of this kind was sent a moment ago.
     #[error("a mail was sent just now; wait for it, or try again in two minutes")]
     MailedJustNow,
+    /// The account may not be used, until then or for good.
+    #[error("{}", suspended(*.0))]
+    Suspended(Option<Timestamp>),
     /// The address must be proven before anybody signs in.
     #[error("confirm your mail address first, with the link that was sent there")]
     MustVerify,
@@ -107,6 +111,7 @@ impl From<AuthError> for Problem {
             AuthError::BadFactor => Self::new(Kind::Unauthorized, detail).code("totp_invalid"),
             AuthError::BadOneTimeToken => Self::field("token", "invalid", detail),
             AuthError::MustVerify => Self::new(Kind::Forbidden, detail).code("email_unverified"),
+            AuthError::Suspended(_) => Self::new(Kind::Forbidden, detail).code("account_suspended"),
             AuthError::BadSetupLink | AuthError::RegistrationClosed => {
                 Self::new(Kind::Forbidden, detail)
             }
@@ -141,6 +146,13 @@ impl From<AuthError> for Problem {
 fn throttled(wait: Duration, whose: bool) -> String {
     let which = if whose { "for this name" } else { "from your address" };
     format!("too many wrong passwords {which}; try again in {} s", seconds(wait))
+}
+
+fn suspended(until: Option<Timestamp>) -> String {
+    until.map_or_else(
+        || "this account is suspended".to_owned(),
+        |until| format!("this account is suspended until {until}"),
+    )
 }
 
 /// Whole seconds, at least one: who comes back then need not wait any more.

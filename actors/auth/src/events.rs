@@ -21,6 +21,38 @@ impl Fact for UserRegistered {
     const TOPIC: &'static str = "user.registered";
 }
 
+/// An account may not be used, until then or for good.
+#[derive(Debug, Serialize)]
+pub(crate) struct UserSuspended {
+    pub(crate) id: Id,
+    pub(crate) until: Option<Timestamp>,
+}
+
+impl Fact for UserSuspended {
+    const TOPIC: &'static str = "user.suspended";
+}
+
+/// An account may be used again.
+#[derive(Debug, Serialize)]
+pub(crate) struct UserRestored {
+    pub(crate) id: Id,
+}
+
+impl Fact for UserRestored {
+    const TOPIC: &'static str = "user.restored";
+}
+
+/// An account has another rank.
+#[derive(Debug, Serialize)]
+pub(crate) struct UserRoleChanged {
+    pub(crate) id: Id,
+    pub(crate) role: Role,
+}
+
+impl Fact for UserRoleChanged {
+    const TOPIC: &'static str = "user.role_changed";
+}
+
 /// An account has another mail address.
 #[derive(Debug, Serialize)]
 pub(crate) struct UserEmailChanged {

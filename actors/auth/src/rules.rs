@@ -1,5 +1,6 @@
 //! Pure decisions about accounts.
 
+pub(crate) mod accounts;
 mod api_key;
 mod password;
 pub(crate) mod throttle;

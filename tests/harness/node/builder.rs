@@ -167,6 +167,13 @@ impl NodeBuilder {
         self
     }
 
+    /// With the mail server on this port of 127.0.0.1.
+    #[must_use]
+    pub fn mail(self, port: u16) -> Self {
+        self.env("PANEL_AUTH__MAIL__URL", &format!("smtp://127.0.0.1:{port}"))
+            .env("PANEL_AUTH__MAIL__PLAINTEXT", "true")
+    }
+
     /// With a setting in the environment: `("PANEL_LIMITS__ENABLED", "false")`.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {

@@ -16,15 +16,32 @@ pub(crate) struct UserRow {
     pub(crate) email: String,
     pub(crate) display_name: String,
     role: i64,
-    pub(crate) status: String,
+    status: String,
+    suspended_until: Option<Timestamp>,
     pub(crate) created_at: Timestamp,
 }
 
-panel_kernel::from_row!(UserRow { id, username, email, display_name, role, status, created_at });
+panel_kernel::from_row!(UserRow {
+    id,
+    username,
+    email,
+    display_name,
+    role,
+    status,
+    suspended_until,
+    created_at
+});
 
 impl UserRow {
     pub(crate) fn role(&self) -> Role {
         Role::from_level(self.role).unwrap_or(Role::User)
+    }
+
+    /// Whether it may not be used at `now`, and until when if that has an end.
+    pub(crate) fn suspension(&self, now: Timestamp) -> (bool, Option<Timestamp>) {
+        let over = self.suspended_until.is_some_and(|until| until <= now);
+        let suspended = self.status == "suspended" && !over;
+        (suspended, self.suspended_until.filter(|_| suspended))
     }
 }
 
@@ -87,6 +104,27 @@ async fn set_names(tx: &mut Tx, id: Id, names: &Names) -> Result<(), DbError> {
     .map(|_| ())
 }
 
+pub(crate) async fn set_status(
+    tx: &mut Tx,
+    id: Id,
+    status: &'static str,
+    until: Option<Timestamp>,
+) -> Result<(), DbError> {
+    tx.execute(
+        sql("UPDATE users SET status = $2, suspended_until = $3 WHERE id = $1")
+            .bind(id)
+            .bind(status)
+            .bind(until),
+    )
+    .await
+    .map(|_| ())
+}
+
+pub(crate) async fn set_role(tx: &mut Tx, id: Id, role: Role) -> Result<(), DbError> {
+    let set = sql("UPDATE users SET role = $2 WHERE id = $1").bind(id).bind(role.level());
+    tx.execute(set).await.map(|_| ())
+}
+
 fn search_text(username: &str, email: &str, display_name: &str) -> String {
     search_key(&format!("{username}\n{email}\n{display_name}"))
 }
@@ -95,12 +133,12 @@ fn search_text(username: &str, email: &str, display_name: &str) -> String {
 pub(crate) async fn list(
     conn: &mut Conn,
     filter: UserFilter,
-    after: i64,
-    limit: i64,
+    (after, limit): (i64, i64),
+    now: Timestamp,
 ) -> Result<Vec<UserRow>, DbError> {
     let mut text = String::from(
-        "SELECT id, username, email, display_name, role, status, created_at FROM users \
-         WHERE id > $1",
+        "SELECT id, username, email, display_name, role, status, suspended_until, \
+         created_at FROM users WHERE id > $1",
     );
     let mut values: Vec<Value> = vec![after.into(), limit.into()];
     let mut add = |condition: &str, value: Value| {
@@ -111,7 +149,10 @@ pub(crate) async fn list(
         add(" AND role = ?", role.level().into());
     }
     if let Some(status) = filter.status {
-        add(" AND status = ?", status.into());
+        // One that has ended is none.
+        let suspended = "status = 'suspended' AND (suspended_until IS NULL OR suspended_until > ?)";
+        let not = if status == "suspended" { "" } else { "NOT " };
+        add(&format!(" AND {not}({suspended})"), now.into());
     }
     if let Some(search) = filter.search {
         let escaped = search.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");

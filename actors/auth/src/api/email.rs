@@ -138,7 +138,7 @@ pub(super) async fn ask_for(
     let answer = app.db.write(context, move |tx| {
         Box::pin(async move {
             let is_of_use = |user: &UserRow| {
-                user.is_active() && !(purpose == Purpose::VerifyEmail && user.is_verified())
+                user.is_active(now) && !(purpose == Purpose::VerifyEmail && user.is_verified())
             };
             if let Some(user) = users::by_email(tx, &email).await?.filter(is_of_use) {
                 send_token(tx, &post, (purpose, mail), &user, now).await?;

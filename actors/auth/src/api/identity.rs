@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use super::Shared;
 use crate::error::AuthError;
-use crate::store::users::{self, UserRow};
+use crate::store::users;
 use crate::store::{api_keys, keys, news, sessions};
 
 /// The most revocations in one report, which is one message: 70 bytes each.
@@ -97,7 +97,7 @@ pub(super) async fn credential(
             (found.id, found.user, None, found.expires_at.min(latest))
         }
     };
-    let user = users::by_id(&mut conn, owner).await?.filter(UserRow::is_active);
+    let user = users::by_id(&mut conn, owner).await?.filter(|user| user.is_active(now));
     let user = user.ok_or_else(nothing)?;
     let (name, role) = (user.display_name.clone(), user.role());
     Ok(Json(Credential { user: user.id, session, name, role, scopes, until }))

@@ -86,7 +86,7 @@ pub(super) async fn login(
             if !users::sign_in(tx, &lock, &hash, written.now).await? {
                 return Err(AuthError::BadCredentials);
             }
-            let user = session::active(users::by_id(tx, lock.id).await?)?;
+            let user = session::active(users::by_id(tx, lock.id).await?, written.now)?;
             if user.must_verify {
                 return Err(AuthError::MustVerify);
             }

@@ -1,6 +1,7 @@
 //! Routes of this service.
 
 mod account;
+mod accounts;
 mod address;
 mod api_keys;
 mod devices;
@@ -157,6 +158,7 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
 /// All routes, ready to answer.
 pub(crate) fn router(app: App) -> Router {
     Router::from(routes())
+        .merge(accounts::routes())
         .route("/setup", get(pages::setup))
         .route("/verify-email", get(pages::verify_email))
         .route("/reset-password", get(pages::reset_password))

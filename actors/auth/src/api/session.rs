@@ -9,7 +9,7 @@ use panel_kernel::data::{Answer, Audit, Tx, WriteContext};
 use panel_kernel::http::{Caller, Payload, Write};
 use panel_kernel::identity::ACCESS_TOKEN_LIFE;
 use panel_kernel::ids::Id;
-use panel_kernel::problem::{Kind, Problem, ProblemBody};
+use panel_kernel::problem::ProblemBody;
 use panel_kernel::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -151,7 +151,7 @@ pub(super) async fn refresh(
                 if token.expires_at <= written.now {
                     return Err(AuthError::BadRefreshToken);
                 }
-                let user = active(users::by_id(tx, token.user).await?)?;
+                let user = active(users::by_id(tx, token.user).await?, written.now)?;
                 let life = issue.app.config.session_life.0;
                 let (now, until) = (written.now, written.now.plus(life));
                 if !sessions::prolong(tx, token.session, now, until).await? {
@@ -221,13 +221,9 @@ pub(super) async fn logout(
         .await
 }
 
-pub(super) fn active(user: Option<UserRow>) -> Result<UserRow, AuthError> {
+pub(super) fn active(user: Option<UserRow>, now: Timestamp) -> Result<UserRow, AuthError> {
     let user = user.ok_or(AuthError::BadCredentials)?;
-    if user.is_active() {
-        Ok(user)
-    } else {
-        Err(Problem::new(Kind::Forbidden, "this account is suspended").into())
-    }
+    if user.is_active(now) { Ok(user) } else { Err(AuthError::Suspended(user.suspended_until)) }
 }
 
 pub(super) fn audit<'a>(action: &'static str, session: Id, context: &'a WriteContext) -> Audit<'a> {

@@ -1,6 +1,7 @@
 //! What is written to people.
 
 use askama::Template;
+use panel_kernel::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::words::words;
@@ -37,6 +38,8 @@ pub(crate) enum Letter {
     FactorAdded,
     /// The second factor was turned off.
     FactorRemoved,
+    /// An administrator has suspended your account.
+    Suspended { reason: String, until: Option<Timestamp> },
     /// Somebody signed in with a recovery code, of which so many are left.
     RecoveryCodeUsed { left: i64 },
 }
@@ -88,6 +91,7 @@ impl Letter {
             Self::SessionStolen => "session_stolen",
             Self::FactorAdded => "factor_added",
             Self::FactorRemoved => "factor_removed",
+            Self::Suspended { .. } => "suspended",
             Self::RecoveryCodeUsed { .. } => "recovery_code_used",
         }
     }
@@ -106,8 +110,18 @@ impl Letter {
 
     fn content(&self, site: &str) -> Content {
         let host = site.split_once("://").map_or(site, |(_, host)| host);
-        let left = if let Self::RecoveryCodeUsed { left } = self { *left } else { 0 };
-        let fill = |text: &str| text.replace("{host}", host).replace("{left}", &left.to_string());
+        let (first, second) = match self {
+            Self::RecoveryCodeUsed { left } => (left.to_string(), String::new()),
+            Self::Suspended { reason, until: Some(until) } => (until.to_string(), reason.clone()),
+            Self::Suspended { reason, until: None } => {
+                ("further notice".to_owned(), reason.clone())
+            }
+            _ => Default::default(),
+        };
+        // What somebody wrote comes last: nothing in it is filled in.
+        let fill = |text: &str| {
+            text.replace("{host}", host).replace("{first}", &first).replace("{second}", &second)
+        };
         let (subject, paragraphs) = words(self);
         Content {
             subject: fill(subject),
@@ -149,6 +163,7 @@ mod tests {
             Letter::FactorAdded,
             Letter::FactorRemoved,
             Letter::RecoveryCodeUsed { left: 9 },
+            Letter::Suspended { reason: "<b>Ada & co".to_owned(), until: None },
         ];
         for letter in letters {
             let mail = letter.write(&to, "https://panel.example").unwrap();

@@ -1,4 +1,4 @@
-//! What letters say. `{host}` and `{left}` are filled in.
+//! What letters say. `{host}` is filled in, and what the letter itself knows.
 
 use super::letter::Letter;
 
@@ -80,10 +80,17 @@ pub(super) const fn words(letter: &Letter) -> Words {
             "The second factor of your account at {host} is off",
             &["From now on, the password alone is enough to sign in to your account.", NOT_YOU],
         ),
+        Letter::Suspended { .. } => (
+            "Your account at {host} is suspended",
+            &[
+                "An administrator has suspended your account until {first}. Nobody can sign in to it.",
+                "The reason: {second}",
+            ],
+        ),
         Letter::RecoveryCodeUsed { .. } => (
             "A recovery code for {host} was used",
             &[
-                "Somebody used a recovery code of your account. Codes that are left: {left}.",
+                "Somebody used a recovery code of your account. Codes that are left: {first}.",
                 "Turn the second factor off and on again if you have a new device. If that was not \
                  you, change your password, and have new recovery codes made.",
             ],

@@ -116,6 +116,17 @@ pub(crate) async fn revoke(
     .await
 }
 
+/// Has gateways ask anew about all keys of an account.
+pub(crate) async fn changed(tx: &mut Tx, user: Id, now: Timestamp) -> Result<(), DbError> {
+    tx.execute(
+        sql("UPDATE api_keys SET changed_at = $2 WHERE user_id = $1 AND revoked_at IS NULL")
+            .bind(user)
+            .bind(now),
+    )
+    .await
+    .map(|_| ())
+}
+
 /// What stands behind a key.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {

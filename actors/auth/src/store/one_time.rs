@@ -79,7 +79,8 @@ pub(crate) async fn whose(
         sql(
             "SELECT t.user_id, t.new_email FROM one_time_tokens t JOIN users u ON u.id = t.user_id \
                  WHERE t.hash = $1 AND t.purpose = $2 AND t.expires_at > $3 \
-                   AND u.email_key = t.email_key AND u.status = 'active'",
+                   AND u.email_key = t.email_key \
+                   AND (u.status = 'active' OR u.suspended_until <= $3)",
         )
         .bind(hash)
         .bind(purpose.name())

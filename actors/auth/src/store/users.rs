@@ -21,7 +21,10 @@ pub(crate) struct UserRow {
     pub(crate) email: String,
     pub(crate) display_name: String,
     role: i64,
-    pub(crate) status: String,
+    status: String,
+    /// The end of a suspension, if it has one.
+    pub(crate) suspended_until: Option<Timestamp>,
+    pub(crate) suspension_reason: Option<String>,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
     pub(crate) version: i64,
@@ -37,6 +40,8 @@ panel_kernel::from_row!(UserRow {
     display_name,
     role,
     status,
+    suspended_until,
+    suspension_reason,
     created_at,
     updated_at,
     version,
@@ -50,8 +55,14 @@ impl UserRow {
         Role::from_level(self.role).unwrap_or(Role::User)
     }
 
-    pub(crate) fn is_active(&self) -> bool {
-        self.status == "active"
+    /// Whether it can be used at `now`.
+    pub(crate) fn is_active(&self, now: Timestamp) -> bool {
+        self.status == "active" || self.suspended_until.is_some_and(|until| until <= now)
+    }
+
+    /// A word for that.
+    pub(crate) fn status(&self, now: Timestamp) -> &'static str {
+        if self.is_active(now) { "active" } else { "suspended" }
     }
 
     /// Whether somebody has shown that mail to the address reaches them.
@@ -125,8 +136,9 @@ pub(crate) async fn insert(tx: &mut Tx, user: &NewUser, now: Timestamp) -> Resul
 
 pub(crate) async fn by_id(conn: &mut Conn, id: Id) -> Result<Option<UserRow>, DbError> {
     conn.optional(
-        sql("SELECT id, username, email, display_name, role, status, created_at, updated_at, \
-             version, email_verified_at, must_verify FROM users WHERE id = $1")
+        sql("SELECT id, username, email, display_name, role, status, suspended_until, \
+             suspension_reason, created_at, updated_at, version, email_verified_at, must_verify \
+             FROM users WHERE id = $1")
         .bind(id),
     )
     .await
@@ -134,8 +146,9 @@ pub(crate) async fn by_id(conn: &mut Conn, id: Id) -> Result<Option<UserRow>, Db
 
 pub(crate) async fn by_email(conn: &mut Conn, email: &str) -> Result<Option<UserRow>, DbError> {
     conn.optional(
-        sql("SELECT id, username, email, display_name, role, status, created_at, updated_at, \
-             version, email_verified_at, must_verify FROM users WHERE email_key = $1")
+        sql("SELECT id, username, email, display_name, role, status, suspended_until, \
+             suspension_reason, created_at, updated_at, version, email_verified_at, must_verify \
+             FROM users WHERE email_key = $1")
         .bind(lookup_key(email)),
     )
     .await
@@ -321,4 +334,55 @@ pub(crate) async fn any_administrator(conn: &mut Conn) -> Result<bool, DbError> 
     let found = sql("SELECT id FROM users WHERE role >= $1 LIMIT 1").bind(admin);
     let row: Option<(i64,)> = conn.optional(found).await?;
     Ok(row.is_some())
+}
+
+/// Suspends an account until then, or for good.
+pub(crate) async fn suspend(
+    tx: &mut Tx,
+    id: Id,
+    reason: &str,
+    until: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    tx.execute(
+        sql(
+            "UPDATE users SET status = 'suspended', suspension_reason = $2, suspended_until = $3, \
+             updated_at = $4, version = version + 1 WHERE id = $1",
+        )
+        .bind(id)
+        .bind(reason)
+        .bind(until)
+        .bind(now),
+    )
+    .await
+    .map(|_| ())
+}
+
+/// Ends a suspension.
+pub(crate) async fn restore(tx: &mut Tx, id: Id, now: Timestamp) -> Result<(), DbError> {
+    tx.execute(
+        sql("UPDATE users SET status = 'active', suspension_reason = NULL, \
+             suspended_until = NULL, updated_at = $2, version = version + 1 WHERE id = $1")
+        .bind(id)
+        .bind(now),
+    )
+    .await
+    .map(|_| ())
+}
+
+/// Gives an account another rank.
+pub(crate) async fn set_role(
+    tx: &mut Tx,
+    id: Id,
+    role: Role,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    tx.execute(
+        sql("UPDATE users SET role = $2, updated_at = $3, version = version + 1 WHERE id = $1")
+            .bind(id)
+            .bind(role.level())
+            .bind(now),
+    )
+    .await
+    .map(|_| ())
 }

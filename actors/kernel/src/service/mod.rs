@@ -29,6 +29,7 @@
 
 mod adapter;
 mod entrance;
+mod forward;
 mod front_door;
 pub mod internal;
 mod label;
@@ -40,6 +41,7 @@ mod spec;
 mod tree;
 
 pub use adapter::Request as RequestMeta;
+pub use forward::forward;
 pub use front_door::FrontDoor;
 pub use load::Load;
 pub use pool::{WORKER_DEATHS, WORKER_PERIOD};

@@ -1,0 +1,74 @@
+//! Has another service do what it alone may do, in the name of who asked this one: under the same
+//! idempotency key, so that it is done once however often either is asked, and by the same deadline.
+
+use axum::body::Body as HttpBody;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, HeaderValue, Method, header};
+use serde::Serialize;
+
+use super::{RequestMeta, Runtime};
+use crate::directory::CallError;
+use crate::ids::random_hex;
+use crate::message::{Body, Envelope, Extensions, Payload, Refusal, Reply};
+use crate::problem::{Kind, Problem};
+
+/// Sends it to a member of `service`, and gives its answer. `path` is one of those that services answer
+/// to each other alone (`/.panel/…`). It is tried once: who asked this service asks again.
+///
+/// # Errors
+/// 503 with the service's name if it can't be asked; one that says so if the outcome is not known.
+pub async fn forward<T: Serialize>(
+    runtime: &Runtime,
+    service: &'static str,
+    asked: &RequestMeta,
+    (method, path): (Method, &str),
+    body: &T,
+) -> Result<Response, Problem> {
+    let unavailable = |how: &str| Problem::unavailable(service, format!("{service} is {how}"));
+    let member = runtime.directory.any(service).ok_or_else(|| unavailable("not available"))?;
+    let body = serde_json::to_vec(body).map_err(|_| Problem::internal())?;
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let mut extensions = Extensions::default();
+    if let Some(client) = &asked.client_ip {
+        extensions.set(Extensions::CLIENT_IP, client.clone());
+    }
+    let envelope = Envelope {
+        method,
+        uri: path.parse().map_err(|_| Problem::internal())?,
+        headers,
+        body: Payload::Inline(body.into()),
+        principal: asked.principal.clone(),
+        deadline: asked.deadline,
+        idempotency_key: asked.idempotency_key.clone(),
+        trace: asked.trace.child(),
+        request_id: if asked.request_id.is_empty() {
+            random_hex()
+        } else {
+            asked.request_id.clone()
+        },
+        extensions,
+    };
+    match member.call(envelope, &runtime.clock).await {
+        Ok(reply) => match reply.refusal {
+            None => Ok(response(reply)),
+            Some(Refusal::Aborted) => Err(Problem::outcome_unknown()),
+            Some(_) => Err(unavailable("at capacity")),
+        },
+        Err(CallError::Full) => Err(unavailable("at capacity")),
+        Err(CallError::NotSent) => Err(unavailable("not available")),
+        Err(CallError::TimedOut) => {
+            let detail = format!("{service} did not answer in time");
+            Err(Problem::new(Kind::DeadlineExceeded, detail))
+        }
+        Err(CallError::Lost | CallError::Unreadable) => Err(Problem::outcome_unknown()),
+    }
+}
+
+fn response(reply: Reply) -> Response {
+    let Body::Inline(body) = reply.body else { return Problem::internal().into_response() };
+    let mut response = Response::new(HttpBody::from(body));
+    *response.status_mut() = reply.status;
+    *response.headers_mut() = reply.headers;
+    response
+}
