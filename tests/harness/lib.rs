@@ -50,6 +50,7 @@ pub mod issuer;
 pub mod load;
 pub mod metrics;
 pub mod node;
+pub mod passkey;
 pub mod postgres;
 pub mod probe;
 pub mod process;

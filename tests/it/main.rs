@@ -45,6 +45,7 @@ mod mail;
 mod node_life;
 mod outage;
 mod outbox;
+mod passkeys;
 mod plans;
 mod readme;
 mod redis;

@@ -7,7 +7,7 @@ use panel_kernel::data::DbError;
 use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::time::Timestamp;
 
-use crate::rules::MAX_API_KEYS;
+use crate::rules::{MAX_API_KEYS, MAX_PASSKEYS};
 use crate::store::users::BETWEEN_MAILS;
 
 /// A refusal of the auth service.
@@ -48,6 +48,18 @@ pub enum AuthError {
     /// There is no new second factor.
     #[error("there is nothing to confirm: begin with totp/enroll")]
     NothingToConfirm,
+    /// The passkey, or its answer, is not good; or the answer was used before.
+    #[error("the passkey is not right, or took too long")]
+    BadPasskey,
+    /// The site has no name that browsers would make passkeys for.
+    #[error("passkeys need a site with a name: set node.public_url")]
+    NoPasskeysHere,
+    /// Somebody has this passkey.
+    #[error("this passkey is registered already")]
+    PasskeyThere,
+    /// The account has as many passkeys as one may have.
+    #[error("an account may have {MAX_PASSKEYS} passkeys; remove one first")]
+    TooManyPasskeys,
     /// The refresh token is unknown, expired or of an ended session.
     #[error("the refresh token is not valid")]
     BadRefreshToken,
@@ -102,7 +114,7 @@ impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Self {
         let detail = error.to_string();
         match error {
-            AuthError::BadCredentials | AuthError::BadRefreshToken => {
+            AuthError::BadCredentials | AuthError::BadRefreshToken | AuthError::BadPasskey => {
                 Self::new(Kind::Unauthorized, detail)
             }
             AuthError::FactorRequired => {
@@ -128,6 +140,9 @@ impl From<AuthError> for Problem {
             AuthError::PasswordChanged
             | AuthError::TooManyKeys
             | AuthError::FactorThere
+            | AuthError::NoPasskeysHere
+            | AuthError::PasskeyThere
+            | AuthError::TooManyPasskeys
             | AuthError::NothingToConfirm => Self::new(Kind::Conflict, detail),
             AuthError::NoSuchAccount | AuthError::NoSuchSession | AuthError::NoSuchKey => {
                 Self::new(Kind::NotFound, detail)

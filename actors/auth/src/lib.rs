@@ -25,6 +25,7 @@ mod events;
 mod hashing;
 mod mail;
 mod pages;
+mod passkeys;
 mod provision;
 mod rotation;
 mod rules;

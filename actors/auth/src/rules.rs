@@ -17,6 +17,9 @@ const USERNAME: (usize, usize) = (3, 30);
 const DISPLAY_NAME: (usize, usize) = (1, 60);
 /// API keys of one account.
 pub(crate) const MAX_API_KEYS: i64 = 100;
+/// Passkeys of one account.
+pub(crate) const MAX_PASSKEYS: usize = 20;
+const PASSKEY_NAME: (usize, usize) = (1, 80);
 /// RFC 5321, 4.5.3.1.3.
 const EMAIL_MAX: usize = 254;
 
@@ -68,6 +71,15 @@ pub(crate) fn address(field: &str, email: &str) -> Result<String, Problem> {
     let email = checked_address(&mut check, field, email);
     check.done()?;
     Ok(email)
+}
+
+/// Checks what somebody calls a new passkey.
+pub(crate) fn passkey_name(name: Option<&str>) -> Result<String, Problem> {
+    let mut check = Check::new();
+    let name = name.unwrap_or("Passkey");
+    let name = check.line("name", name, PASSKEY_NAME.0, PASSKEY_NAME.1);
+    check.done()?;
+    Ok(name)
 }
 
 /// Checks a new display name.

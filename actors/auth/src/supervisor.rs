@@ -15,9 +15,10 @@ use crate::api::{self, App, Factors};
 use crate::config::AuthConfig;
 use crate::hashing::{Passwords, argon2id, hash};
 use crate::mail::{Delivery, Mailer, Post};
+use crate::passkeys::Passkeys;
 use crate::rotation;
 use crate::setup::Setup;
-use crate::store::{api_keys, keys, mails, one_time, sessions};
+use crate::store::{api_keys, keys, mails, one_time, passkeys, sessions};
 use crate::throttle::{Counts, Throttle};
 use crate::token_keeper::{Keys, TokenKeeper};
 
@@ -78,6 +79,7 @@ fn assemble(parts: &Parts, context: &ServiceContext) -> Assembly {
         post: post.clone(),
         cookie: SessionCookie::of(&context.runtime.public_url),
         factors: Factors(context.runtime.key.derive("auth second factors")),
+        passkeys: Passkeys::new(&context.runtime.public_url, &context.runtime.key),
         csrf: CsrfTokens::new(&context.runtime.key),
     };
     Assembly::new(api::router(app))
@@ -86,7 +88,7 @@ fn assemble(parts: &Parts, context: &ServiceContext) -> Assembly {
         .child(setup(context))
         .expiring(sessions::EXPIRIES)
         .expiring(api_keys::EXPIRIES)
-        .expiring([keys::EXPIRY, one_time::EXPIRY, mails::EXPIRY])
+        .expiring([keys::EXPIRY, one_time::EXPIRY, mails::EXPIRY, passkeys::EXPIRY])
 }
 
 fn mailer(delivery: &Arc<Delivery>, context: &ServiceContext, post: Post) -> ChildSpec {

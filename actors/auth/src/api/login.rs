@@ -3,29 +3,23 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use http::{HeaderMap, header};
-use panel_kernel::data::{Answer, Audit};
+use http::HeaderMap;
+use panel_kernel::data::Answer;
 use panel_kernel::http::{Payload, Write};
-use panel_kernel::identity::CredentialKind;
 use panel_kernel::ids::Id;
-use panel_kernel::problem::{Problem, ProblemBody};
+use panel_kernel::problem::ProblemBody;
 use panel_kernel::time::Timestamp;
 use serde::Deserialize;
-use serde_json::json;
 use utoipa::ToSchema;
 
+use super::beginning::{Beginning, SessionAnswer, may_begin, new_cookie};
 use super::second_factor::{Given, Passed};
-use super::session::{self, Issue, SessionAnswer};
 use super::{App, Shared};
 use crate::error::AuthError;
 use crate::hashing::Verdict;
 use crate::mail::Letter;
-use crate::store::sessions::{self, NewSession};
-use crate::store::users;
+use crate::store::{sessions, users};
 use crate::throttle::{Attempt, Guessed, Wait};
-use crate::tokens::OneTime;
-
-const USER_AGENT_MAX: usize = 256;
 
 /// Who wants to sign in.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -55,7 +49,7 @@ pub(super) async fn login(
     Write(context): Write,
     Payload(request): Payload<LoginRequest>,
 ) -> Result<Answer, AuthError> {
-    let cookie = if request.cookie { Some(new_cookie(&app)?) } else { None };
+    let cookie = new_cookie(&app, request.cookie)?;
     let turn = app.passwords.turn()?;
     let found = users::by_login(&mut app.db.reader().await?, &request.login).await?;
     let address = context.client_ip.as_deref();
@@ -68,17 +62,9 @@ pub(super) async fn login(
         return Err(AuthError::BadCredentials);
     };
     let hash = if let Verdict::RightAs(hash) = verdict { hash } else { lock.hash.clone() };
-    let session = NewSession {
-        id: app.db.next_id().await?,
-        user: lock.id,
-        now: context.now,
-        expires_at: context.now.plus(app.config.session_life.0),
-        ip: context.client_ip.clone(),
-        user_agent: user_agent(&headers),
-        cookie: cookie.as_ref().map(|cookie| CredentialKind::Cookie.hash(cookie)),
-    };
+    let beginning = Beginning::of(&app, lock.id, cookie, &headers, &context).await?;
     let given = Given::of(request.totp_code, request.recovery_code);
-    let (issue, mail) = (Issue::begin(&app, &context).await?, app.db.next_id().await?);
+    let mail = app.db.next_id().await?;
     let (written, sharing) = (context.clone(), Arc::clone(&app));
     let answer = app.db.write(&context, move |tx| {
         Box::pin(async move {
@@ -86,24 +72,13 @@ pub(super) async fn login(
             if !users::sign_in(tx, &lock, &hash, written.now).await? {
                 return Err(AuthError::BadCredentials);
             }
-            let user = session::active(users::by_id(tx, lock.id).await?, written.now)?;
-            if user.must_verify {
-                return Err(AuthError::MustVerify);
-            }
+            let user = may_begin(users::by_id(tx, lock.id).await?, written.now)?;
             let passed = sharing.factors.pass(tx, user.id, &given, &written).await?;
             if let Passed::Recovery(left) = passed {
                 let letter = Letter::RecoveryCodeUsed { left };
                 sharing.post.send(tx, mail, &user.recipient(), &letter, written.now).await?;
             }
-            sessions::begin(tx, &session).await?;
-            tx.audit(&Audit {
-                after: Some(json!({"user_id": user.id})),
-                ..session::audit("session.begin", session.id, &written)
-            });
-            match cookie {
-                Some(cookie) => Ok(issue.cookie(&cookie, &user, session.id)),
-                None => issue.tokens(tx, &user, session.id).await,
-            }
+            beginning.begin(tx, &user, &written).await
         })
     });
     let answer = answer.await;
@@ -117,16 +92,6 @@ pub(super) async fn login(
         Err(_) => {}
     }
     answer
-}
-
-/// The cookie of a new session.
-fn new_cookie(app: &App) -> Result<String, Problem> {
-    if app.cookies_are_safe() {
-        return Ok(OneTime::generate().text);
-    }
-    let message = "would travel in the clear: serve the site over https (node.public_url), or set \
-                   auth.insecure_cookies";
-    Err(Problem::field("cookie", "insecure", message))
 }
 
 /// An attempt at the password of whoever is called `login`. Its own people, where they are signed in
@@ -146,9 +111,4 @@ async fn attempt(
         attempt = throttle.attempt(Guessed::At(account, at), address).await;
     }
     attempt.map_err(|wait| throttle.refuse(wait))
-}
-
-fn user_agent(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(header::USER_AGENT)?.to_str().ok()?;
-    Some(text.chars().take(USER_AGENT_MAX).collect())
 }

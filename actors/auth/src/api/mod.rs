@@ -4,10 +4,12 @@ mod account;
 mod accounts;
 mod address;
 mod api_keys;
+mod beginning;
 mod devices;
 mod email;
 mod identity;
 mod login;
+mod passkeys;
 mod password;
 mod recovery;
 mod second_factor;
@@ -37,6 +39,7 @@ use crate::error::AuthError;
 use crate::hashing::Passwords;
 use crate::mail::{Letter, Post};
 use crate::pages;
+use crate::passkeys::Passkeys;
 use crate::store::users::{self, UserRow};
 use crate::throttle::Throttle;
 use crate::token_keeper::Keys;
@@ -56,6 +59,7 @@ pub(crate) struct App {
     pub(crate) cookie: SessionCookie,
     pub(crate) csrf: CsrfTokens,
     pub(crate) factors: Factors,
+    pub(crate) passkeys: Passkeys,
 }
 
 impl App {
@@ -140,6 +144,12 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
         .guarded(Need::Session, routes!(devices::end_all))
         .guarded(Need::Session, routes!(password::change))
         .guarded(Need::Session, routes!(step_up::reauthenticate))
+        .guarded(Need::Session, routes!(passkeys::list))
+        .guarded(Need::Session, routes!(passkeys::remove))
+        .guarded(Need::Session, routes!(passkeys::register_start))
+        .guarded(Need::Session, routes!(passkeys::register_finish))
+        .guarded(Need::Nothing, routes!(passkeys::login_start))
+        .guarded(Need::Nothing, routes!(passkeys::login_finish))
         .guarded(Need::Session, routes!(totp::status, totp::remove))
         .guarded(Need::Session, routes!(totp::enroll))
         .guarded(Need::Session, routes!(totp::confirm))

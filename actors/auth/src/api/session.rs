@@ -1,113 +1,23 @@
 //! Staying signed in, and signing out.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
-use http::{StatusCode, header};
-use panel_kernel::data::{Answer, Audit, Tx, WriteContext};
+use http::header;
+use panel_kernel::data::{Answer, Audit, WriteContext};
 use panel_kernel::http::{Caller, Payload, Write};
-use panel_kernel::identity::ACCESS_TOKEN_LIFE;
 use panel_kernel::ids::Id;
 use panel_kernel::problem::ProblemBody;
 use panel_kernel::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::beginning::{Issue, TokenAnswer};
 use super::{Shared, UserView};
 use crate::error::AuthError;
 use crate::mail::Letter;
 use crate::store::sessions;
 use crate::store::users::{self, UserRow};
-use crate::tokens::{self, Bearer, OneTime, SigningKey};
-
-/// A session that has begun or goes on.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(untagged)]
-pub(super) enum SessionAnswer {
-    /// For programs: its tokens.
-    Tokens(TokenAnswer),
-    /// For browsers: what goes with its cookie.
-    Cookie(CookieAnswer),
-}
-
-/// A session's tokens.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct TokenAnswer {
-    /// For `Authorization: Bearer`.
-    access_token: String,
-    /// `Bearer`.
-    token_type: &'static str,
-    /// Seconds until the access token ends.
-    expires_in: u64,
-    /// For one refresh.
-    refresh_token: String,
-    /// The session.
-    session_id: Id,
-    /// The account.
-    user: UserView,
-}
-
-/// What a page needs to know beside the cookie that it can't read.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct CookieAnswer {
-    /// For `X-CSRF-Token`, with everything that changes something. The same for the whole session.
-    csrf_token: String,
-    /// The session.
-    session_id: Id,
-    /// The account.
-    user: UserView,
-}
-
-/// What is needed to hand out a session.
-pub(super) struct Issue {
-    app: Shared,
-    key: Arc<SigningKey>,
-    jti: Id,
-    now: Timestamp,
-}
-
-impl Issue {
-    pub(super) async fn begin(app: &Shared, context: &WriteContext) -> Result<Self, AuthError> {
-        let (key, jti) = (app.keys.current(context.now)?, app.db.next_id().await?);
-        Ok(Self { app: Arc::clone(app), key, jti, now: context.now })
-    }
-
-    /// Writes a new refresh token, and gives it with an access token.
-    pub(super) async fn tokens(
-        &self,
-        tx: &mut Tx,
-        user: &UserRow,
-        session: Id,
-    ) -> Result<Answer, AuthError> {
-        let refresh = OneTime::generate();
-        let expires_at = self.now.plus(self.app.config.session_life.0);
-        sessions::add_token(tx, refresh.hash, session, expires_at).await?;
-        let bearer =
-            Bearer { user: user.id, session, role: user.role(), name: user.display_name.clone() };
-        let issuer = &self.app.runtime.issuer;
-        let answer = SessionAnswer::Tokens(TokenAnswer {
-            access_token: tokens::access_token(&self.key, issuer, &bearer, self.jti, self.now)?,
-            token_type: "Bearer",
-            expires_in: ACCESS_TOKEN_LIFE.as_secs(),
-            refresh_token: refresh.text,
-            session_id: session,
-            user: UserView::from(user),
-        });
-        Ok(Answer::json(StatusCode::OK, &answer).sealed())
-    }
-
-    /// Gives a browser its cookie.
-    pub(super) fn cookie(&self, cookie: &str, user: &UserRow, session: Id) -> Answer {
-        let answer = SessionAnswer::Cookie(CookieAnswer {
-            csrf_token: self.app.csrf.of(session),
-            session_id: session,
-            user: UserView::from(user),
-        });
-        let set = self.app.cookie.set(cookie);
-        Answer::json(StatusCode::OK, &answer).header(header::SET_COOKIE, &set).sealed()
-    }
-}
+use crate::tokens::OneTime;
 
 /// The refresh token.
 #[derive(Debug, Deserialize, ToSchema)]

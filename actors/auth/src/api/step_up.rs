@@ -12,6 +12,7 @@ use panel_kernel::time::Timestamp;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::passkeys::{self, PasskeyAnswer};
 use super::second_factor::{Given, Passed};
 use super::session::audit;
 use super::{App, Shared};
@@ -93,9 +94,11 @@ pub(super) struct ReauthenticateRequest {
     totp_code: Option<String>,
     /// A code for who has lost it.
     recovery_code: Option<String>,
+    /// A passkey's answer to `passkeys/login/start`.
+    passkey: Option<PasskeyAnswer>,
 }
 
-/// Show again who you are, by the password or by the second factor. For five minutes, this session may change what guards the account.
+/// Show again who you are, by the password, the second factor or a passkey. For five minutes, this session may change what guards the account.
 #[utoipa::path(post, path = "/api/v2/auth/reauthenticate", tag = "auth",
     request_body = ReauthenticateRequest,
     responses((status = 204), (status = 401, body = ProblemBody),
@@ -107,6 +110,9 @@ pub(super) async fn reauthenticate(
     Payload(request): Payload<ReauthenticateRequest>,
 ) -> Result<Answer, AuthError> {
     let user = caller.principal.user()?.clone();
+    if let Some(answer) = &request.passkey {
+        return by_passkey(&app, user, answer, context).await;
+    }
     let by_factor = match (&request.password, Given::of(request.totp_code, request.recovery_code)) {
         (Some(given), _) => {
             let (turn, given) = (app.passwords.turn()?, ("password", given.as_str()));
@@ -117,7 +123,7 @@ pub(super) async fn reauthenticate(
             None
         }
         (None, Given::Nothing) => {
-            let detail = "give it, or totp_code, or recovery_code";
+            let detail = "give it, or totp_code, recovery_code or passkey";
             return Err(Problem::field("password", "required", detail).into());
         }
         (None, given) => {
@@ -156,4 +162,32 @@ pub(super) async fn reauthenticate(
             answer
         }
     }
+}
+
+async fn by_passkey(
+    app: &App,
+    user: User,
+    answer: &PasskeyAnswer,
+    context: WriteContext,
+) -> Result<Answer, AuthError> {
+    let wrong = || Problem::field("passkey", "wrong", AuthError::BadPasskey.to_string()).into();
+    let shown = match passkeys::shown(app, answer, &context).await {
+        Ok(shown) if shown.kept.user == user.id => shown,
+        Ok(_) | Err(AuthError::BadPasskey) => return app.db.refuse(&context, wrong()).await,
+        Err(error) => return Err(error),
+    };
+    let written = context.clone();
+    app.db
+        .write(&context, move |tx| {
+            Box::pin(async move {
+                shown.use_up(tx, written.now).await.map_err(|error| match error {
+                    AuthError::BadPasskey => wrong(),
+                    error => error,
+                })?;
+                sessions::authenticated(tx, user.session, written.now).await?;
+                tx.audit(&audit("session.reauthenticate", user.session, &written));
+                Ok(Answer::no_content())
+            })
+        })
+        .await
 }

@@ -40,6 +40,10 @@ pub(crate) enum Letter {
     FactorRemoved,
     /// An administrator has suspended your account.
     Suspended { reason: String, until: Option<Timestamp> },
+    /// A passkey was registered.
+    PasskeyAdded,
+    /// A passkey was removed.
+    PasskeyRemoved,
     /// Somebody signed in with a recovery code, of which so many are left.
     RecoveryCodeUsed { left: i64 },
 }
@@ -91,6 +95,8 @@ impl Letter {
             Self::SessionStolen => "session_stolen",
             Self::FactorAdded => "factor_added",
             Self::FactorRemoved => "factor_removed",
+            Self::PasskeyAdded => "passkey_added",
+            Self::PasskeyRemoved => "passkey_removed",
             Self::Suspended { .. } => "suspended",
             Self::RecoveryCodeUsed { .. } => "recovery_code_used",
         }
@@ -161,6 +167,8 @@ mod tests {
             Letter::PasswordChanged,
             Letter::SessionStolen,
             Letter::FactorAdded,
+            Letter::PasskeyAdded,
+            Letter::PasskeyRemoved,
             Letter::FactorRemoved,
             Letter::RecoveryCodeUsed { left: 9 },
             Letter::Suspended { reason: "<b>Ada & co".to_owned(), until: None },

@@ -80,6 +80,14 @@ pub(super) const fn words(letter: &Letter) -> Words {
             "The second factor of your account at {host} is off",
             &["From now on, the password alone is enough to sign in to your account.", NOT_YOU],
         ),
+        Letter::PasskeyAdded => (
+            "A passkey was added to your account at {host}",
+            &["From now on, it signs in to your account without the password.", NOT_YOU],
+        ),
+        Letter::PasskeyRemoved => (
+            "A passkey of your account at {host} was removed",
+            &["It does not sign in to your account any more.", NOT_YOU],
+        ),
         Letter::Suspended { .. } => (
             "Your account at {host} is suspended",
             &[

@@ -8,6 +8,7 @@ pub(crate) mod keys;
 pub(crate) mod mails;
 pub(crate) mod news;
 pub(crate) mod one_time;
+pub(crate) mod passkeys;
 pub(crate) mod sessions;
 pub(crate) mod setup;
 pub(crate) mod users;

@@ -272,6 +272,12 @@ pub(crate) async fn sign_in(
     .await
 }
 
+/// Notes that somebody has signed in in another way.
+pub(crate) async fn signed_in(tx: &mut Tx, id: Id, now: Timestamp) -> Result<(), DbError> {
+    let note = sql("UPDATE users SET signed_in_at = $2 WHERE id = $1").bind(id).bind(now);
+    tx.execute(note).await.map(|_| ())
+}
+
 /// Changes the password of `lock`; `false` if it is not the account's any more.
 pub(crate) async fn change_password(
     tx: &mut Tx,
