@@ -87,6 +87,17 @@ impl Smtp {
     }
 }
 
+impl Smtp {
+    /// The mail with this number of those to this address, counted from 0, as soon as it has come.
+    pub async fn mail_to(&self, address: &str, number: usize) -> Mail {
+        eventually(&format!("mail {number} to {address} arrives"), ARRIVES, async || {
+            let mails = self.mails();
+            mails.iter().filter(|mail| mail.to() == address).nth(number).cloned().ok_or(mails)
+        })
+        .await
+    }
+}
+
 impl Mail {
     /// To whom it was delivered.
     #[must_use]

@@ -60,6 +60,9 @@ pub(crate) enum Guessed<'a> {
     At(Id, &'a str),
     /// An account, by somebody who is signed in to it.
     SignedIn(Id),
+    /// The second factor of an account, by somebody who has got past the first. Only a right code
+    /// clears this.
+    Factor(Id),
 }
 
 /// An attempt has to wait.
@@ -131,7 +134,33 @@ impl Throttle {
                 return Err(Wait { time, whose });
             }
         }
-        Ok(Attempt { throttle: self.clone(), whose, address })
+        Ok(Attempt { throttle: self.clone(), whose, address, failures: 0 })
+    }
+
+    /// An attempt that counts as a mistake until it has turned out not to be one: for what costs nothing
+    /// to check, of which many could be tried before the first is found wrong.
+    ///
+    /// # Errors
+    /// [`Wait`] if it has to.
+    pub(crate) async fn take(
+        &self,
+        guessed: Guessed<'_>,
+        from: Option<&str>,
+    ) -> Result<Attempt, Wait> {
+        let mut attempt = self.attempt(guessed, from).await?;
+        // Others may have come since: this counts and looks in one.
+        let (now, mut time) = (self.clock.now(), Duration::ZERO);
+        let taken = self.counts.entry(attempt.whose).and_upsert_with(|known| {
+            let before = known.map_or_else(Tally::default, moka::Entry::into_value);
+            time = self.guessed.wait(before, now);
+            if time.is_zero() { before.failed(now) } else { before }
+        });
+        if !time.is_zero() {
+            return Err(Wait { time, whose: true });
+        }
+        attempt.failures = taken.into_value().failures;
+        attempt.tell(&[attempt.whose], now).await;
+        Ok(attempt)
     }
 
     /// Refuses an attempt that has to wait.
@@ -164,6 +193,7 @@ impl Throttle {
             Guessed::SignedIn(account) => {
                 self.names.tag(&[b"signed in", &account.raw().to_be_bytes()])
             }
+            Guessed::Factor(account) => self.names.tag(&[b"factor", &account.raw().to_be_bytes()]),
         }
     }
 
@@ -199,13 +229,18 @@ pub(crate) struct Attempt {
     throttle: Throttle,
     whose: Key,
     address: Option<Key>,
+    failures: u32,
 }
 
 impl Attempt {
-    /// It was wrong; or it is taken to be until [`Attempt::succeeded`], where what is tried costs
-    /// nothing to check, and many could be tried before the first is found wrong.
+    /// Whether this is the mistake after which the next have to wait.
+    pub(crate) const fn is_last_free(&self) -> bool {
+        self.failures == self.throttle.guessed.free
+    }
+
+    /// It was wrong.
     pub(crate) async fn failed(&self) {
-        let Throttle { counts, redis, clock, guessed, .. } = &self.throttle;
+        let Throttle { counts, clock, .. } = &self.throttle;
         let keys: Vec<Key> = [self.whose].into_iter().chain(self.address).collect();
         let now = clock.now();
         for key in &keys {
@@ -214,7 +249,13 @@ impl Attempt {
                 known.map_or_else(Tally::default, moka::Entry::into_value).failed(now)
             });
         }
-        let mut told = script(ADD, &keys);
+        self.tell(&keys, now).await;
+    }
+
+    /// Adds to what the nodes know together.
+    async fn tell(&self, keys: &[Key], now: Timestamp) {
+        let Throttle { redis, guessed, .. } = &self.throttle;
+        let mut told = script(ADD, keys);
         told.arg(now.as_micros()).arg(millis(guessed.memory()));
         // That Redis is down was logged where it was noticed.
         let _: Result<i64, _> = redis.query(&told).await;

@@ -19,7 +19,7 @@ use crate::error::AuthError;
 use crate::events::{UserRestored, UserRoleChanged, UserSuspended};
 use crate::mail::Letter;
 use crate::rules::accounts as rules;
-use crate::store::one_time::Purpose;
+use crate::store::one_time::{self, Purpose};
 use crate::store::users::{self, UserRow};
 use crate::store::{api_keys, sessions};
 
@@ -88,9 +88,12 @@ async fn target(tx: &mut Tx, id: Id, context: &WriteContext) -> Result<(UserRow,
     Ok((target, actor.role()))
 }
 
-/// Ends whatever acts for an account: everywhere within a second.
+/// Ends whatever acts for an account, everywhere within a second, and whatever was sent to give it to
+/// somebody.
 async fn end_all(tx: &mut Tx, id: Id, now: Timestamp) -> Result<u64, AuthError> {
+    users::hold(tx, id).await?;
     api_keys::changed(tx, id, now).await?;
+    one_time::forget_all(tx, id).await?;
     Ok(sessions::revoke_all(tx, id, None, now).await?)
 }
 

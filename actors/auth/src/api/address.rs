@@ -47,7 +47,8 @@ pub(super) async fn change(
     if let ControlFlow::Break(remembered) = shown {
         return Ok(remembered);
     }
-    let (mail, written, post) = (app.db.next_id().await?, context.clone(), app.post.clone());
+    let (mail, notice) = (app.db.next_id().await?, app.db.next_id().await?);
+    let (written, post) = (context.clone(), app.post.clone());
     let answer = app.db.write(&context, move |tx| {
         Box::pin(async move {
             let (id, now) = (caller.id, written.now);
@@ -59,6 +60,9 @@ pub(super) async fn change(
             if !users::may_mail(tx, id, About::ChangeEmail, now).await? {
                 return Err(AuthError::MailedJustNow);
             }
+            // From here on nobody ends the session unseen.
+            step_up::still(tx, &caller).await?;
+            post.send(tx, notice, &user.recipient(), &Letter::AddressChangeAsked, now).await?;
             if let Some(owner) = users::by_email(tx, &email).await? {
                 if users::may_mail(tx, owner.id, About::AddressTaken, now).await? {
                     post.send(tx, mail, &owner.recipient(), &Letter::AddressTaken, now).await?;

@@ -1,5 +1,7 @@
 //! Keys with which programs act for an account.
 
+use std::ops::ControlFlow;
+
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
@@ -16,8 +18,10 @@ use utoipa::ToSchema;
 use super::Shared;
 use super::step_up;
 use crate::error::AuthError;
+use crate::mail::Letter;
 use crate::rules;
 use crate::store::api_keys::{self, KeyRow, NewKey};
+use crate::store::users;
 use crate::tokens::OneTime;
 
 /// Of the key, behind [`API_KEY_PREFIX`], as its owner sees it later.
@@ -96,7 +100,9 @@ pub(super) async fn make(
     let is_service = |name: &str| app.runtime.is_service(name);
     let KeyRequest { name, scopes, expires_at } = request;
     let asked = rules::api_key(&name, scopes, expires_at, context.now, is_service)?;
-    step_up::fresh(&app, &user, context.now).await?;
+    if let ControlFlow::Break(before) = step_up::shown(&app, &user, None, &context).await? {
+        return Ok(before);
+    }
     let key = format!("{API_KEY_PREFIX}{}", OneTime::generate().text);
     let new = NewKey {
         id: app.db.next_id().await?,
@@ -107,14 +113,19 @@ pub(super) async fn make(
         scopes: asked.scopes,
         expires_at,
     };
-    let written = context.clone();
-    app.db
+    let (mail, written, sharing) = (app.db.next_id().await?, context.clone(), app.clone());
+    let answer = app
+        .db
         .write(&context, move |tx| {
             Box::pin(async move {
+                users::hold(tx, user.id).await?;
+                step_up::still(tx, &user).await?;
                 if api_keys::count(tx, new.user).await? >= rules::MAX_API_KEYS {
                     return Err(AuthError::TooManyKeys);
                 }
                 api_keys::add(tx, &new, written.now).await?;
+                let letter = Letter::ApiKeyMade { name: new.name.clone() };
+                sharing.tell(tx, mail, user.id, &letter, written.now).await?;
                 tx.audit(&Audit {
                     action: "api_key.create",
                     target: format!("api_key:{}", new.id),
@@ -130,7 +141,9 @@ pub(super) async fn make(
                 Ok(Answer::json(StatusCode::CREATED, &NewKeyAnswer { key, view }).sealed())
             })
         })
-        .await
+        .await?;
+    app.post.ring();
+    Ok(answer)
 }
 
 /// One's own keys, the newest first.

@@ -15,6 +15,7 @@ use super::Shared;
 use super::session::audit;
 use crate::error::AuthError;
 use crate::store::sessions::{self, SessionRow};
+use crate::store::{one_time, users};
 
 /// A session.
 #[derive(Debug, Serialize, ToSchema)]
@@ -98,7 +99,9 @@ pub(super) async fn end_all(
     app.db
         .write(&context, move |tx| {
             Box::pin(async move {
+                users::hold(tx, user).await?;
                 let ended = sessions::revoke_all(tx, user, None, written.now).await?;
+                one_time::forget_all(tx, user).await?;
                 tx.audit(&Audit {
                     action: "session.end_all",
                     target: format!("user:{user}"),

@@ -1,5 +1,7 @@
 //! Keys for those who verify tokens.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use panel_kernel::data::DbError;
@@ -17,6 +19,11 @@ use super::Shared;
 use crate::error::AuthError;
 use crate::store::users;
 use crate::store::{api_keys, keys, news, sessions};
+
+/// The use of a credential that says nothing by itself is noted this often.
+const USE_NOTED: Duration = Duration::from_secs(300);
+/// How long noting it may hold up the answer.
+const NOTING: Duration = Duration::from_millis(250);
 
 /// The most revocations in one report, which is one message: 70 bytes each.
 const REVOKED_AT_ONCE: usize = 4_000;
@@ -83,18 +90,20 @@ pub(super) async fn credential(
     let (session, owner, scopes, until) = match query.kind {
         CredentialKind::ApiKey => {
             let found = api_keys::by_hash(&mut conn, hash, now).await?.ok_or_else(nothing)?;
-            if found.is_news(now) {
-                noted(api_keys::note_use(&app.db, found.id, now).await);
+            if found.is_news(now, USE_NOTED) {
+                noted(api_keys::note_use(&app.db, found.id, now)).await;
             }
             (found.id, found.user, Some(found.scopes()), found.until(latest))
         }
         CredentialKind::Cookie => {
             let found = sessions::by_cookie(&mut conn, hash, now).await?.ok_or_else(nothing)?;
-            if found.is_news(now) {
-                let until = now.plus(app.config.session_life.0);
-                noted(sessions::note_use(&app.db, found.id, now, until).await);
+            let life = app.config.session_life.0;
+            if found.is_news(now, USE_NOTED.min(life / 3)) {
+                noted(sessions::note_use(&app.db, found.id, now, now.plus(life))).await;
             }
-            (found.id, found.user, None, found.expires_at.min(latest))
+            // Looked at again before it has ended, or nobody would prolong it.
+            let again = now.plus(life / 3).min(latest);
+            (found.id, found.user, None, found.expires_at.min(again))
         }
     };
     let user = users::by_id(&mut conn, owner).await?.filter(|user| user.is_active(now));
@@ -103,10 +112,10 @@ pub(super) async fn credential(
     Ok(Json(Credential { user: user.id, session, name, role, scopes, until }))
 }
 
-/// That it could not be noted is no reason to refuse it: while the database takes no writes, who is
-/// signed in can still read.
-fn noted(outcome: Result<(), DbError>) {
-    if let Err(error) = outcome {
+/// That it could not be noted, or not soon, is no reason to refuse it: while the database takes no
+/// writes, who is signed in can still read.
+async fn noted(noting: impl Future<Output = Result<(), DbError>>) {
+    if let Ok(Err(error)) = tokio::time::timeout(NOTING, noting).await {
         tracing::debug!(%error, "the use of a credential was not noted");
     }
 }

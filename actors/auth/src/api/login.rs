@@ -13,11 +13,10 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::beginning::{Beginning, SessionAnswer, may_begin, new_cookie};
-use super::second_factor::{Given, Passed};
+use super::second_factor::Given;
 use super::{App, Shared};
 use crate::error::AuthError;
 use crate::hashing::Verdict;
-use crate::mail::Letter;
 use crate::store::{sessions, users};
 use crate::throttle::{Attempt, Guessed, Wait};
 
@@ -64,6 +63,14 @@ pub(super) async fn login(
     let hash = if let Verdict::RightAs(hash) = verdict { hash } else { lock.hash.clone() };
     let beginning = Beginning::of(&app, lock.id, cookie, &headers, &context).await?;
     let given = Given::of(request.totp_code, request.recovery_code);
+    let code = match given {
+        Given::Nothing => None,
+        _ => {
+            let code = app.throttle.take(Guessed::Factor(lock.id), address).await;
+            Some(code.map_err(|wait| app.throttle.refuse(wait))?)
+        }
+    };
+    let user = lock.id;
     let mail = app.db.next_id().await?;
     let (written, sharing) = (context.clone(), Arc::clone(&app));
     let answer = app.db.write(&context, move |tx| {
@@ -73,11 +80,7 @@ pub(super) async fn login(
                 return Err(AuthError::BadCredentials);
             }
             let user = may_begin(users::by_id(tx, lock.id).await?, written.now)?;
-            let passed = sharing.factors.pass(tx, user.id, &given, &written).await?;
-            if let Passed::Recovery(left) = passed {
-                let letter = Letter::RecoveryCodeUsed { left };
-                sharing.post.send(tx, mail, &user.recipient(), &letter, written.now).await?;
-            }
+            sharing.pass_factor(tx, mail, user.id, &given, &written).await?;
             beginning.begin(tx, &user, &written).await
         })
     });
@@ -86,8 +89,16 @@ pub(super) async fn login(
         Ok(_) => {
             app.post.ring();
             attempt.succeeded().await;
+            if let Some(code) = code {
+                code.succeeded().await;
+            }
         }
-        Err(AuthError::BadFactor) => attempt.failed().await,
+        Err(AuthError::BadFactor) => {
+            attempt.failed().await;
+            if let Some(code) = code {
+                app.tell_of_guessing(user, &code, context.now).await;
+            }
+        }
         // Of who has the password, and perhaps no more, nothing is forgiven.
         Err(_) => {}
     }

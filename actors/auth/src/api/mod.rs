@@ -23,7 +23,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::get;
 use panel_kernel::access::{Guarded as _, Need};
-use panel_kernel::data::{Database, Tx};
+use panel_kernel::data::{Database, Tx, WriteContext};
 use panel_kernel::identity::{CsrfTokens, SessionCookie};
 use panel_kernel::ids::Id;
 use panel_kernel::role::Role;
@@ -41,10 +41,11 @@ use crate::mail::{Letter, Post};
 use crate::pages;
 use crate::passkeys::Passkeys;
 use crate::store::users::{self, UserRow};
-use crate::throttle::Throttle;
+use crate::throttle::{Attempt, Throttle};
 use crate::token_keeper::Keys;
 
 pub(crate) use second_factor::Factors;
+use second_factor::{Given, Passed};
 
 /// What handlers work with.
 #[derive(Debug)]
@@ -76,10 +77,44 @@ impl App {
         self.post.send(tx, mail, &owner.recipient(), letter, now).await
     }
 
+    /// Checks a second factor and uses it up; that a recovery code was used is told to its owner.
+    async fn pass_factor(
+        &self,
+        tx: &mut Tx,
+        mail: Id,
+        user: Id,
+        given: &Given,
+        context: &WriteContext,
+    ) -> Result<Passed, AuthError> {
+        let passed = self.factors.pass(tx, user, given, context).await?;
+        if let Passed::Recovery(left) = passed {
+            self.tell(tx, mail, user, &Letter::RecoveryCodeUsed { left }, context.now).await?;
+        }
+        Ok(passed)
+    }
+
+    /// Tells the owner of an account that somebody who has got past the first factor guesses at the
+    /// second: when they have to wait for the first time.
+    async fn tell_of_guessing(self: &Arc<Self>, user: Id, attempt: &Attempt, now: Timestamp) {
+        if !attempt.is_last_free() {
+            return;
+        }
+        let Ok(mail) = self.db.next_id().await else { return };
+        let sharing = Arc::clone(self);
+        let told = self.db.transact(move |tx| {
+            Box::pin(async move { sharing.tell(tx, mail, user, &Letter::FactorGuessed, now).await })
+        });
+        match told.await {
+            Ok(()) => self.post.ring(),
+            Err(error) => tracing::warn!(%error, "an owner was not told that codes are guessed"),
+        }
+    }
+
     /// Whether cookies may be given out here: not over a network in the clear, unless the operator
     /// wants it.
     fn cookies_are_safe(&self) -> bool {
-        self.config.insecure_cookies || SessionCookie::stays_private(&self.runtime.public_url)
+        let private = SessionCookie::stays_private(&self.runtime.public_url);
+        self.config.insecure_cookies || (private && self.runtime.knows_public_url)
     }
 }
 

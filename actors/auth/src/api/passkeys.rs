@@ -1,5 +1,6 @@
 //! Passkeys: registering them, signing in with them.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use axum::Json;
@@ -129,10 +130,10 @@ pub(super) async fn register_finish(
     Write(context): Write,
     Payload(request): Payload<NewPasskey>,
 ) -> Result<Answer, AuthError> {
-    let user = caller.principal.user()?.id;
+    let user = caller.principal.user()?.clone();
     let name = rules::passkey_name(request.name.as_deref())?;
     let answer = (request.ceremony.as_str(), &request.credential);
-    let (registered, returned) = match app.passkeys.new_one(user, answer, context.now) {
+    let (registered, returned) = match app.passkeys.new_one(user.id, answer, context.now) {
         Ok(new) => new,
         Err(AuthError::BadPasskey) => return app.db.refuse(&context, not_right()).await,
         Err(error) => return Err(error),
@@ -145,14 +146,16 @@ pub(super) async fn register_finish(
                 AuthError::BadPasskey => not_right(),
                 error => error,
             })?;
-            if passkeys::of_user(tx, user).await?.len() >= rules::MAX_PASSKEYS {
+            users::hold(tx, user.id).await?;
+            step_up::still(tx, &user).await?;
+            if passkeys::of_user(tx, user.id).await?.len() >= rules::MAX_PASSKEYS {
                 return Err(AuthError::TooManyPasskeys);
             }
-            if !passkeys::add(tx, (id, user), &name, &registered, written.now).await? {
+            if !passkeys::add(tx, (id, user.id), &name, &registered, written.now).await? {
                 return Err(AuthError::PasskeyThere);
             }
             audit(tx, "passkey.register", id, &written);
-            sharing.tell(tx, mail, user, &Letter::PasskeyAdded, written.now).await?;
+            sharing.tell(tx, mail, user.id, &Letter::PasskeyAdded, written.now).await?;
             let created_at = written.now;
             let view = PasskeyView { id, name, created_at, last_used_at: None };
             Ok(Answer::json(StatusCode::CREATED, &view))
@@ -282,7 +285,9 @@ pub(super) async fn remove(
     Write(context): Write,
 ) -> Result<Answer, AuthError> {
     let user = caller.principal.user()?.clone();
-    step_up::fresh(&app, &user, context.now).await?;
+    if let ControlFlow::Break(before) = step_up::shown(&app, &user, None, &context).await? {
+        return Ok(before);
+    }
     let (mail, written, sharing) = (app.db.next_id().await?, context.clone(), Arc::clone(&app));
     let answer = app.db.write(&context, move |tx| {
         Box::pin(async move {

@@ -14,8 +14,7 @@ use super::{Shared, step_up};
 use crate::error::AuthError;
 use crate::mail::Letter;
 use crate::rules;
-use crate::store::one_time::{self, Purpose};
-use crate::store::{sessions, users};
+use crate::store::{one_time, sessions, users};
 
 /// From which password to which.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -60,8 +59,8 @@ pub(super) async fn change(
                 return Err(AuthError::PasswordChanged);
             }
             let ended = sessions::revoke_all(tx, user, Some(session), written.now).await?;
-            // What was sent before to choose another one is worth nothing any more.
-            one_time::forget(tx, user, Purpose::ResetPassword).await?;
+            // Whatever was sent before is worth nothing any more: to whom, nobody knows.
+            one_time::forget_all(tx, user).await?;
             tx.audit(&Audit {
                 action: "user.password_change",
                 target: format!("user:{user}"),

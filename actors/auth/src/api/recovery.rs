@@ -73,8 +73,9 @@ pub(super) async fn reset(
                 return Err(AuthError::BadOneTimeToken);
             }
             let (id, now) = (account.id, written.now);
-            one_time::forget(tx, id, Purpose::ResetPassword).await?;
             users::reset_password(tx, id, &kept, now).await?;
+            // Also what would give the account to another address.
+            one_time::forget_all(tx, id).await?;
             let ended = sessions::revoke_all(tx, id, None, now).await?;
             tx.audit(&Audit {
                 action: "user.password_reset",

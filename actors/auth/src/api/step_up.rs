@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use axum::extract::State;
-use panel_kernel::data::{Answer, WriteContext};
+use panel_kernel::data::{Answer, Tx, WriteContext};
 use panel_kernel::http::{Caller, Payload, Write};
 use panel_kernel::message::User;
 use panel_kernel::problem::{Kind, Problem, ProblemBody};
@@ -38,6 +38,16 @@ pub(super) async fn fresh(app: &App, user: &User, now: Timestamp) -> Result<(), 
     Err(Problem::new(Kind::Forbidden, detail).code("reauthentication_required").into())
 }
 
+/// Whether the session is still there, in a transaction that holds its account.
+///
+/// # Errors
+/// 401 if it was ended meanwhile.
+pub(super) async fn still(tx: &mut Tx, user: &User) -> Result<(), AuthError> {
+    let there = sessions::authenticated_at(tx, user.session).await?;
+    let ended = || Problem::new(Kind::Unauthorized, "the session was ended").into();
+    there.map(drop).ok_or_else(ended)
+}
+
 /// Whether who asks shows the password, or has shown in the last five minutes who they are; or what the
 /// request was answered with when it came before.
 ///
@@ -50,7 +60,10 @@ pub(super) async fn shown(
     context: &WriteContext,
 ) -> Result<ControlFlow<Answer>, AuthError> {
     let Some(given) = given else {
-        return fresh(app, user, context.now).await.map(ControlFlow::Continue);
+        return match fresh(app, user, context.now).await {
+            Ok(()) => Ok(ControlFlow::Continue(())),
+            Err(stale) => app.db.refuse(context, stale).await.map(ControlFlow::Break),
+        };
     };
     let turn = app.passwords.turn()?;
     let shown = password(app, &turn, user, ("password", given), context).await?;
@@ -128,18 +141,16 @@ pub(super) async fn reauthenticate(
         }
         (None, given) => {
             let address = context.client_ip.as_deref();
-            let attempt = app.throttle.attempt(Guessed::SignedIn(user.id), address).await;
-            let attempt = attempt.map_err(|wait| app.throttle.refuse(wait))?;
-            attempt.failed().await;
-            Some((given, attempt))
+            let attempt = app.throttle.take(Guessed::Factor(user.id), address).await;
+            Some((given, attempt.map_err(|wait| app.throttle.refuse(wait))?))
         }
     };
     let (given, attempt) = by_factor.unzip();
-    let (written, factors) = (context.clone(), app.factors.clone());
+    let (mail, written, sharing) = (app.db.next_id().await?, context.clone(), app.clone());
     let answer = app.db.write(&context, move |tx| {
         Box::pin(async move {
             if let Some(given) = given {
-                let passed = factors.pass(tx, user.id, &given, &written).await?;
+                let passed = sharing.pass_factor(tx, mail, user.id, &given, &written).await?;
                 if passed == Passed::Needless {
                     return Err(
                         Problem::field("totp_code", "wrong", "there is no second factor").into()
@@ -153,13 +164,18 @@ pub(super) async fn reauthenticate(
     });
     match answer.await {
         Err(AuthError::BadFactor) => {
+            if let Some(attempt) = attempt {
+                app.tell_of_guessing(user.id, &attempt, context.now).await;
+            }
             Err(Problem::field("totp_code", "wrong", AuthError::BadFactor.to_string()).into())
         }
-        answer => {
-            if let (Ok(_), Some(attempt)) = (&answer, attempt) {
+        Err(error) => Err(error),
+        Ok(answer) => {
+            if let Some(attempt) = attempt {
                 attempt.succeeded().await;
             }
-            answer
+            app.post.ring();
+            Ok(answer)
         }
     }
 }

@@ -126,16 +126,15 @@ pub(super) async fn confirm(
 ) -> Result<Answer, AuthError> {
     let user = caller.principal.user()?.id;
     let address = context.client_ip.as_deref();
-    let attempt = app.throttle.attempt(Guessed::SignedIn(user), address).await;
+    let attempt = app.throttle.take(Guessed::Factor(user), address).await;
     let attempt = attempt.map_err(|wait| app.throttle.refuse(wait))?;
-    attempt.failed().await;
     let (mail, written, sharing) = (app.db.next_id().await?, context.clone(), app.clone());
     let answer = app.db.write(&context, move |tx| {
         Box::pin(async move {
             let row = factors::totp(tx, user).await?.filter(|row| !row.is_confirmed());
             let row = row.ok_or(AuthError::NothingToConfirm)?;
             let step = sharing.factors.step(user, &row, &request.code, written.now)?;
-            if !factors::confirm(tx, user, step, written.now).await? {
+            if !factors::confirm(tx, (user, &row), step, written.now).await? {
                 return Err(AuthError::NothingToConfirm);
             }
             let codes = new_codes(tx, user).await?;
@@ -202,18 +201,23 @@ pub(super) async fn renew_codes(
         ControlFlow::Continue(user) => user,
         ControlFlow::Break(remembered) => return Ok(remembered),
     };
-    let written = context.clone();
-    app.db
+    let (mail, written, sharing) = (app.db.next_id().await?, context.clone(), app.clone());
+    let answer: Result<Answer, AuthError> = app
+        .db
         .write(&context, move |tx| {
             Box::pin(async move {
                 let row = factors::totp(tx, user).await?.filter(TotpRow::is_confirmed);
                 row.ok_or_else(|| Problem::not_found("second factor"))?;
+                users::hold(tx, user).await?;
                 let codes = new_codes(tx, user).await?;
                 audit(tx, "recovery_codes.renew", user, &written);
+                sharing.tell(tx, mail, user, &Letter::RecoveryCodesRenewed, written.now).await?;
                 Ok(Answer::json(StatusCode::OK, &codes).sealed())
             })
         })
-        .await
+        .await;
+    app.post.ring();
+    answer
 }
 
 /// Who asks, having shown the password once more; or what was answered when this came before.

@@ -40,6 +40,14 @@ pub(crate) enum Letter {
     FactorRemoved,
     /// An administrator has suspended your account.
     Suspended { reason: String, until: Option<Timestamp> },
+    /// Somebody wants the account to have another address.
+    AddressChangeAsked,
+    /// An API key was made, of this name.
+    ApiKeyMade { name: String },
+    /// New recovery codes were made.
+    RecoveryCodesRenewed,
+    /// Somebody who has the password guesses at codes.
+    FactorGuessed,
     /// A passkey was registered.
     PasskeyAdded,
     /// A passkey was removed.
@@ -95,6 +103,10 @@ impl Letter {
             Self::SessionStolen => "session_stolen",
             Self::FactorAdded => "factor_added",
             Self::FactorRemoved => "factor_removed",
+            Self::AddressChangeAsked => "address_change_asked",
+            Self::ApiKeyMade { .. } => "api_key_made",
+            Self::RecoveryCodesRenewed => "recovery_codes_renewed",
+            Self::FactorGuessed => "factor_guessed",
             Self::PasskeyAdded => "passkey_added",
             Self::PasskeyRemoved => "passkey_removed",
             Self::Suspended { .. } => "suspended",
@@ -122,6 +134,7 @@ impl Letter {
             Self::Suspended { reason, until: None } => {
                 ("further notice".to_owned(), reason.clone())
             }
+            Self::ApiKeyMade { name } => (String::new(), name.clone()),
             _ => Default::default(),
         };
         // What somebody wrote comes last: nothing in it is filled in.
@@ -167,6 +180,10 @@ mod tests {
             Letter::PasswordChanged,
             Letter::SessionStolen,
             Letter::FactorAdded,
+            Letter::AddressChangeAsked,
+            Letter::ApiKeyMade { name: "<b>Ada & co".to_owned() },
+            Letter::RecoveryCodesRenewed,
+            Letter::FactorGuessed,
             Letter::PasskeyAdded,
             Letter::PasskeyRemoved,
             Letter::FactorRemoved,

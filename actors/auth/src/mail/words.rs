@@ -7,6 +7,7 @@ pub(super) type Words = (&'static str, &'static [&'static str]);
 
 const NOT_YOU: &str = "If that was not you, change your password now, and tell an administrator.";
 
+#[allow(clippy::too_many_lines, reason = "a table")]
 pub(super) const fn words(letter: &Letter) -> Words {
     match letter {
         Letter::VerifyAddress { .. } => (
@@ -79,6 +80,34 @@ pub(super) const fn words(letter: &Letter) -> Words {
         Letter::FactorRemoved => (
             "The second factor of your account at {host} is off",
             &["From now on, the password alone is enough to sign in to your account.", NOT_YOU],
+        ),
+        Letter::AddressChangeAsked => (
+            "Your account at {host} is to have another address",
+            &[
+                "Somebody who is signed in to your account wants it to have another mail address. It \
+                 will have it once that was confirmed there.",
+                NOT_YOU,
+            ],
+        ),
+        Letter::ApiKeyMade { .. } => (
+            "An API key was made for your account at {host}",
+            &[
+                "With it, a program acts for your account, within its scopes, until it is ended.",
+                NOT_YOU,
+                "Its name: {second}",
+            ],
+        ),
+        Letter::RecoveryCodesRenewed => (
+            "New recovery codes were made for your account at {host}",
+            &["The old ones do not work any more.", NOT_YOU],
+        ),
+        Letter::FactorGuessed => (
+            "Somebody guesses at the codes of your account at {host}",
+            &[
+                "Somebody has given several wrong codes for your account, after the right password or \
+                 in one of your sessions. They have to wait now, and so has everybody else.",
+                NOT_YOU,
+            ],
         ),
         Letter::PasskeyAdded => (
             "A passkey was added to your account at {host}",

@@ -149,9 +149,9 @@ impl Found {
         self.expires_at.map_or(latest, |at| at.min(latest))
     }
 
-    /// Whether it was last used so long ago that it should be noted anew.
-    pub(crate) fn is_news(&self, now: Timestamp) -> bool {
-        self.last_used_at.is_none_or(|at| at.until(now) >= super::USE_NOTED)
+    /// Whether it was last used longer ago than that.
+    pub(crate) fn is_news(&self, now: Timestamp, than: Duration) -> bool {
+        self.last_used_at.is_none_or(|at| at.until(now) >= than)
     }
 }
 

@@ -46,19 +46,20 @@ pub(crate) async fn enroll(
     .await
 }
 
-/// Confirms the secret by a code of this step; `false` if that was done.
+/// Confirms this secret by a code of this step; `false` if that was done, or if it is another by now.
 pub(crate) async fn confirm(
     tx: &mut Tx,
-    user: Id,
+    (user, row): (Id, &TotpRow),
     step: i64,
     now: Timestamp,
 ) -> Result<bool, DbError> {
     tx.changed(
         sql("UPDATE totp SET confirmed_at = $2, last_step = $3 \
-             WHERE user_id = $1 AND confirmed_at IS NULL")
+             WHERE user_id = $1 AND confirmed_at IS NULL AND sealed = $4")
         .bind(user)
         .bind(now)
-        .bind(step),
+        .bind(step)
+        .bind(row.sealed.clone()),
     )
     .await
 }

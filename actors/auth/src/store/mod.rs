@@ -1,7 +1,5 @@
 //! The only SQL of this service.
 
-use std::time::Duration;
-
 pub(crate) mod api_keys;
 pub(crate) mod factors;
 pub(crate) mod keys;
@@ -12,6 +10,3 @@ pub(crate) mod passkeys;
 pub(crate) mod sessions;
 pub(crate) mod setup;
 pub(crate) mod users;
-
-/// The use of a credential that says nothing by itself is noted this often.
-const USE_NOTED: Duration = Duration::from_secs(300);

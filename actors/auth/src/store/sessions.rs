@@ -216,9 +216,9 @@ pub(crate) struct CookieRow {
 panel_kernel::from_row!(CookieRow { id, user, last_used_at, expires_at });
 
 impl CookieRow {
-    /// Whether it was last used so long ago that it should be noted anew.
-    pub(crate) fn is_news(&self, now: Timestamp) -> bool {
-        self.last_used_at.until(now) >= super::USE_NOTED
+    /// Whether it was last used longer ago than that.
+    pub(crate) fn is_news(&self, now: Timestamp, than: Duration) -> bool {
+        self.last_used_at.until(now) >= than
     }
 }
 

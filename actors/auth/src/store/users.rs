@@ -272,6 +272,12 @@ pub(crate) async fn sign_in(
     .await
 }
 
+/// Until the transaction ends, nobody else changes the account, nor what hangs on it.
+pub(crate) async fn hold(tx: &mut Tx, id: Id) -> Result<(), DbError> {
+    let hold = sql("UPDATE users SET version = version WHERE id = $1").bind(id);
+    tx.execute(hold).await.map(|_| ())
+}
+
 /// Notes that somebody has signed in in another way.
 pub(crate) async fn signed_in(tx: &mut Tx, id: Id, now: Timestamp) -> Result<(), DbError> {
     let note = sql("UPDATE users SET signed_in_at = $2 WHERE id = $1").bind(id).bind(now);

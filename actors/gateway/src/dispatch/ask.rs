@@ -14,12 +14,33 @@ use super::{Affinity, Dispatcher};
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Dispatcher {
-    /// Asks a member of `service`, as an insider.
+    /// Asks a member of `service`, as an insider who goes first.
     ///
     /// # Errors
     /// What a client would hear; of the kind of the answer's status where that is no success.
     pub(crate) async fn ask<T: DeserializeOwned>(
         &self,
+        service: &str,
+        path: &str,
+    ) -> Result<T, Problem> {
+        self.ask_as("gateway", service, path).await
+    }
+
+    /// Asks what clients make it ask: it waits in line with them.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub(crate) async fn ask_for_clients<T: DeserializeOwned>(
+        &self,
+        service: &str,
+        path: &str,
+    ) -> Result<T, Problem> {
+        self.ask_as(Principal::FOR_CLIENTS, service, path).await
+    }
+
+    async fn ask_as<T: DeserializeOwned>(
+        &self,
+        name: &str,
         service: &str,
         path: &str,
     ) -> Result<T, Problem> {
@@ -29,7 +50,7 @@ impl Dispatcher {
             uri: path.parse().map_err(|error| odd(format!("{error}")))?,
             headers: HeaderMap::new(),
             body: Payload::EMPTY,
-            principal: Principal::Service("gateway".to_owned()),
+            principal: Principal::Service(name.to_owned()),
             deadline: self.clock.now().plus(PATIENCE),
             idempotency_key: None,
             trace: TraceContext::begin(),

@@ -3,6 +3,7 @@
 //! those who are known go on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use panel_kernel::identity::{ACCESS_TOKEN_LIFE, Credential, CredentialKind, CredentialQuery};
 use panel_kernel::message::{Principal, User};
@@ -16,6 +17,9 @@ use crate::dispatch::Dispatcher;
 /// Questions at one time: more wait for their turn, so that whoever tries many keys keeps no more of the
 /// identity service from others.
 const ASKING: usize = 16;
+
+/// How long a request waits for that, its turn included.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What is known of credentials. Cheap to clone.
 #[derive(Clone)]
@@ -67,30 +71,43 @@ impl Credentials {
             return Ok(None);
         }
         let name = kind.hash(text);
-        match self.held.try_get_with(name, self.look_up(kind, name)).await {
-            Ok(held) => Ok(Some(principal(&held))),
-            Err(problem) if problem.kind == Kind::NotFound => Ok(None),
-            Err(problem) => Err(problem.as_ref().clone()),
+        // What changes while it is asked about is asked about again, once.
+        for _ in 0..2 {
+            match self.held.try_get_with(name, self.look_up(kind, name)).await {
+                Ok(held) if self.is_good(&held) => return Ok(Some(principal(&held))),
+                Ok(_) => self.held.invalidate(&name).await,
+                Err(problem) if problem.kind == Kind::NotFound => return Ok(None),
+                Err(problem) => return Err(problem.as_ref().clone()),
+            }
         }
+        Err(self.unknown())
     }
 
+    fn unknown(&self) -> Problem {
+        let detail = "credentials can't be checked at present";
+        Problem::unavailable(self.identity.service, detail)
+    }
+
+    /// Asks, once it is its turn: all that within [`PATIENCE`].
     async fn look_up(&self, kind: CredentialKind, name: [u8; 32]) -> Result<Arc<Held>, Problem> {
-        let service = self.identity.service;
-        let unknown = || Problem::unavailable(service, "credentials can't be checked at present");
-        let _turn = self.asking.acquire().await.map_err(|_| unknown())?;
-        let query = CredentialQuery::about(kind, name);
-        let before = self.identity.known.load_full();
-        let asked = self.dispatcher.ask::<Credential>(service, &query.path()).await;
-        match asked {
-            Ok(credential) => {
+        let asking = async {
+            let _turn = self.asking.acquire().await.map_err(|_| self.unknown())?;
+            let before = self.identity.known.load_full();
+            let path = CredentialQuery::about(kind, name).path();
+            let asked = self.dispatcher.ask_for_clients(self.identity.service, &path).await;
+            asked.map(|credential: Credential| {
                 let seen = before.revoked.get(&credential.session).copied();
-                Ok(Arc::new(Held { credential, seen }))
-            }
-            Err(problem) if problem.kind == Kind::NotFound => Err(problem),
-            Err(problem) => {
+                Arc::new(Held { credential, seen })
+            })
+        };
+        match tokio::time::timeout(PATIENCE, asking).await {
+            Ok(Ok(held)) => Ok(held),
+            Ok(Err(problem)) if problem.kind == Kind::NotFound => Err(problem),
+            Ok(Err(problem)) => {
                 tracing::debug!(why = problem.detail, "a credential can't be checked");
-                Err(unknown())
+                Err(self.unknown())
             }
+            Err(_) => Err(self.unknown()),
         }
     }
 

@@ -7,14 +7,11 @@ use panel_kernel::time::{Clock, Timestamp};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use ractor_cluster::RactorMessage;
 
-use super::Identity;
+use super::{Identity, LATE};
 use crate::dispatch::Dispatcher;
 
 /// Two looks fit into the second within which a revocation must be known everywhere.
 const LOOK: Duration = Duration::from_millis(400);
-/// How much later than its stamp a revocation may be there to be seen: clocks differ by a minute at
-/// most, and a request takes some seconds.
-const LATE: Duration = Duration::from_secs(90);
 /// How often everything that could matter is asked for, not only what is new.
 const ALL: Duration = Duration::from_secs(60);
 

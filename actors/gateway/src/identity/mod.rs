@@ -25,6 +25,9 @@ pub(crate) use follower::Follower;
 
 /// Without news for this long, revocations are not up to date.
 const STALE: Duration = Duration::from_secs(3);
+/// How much clocks may differ, and a request take. So much later than its stamp a revocation may be there
+/// to be seen, and so much longer may it matter.
+const LATE: Duration = Duration::from_secs(90);
 /// Longer tokens are none of ours.
 const MAX_TOKEN_BYTES: usize = 2 * 1024;
 
@@ -138,11 +141,15 @@ impl Identity {
             });
             Arc::new(keys.collect())
         };
-        let news = report.revoked.iter().any(|one| !before.revoked.contains_key(&one.session));
-        let old = before.revoked.values().any(|until| *until < now);
+        // A key may have been changed before.
+        let news =
+            report.revoked.iter().any(|one| before.revoked.get(&one.session) != Some(&one.until));
+        // What was handed out by a clock that is ahead is good for that much longer.
+        let forgotten = now.minus(LATE);
+        let old = before.revoked.values().any(|until| *until < forgotten);
         let revoked = if news || old {
             let mut revoked: HashMap<Id, Timestamp> = before.revoked.as_ref().clone();
-            revoked.retain(|_, until| *until >= now);
+            revoked.retain(|_, until| *until >= forgotten);
             revoked.extend(report.revoked.into_iter().map(|one| (one.session, one.until)));
             Arc::new(revoked)
         } else {
@@ -173,6 +180,27 @@ mod tests {
     fn token(kid: &str) -> String {
         let head = format!(r#"{{"alg":"EdDSA","kid":"{kid}"}}"#);
         [head.as_bytes(), b"{}", &[7; 64]].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".")
+    }
+
+    #[test]
+    fn what_was_changed_before_can_be_changed_again() {
+        let identity = Identity::new("auth", "panel", 10);
+        let (now, key) = (Timestamp::from_seconds(1_800_000_000), Id::from_raw(7));
+        let changed = |seconds: u64| {
+            let until = now.plus(Duration::from_secs(seconds));
+            let revoked = vec![panel_kernel::identity::Revoked { session: key, until }];
+            IdentityReport { keys: Vec::new(), revoked, more: false }
+        };
+        let known = || identity.known.load().revoked.get(&key).copied();
+        for seconds in [600, 660] {
+            identity.learn(changed(seconds), now, true);
+            assert_eq!(known(), Some(now.plus(Duration::from_secs(seconds))));
+        }
+        let at = |seconds: u64| now.plus(Duration::from_secs(seconds));
+        identity.learn(IdentityReport::default(), at(740), true);
+        assert!(known().is_some(), "a clock may be ahead");
+        identity.learn(IdentityReport::default(), at(751), true);
+        assert_eq!(known(), None);
     }
 
     #[test]

@@ -141,7 +141,7 @@ impl Member {
     #[must_use]
     pub fn takes_requests_of(&self, principal: &Principal) -> bool {
         let in_flight = self.in_flight();
-        let tried = if matches!(principal, Principal::Service(_)) { 0 } else { in_flight };
+        let tried = if principal.goes_first() { 0 } else { in_flight };
         self.status() == MemberStatus::Up
             && self.breaker.admits(tried)
             && !self.is_full_for(principal)
@@ -153,11 +153,8 @@ impl Member {
         self.in_flight() >= self.most_of(principal)
     }
 
-    const fn most_of(&self, principal: &Principal) -> usize {
-        match principal {
-            Principal::Service(_) => self.most.saturating_add(INSIDERS),
-            Principal::User(_) | Principal::Anonymous => self.most,
-        }
+    fn most_of(&self, principal: &Principal) -> usize {
+        if principal.goes_first() { self.most.saturating_add(INSIDERS) } else { self.most }
     }
 
     /// Waits until its node has fallen silent or is gone, or it does not answer probes: what is in

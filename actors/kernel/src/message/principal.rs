@@ -33,6 +33,16 @@ pub struct User {
 }
 
 impl Principal {
+    /// The name of a service that asks what clients make it ask.
+    pub const FOR_CLIENTS: &'static str = "gateway for clients";
+
+    /// Whether it goes before clients, and has places of its own: what services ask of each other for
+    /// themselves.
+    #[must_use]
+    pub fn goes_first(&self) -> bool {
+        matches!(self, Self::Service(name) if name != Self::FOR_CLIENTS)
+    }
+
     /// The signed-in person.
     ///
     /// # Errors

@@ -21,11 +21,8 @@ pub(super) enum Rank {
 }
 
 impl Rank {
-    pub(super) const fn of(principal: &Principal) -> Self {
-        match principal {
-            Principal::Service(_) => Self::Insider,
-            Principal::User(_) | Principal::Anonymous => Self::Client,
-        }
+    pub(super) fn of(principal: &Principal) -> Self {
+        if principal.goes_first() { Self::Insider } else { Self::Client }
     }
 
     /// The key of the job with this number: the factory knows nothing else of a job.

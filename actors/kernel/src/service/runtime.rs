@@ -57,6 +57,8 @@ pub struct Runtime {
     pub data_dir: Arc<PathBuf>,
     /// The address people use, without a slash at the end.
     pub public_url: Arc<str>,
+    /// Whether that is known; else it is what this machine alone would use.
+    pub knows_public_url: bool,
     /// Who issues tokens: the public URL where one is configured. It must outlive a change of
     /// port, or every token would end with a restart.
     pub issuer: Arc<str>,
@@ -85,6 +87,7 @@ impl Runtime {
             services: Arc::default(),
             data_dir: Arc::new(data_dir),
             public_url: Arc::from(public_url.trim_end_matches('/')),
+            knows_public_url: true,
             issuer: Arc::from(issuer.trim_end_matches('/')),
             metrics,
             node,
