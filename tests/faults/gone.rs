@@ -73,6 +73,7 @@ async fn the_others_serve_as_before() {
 async fn who_is_signed_in_goes_on_without_auth() {
     let cluster = Cluster::builder()
         .await
+        .env("PANEL_NODE__PUBLIC_URL", "https://panel.example")
         .env("PANEL_LIMITS__ENABLED", "false")
         .node("n1", "gateway")
         .node("n2", "auth")

@@ -36,6 +36,7 @@ mod harness_proxy;
 mod harness_self;
 mod health;
 mod insiders;
+mod invitations;
 mod keys;
 mod kills;
 mod limits;

@@ -50,6 +50,8 @@ pub struct AuthConfig {
 pub enum Registration {
     /// Everybody.
     Open,
+    /// Who is invited by somebody who moderates.
+    Invitation,
     /// Nobody; accounts are made by administrators.
     Closed,
 }

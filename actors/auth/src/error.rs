@@ -78,6 +78,12 @@ pub enum AuthError {
     /// The address must be proven before anybody signs in.
     #[error("confirm your mail address first, with the link that was sent there")]
     MustVerify,
+    /// Registration takes an invitation.
+    #[error("registration takes an invitation")]
+    NotInvited,
+    /// The invitation was used up, has ended, was taken back, or never existed.
+    #[error("the invitation is not valid any more")]
+    BadInvitation,
     /// Registration is closed.
     #[error("registration is closed")]
     RegistrationClosed,
@@ -121,6 +127,8 @@ impl From<AuthError> for Problem {
                 Self::new(Kind::Unauthorized, detail).code("totp_required")
             }
             AuthError::BadFactor => Self::new(Kind::Unauthorized, detail).code("totp_invalid"),
+            AuthError::NotInvited => Self::new(Kind::Forbidden, detail).code("invitation_required"),
+            AuthError::BadInvitation => Self::field("invitation", "invalid", detail),
             AuthError::BadOneTimeToken => Self::field("token", "invalid", detail),
             AuthError::MustVerify => Self::new(Kind::Forbidden, detail).code("email_unverified"),
             AuthError::Suspended(_) => Self::new(Kind::Forbidden, detail).code("account_suspended"),

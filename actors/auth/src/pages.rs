@@ -1,4 +1,4 @@
-//! The pages that links lead to: making the first administrator, confirming an address, choosing
+//! The pages that links lead to: making the first administrator, joining, confirming an address, choosing
 //! another password. Each is a form; the token stays behind the `#` of the link, and the page's script
 //! reads it there.
 
@@ -26,6 +26,17 @@ struct VerifyEmailPage {
 #[template(path = "reset-password.html")]
 struct ResetPasswordPage {
     nonce: String,
+}
+
+#[derive(Template)]
+#[template(path = "join.html")]
+struct JoinPage {
+    nonce: String,
+}
+
+/// `GET /join`.
+pub(crate) async fn join() -> Result<Response, Problem> {
+    page(|nonce| JoinPage { nonce }.render())
 }
 
 /// `GET /setup`.

@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 mod api_key;
+mod invitation;
 mod password;
 pub(crate) mod throttle;
 pub(crate) mod totp;
@@ -11,6 +12,7 @@ use panel_kernel::problem::Problem;
 use unicode_normalization::UnicodeNormalization as _;
 
 pub(crate) use api_key::api_key;
+pub(crate) use invitation::invitation;
 pub(crate) use password::{changed_password, is_plausible_password, new_password, normal_password};
 
 const USERNAME: (usize, usize) = (3, 30);

@@ -18,7 +18,7 @@ use crate::mail::{Delivery, Mailer, Post};
 use crate::passkeys::Passkeys;
 use crate::rotation;
 use crate::setup::Setup;
-use crate::store::{api_keys, keys, mails, one_time, passkeys, sessions};
+use crate::store::{api_keys, invitations, keys, mails, one_time, passkeys, sessions};
 use crate::throttle::{Counts, Throttle};
 use crate::token_keeper::{Keys, TokenKeeper};
 
@@ -49,7 +49,7 @@ fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
     Ok(ServiceSpec {
         name: SERVICE.name,
         port: 5001,
-        pages: &["/setup", "/verify-email", "/reset-password"],
+        pages: &["/setup", "/join", "/verify-email", "/reset-password"],
         pool: parts.config.pool,
         migrations: migrations(),
         subscriptions: &[],
@@ -89,6 +89,7 @@ fn assemble(parts: &Parts, context: &ServiceContext) -> Assembly {
         .expiring(sessions::EXPIRIES)
         .expiring(api_keys::EXPIRIES)
         .expiring([keys::EXPIRY, one_time::EXPIRY, mails::EXPIRY, passkeys::EXPIRY])
+        .expiring([invitations::EXPIRY])
 }
 
 fn mailer(delivery: &Arc<Delivery>, context: &ServiceContext, post: Post) -> ChildSpec {

@@ -3,11 +3,12 @@
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
-use panel_kernel::data::{Answer, Audit, WriteContext};
+use panel_kernel::data::{Answer, Audit, Tx, WriteContext};
 use panel_kernel::http::{Caller, IfMatch, Payload, Write, etag};
 use panel_kernel::message::Principal;
 use panel_kernel::problem::{Kind, Problem, ProblemBody};
 use panel_kernel::role::Role;
+use panel_kernel::time::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -18,8 +19,10 @@ use crate::config::Registration;
 use crate::error::AuthError;
 use crate::events::UserRenamed;
 use crate::mail::{Letter, Recipient};
+use crate::store::invitations;
 use crate::store::one_time::Purpose;
 use crate::store::users::{self, About, NewUser};
+use crate::tokens::OneTime;
 use crate::{provision, rules};
 
 /// An account somebody asks for.
@@ -34,6 +37,8 @@ pub(super) struct RegisterRequest {
     password: String,
     /// The name shown to others; the username if not given.
     display_name: Option<String>,
+    /// The token of an invitation, where registration takes one.
+    invitation: Option<String>,
 }
 
 /// Make an account.
@@ -46,32 +51,54 @@ pub(super) async fn register(
     Write(context): Write,
     Payload(request): Payload<RegisterRequest>,
 ) -> Result<Answer, AuthError> {
-    if app.config.registration == Registration::Closed {
-        return Err(AuthError::RegistrationClosed);
-    }
+    let invitation = match (app.config.registration, &request.invitation) {
+        (Registration::Open, _) => None,
+        (Registration::Invitation, Some(token)) => Some(OneTime::hash_of(token)),
+        (Registration::Invitation, None) => return Err(AuthError::NotInvited),
+        (Registration::Closed, _) => return Err(AuthError::RegistrationClosed),
+    };
     let registrant = rules::registrant(
         &request.username,
         &request.email,
         &request.password,
         request.display_name.as_deref(),
     )?;
+    // Looked at first, so that a stranger can't make us hash passwords.
+    if let Some(hash) = invitation
+        && !invitations::is_good(&mut app.db.reader().await?, hash, context.now).await?
+    {
+        return app.db.refuse(&context, AuthError::BadInvitation).await;
+    }
     let turn = app.passwords.turn()?;
     let password_hash = turn.hash(registrant.password.clone()).await?;
     let id = app.db.next_id().await?;
     let must_verify = app.config.verify_email;
     let user = provision::new_user(id, registrant, password_hash, Role::User, must_verify);
     if must_verify {
-        return register_by_mail(&app, context, user).await;
+        return register_by_mail(&app, context, user, invitation).await;
     }
     let written = context.clone();
     app.db
         .write(&context, move |tx| {
             Box::pin(async move {
+                redeem(tx, invitation, written.now).await?;
                 let row = provision::insert(tx, &written, &user).await?;
                 Ok(Answer::json(StatusCode::CREATED, &UserAnswer { user: UserView::from(&row) }))
             })
         })
         .await
+}
+
+/// Uses an invitation, where there has to be one.
+async fn redeem(
+    tx: &mut Tx,
+    invitation: Option<[u8; 32]>,
+    now: Timestamp,
+) -> Result<(), AuthError> {
+    match invitation {
+        Some(hash) if !invitations::redeem(tx, hash, now).await? => Err(AuthError::BadInvitation),
+        _ => Ok(()),
+    }
 }
 
 /// Makes the account and sends the link that confirms its address. Whether there was such an account
@@ -80,6 +107,7 @@ async fn register_by_mail(
     app: &App,
     context: WriteContext,
     user: NewUser,
+    invitation: Option<[u8; 32]>,
 ) -> Result<Answer, AuthError> {
     let (mail, post, written) = (app.db.next_id().await?, app.post.clone(), context.clone());
     let answer = app.db.write(&context, move |tx| {
@@ -87,6 +115,7 @@ async fn register_by_mail(
             let now = written.now;
             match provision::insert(tx, &written, &user).await {
                 Ok(row) => {
+                    redeem(tx, invitation, now).await?;
                     send_token(tx, &post, (Purpose::VerifyEmail, mail), &row, now).await?;
                 }
                 Err(AuthError::Taken(_)) => match users::by_email(tx, &user.email).await? {

@@ -17,7 +17,7 @@ use super::second_factor::Given;
 use super::{App, Shared};
 use crate::error::AuthError;
 use crate::hashing::Verdict;
-use crate::store::{sessions, users};
+use crate::store::{locks, sessions, users};
 use crate::throttle::{Attempt, Guessed, Wait};
 
 /// Who wants to sign in.
@@ -50,7 +50,7 @@ pub(super) async fn login(
 ) -> Result<Answer, AuthError> {
     let cookie = new_cookie(&app, request.cookie)?;
     let turn = app.passwords.turn()?;
-    let found = users::by_login(&mut app.db.reader().await?, &request.login).await?;
+    let found = locks::by_login(&mut app.db.reader().await?, &request.login).await?;
     let address = context.client_ip.as_deref();
     let account = found.as_ref().map(|lock| lock.id);
     let attempt = attempt(&app, &request.login, account, address, context.now).await?;
@@ -76,7 +76,7 @@ pub(super) async fn login(
     let answer = app.db.write(&context, move |tx| {
         Box::pin(async move {
             // Whoever changes the password ends the sessions there are, and must not miss one.
-            if !users::sign_in(tx, &lock, &hash, written.now).await? {
+            if !locks::sign_in(tx, &lock, &hash, written.now).await? {
                 return Err(AuthError::BadCredentials);
             }
             let user = may_begin(users::by_id(tx, lock.id).await?, written.now)?;

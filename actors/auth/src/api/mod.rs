@@ -8,6 +8,7 @@ mod beginning;
 mod devices;
 mod email;
 mod identity;
+mod invitations;
 mod login;
 mod passkeys;
 mod password;
@@ -179,6 +180,8 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
         .guarded(Need::Session, routes!(devices::end_all))
         .guarded(Need::Session, routes!(password::change))
         .guarded(Need::Session, routes!(step_up::reauthenticate))
+        .guarded(Need::Rank(Role::Moderator), routes!(invitations::list, invitations::make))
+        .guarded(Need::Rank(Role::Moderator), routes!(invitations::remove))
         .guarded(Need::Session, routes!(passkeys::list))
         .guarded(Need::Session, routes!(passkeys::remove))
         .guarded(Need::Session, routes!(passkeys::register_start))
@@ -205,6 +208,7 @@ pub(crate) fn router(app: App) -> Router {
     Router::from(routes())
         .merge(accounts::routes())
         .route("/setup", get(pages::setup))
+        .route("/join", get(pages::join))
         .route("/verify-email", get(pages::verify_email))
         .route("/reset-password", get(pages::reset_password))
         .route(panel_kernel::identity::PATH, get(identity::report))

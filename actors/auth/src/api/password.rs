@@ -14,7 +14,7 @@ use super::{Shared, step_up};
 use crate::error::AuthError;
 use crate::mail::Letter;
 use crate::rules;
-use crate::store::{one_time, sessions, users};
+use crate::store::{locks, one_time, sessions, users};
 
 /// From which password to which.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -55,7 +55,7 @@ pub(super) async fn change(
     let (written, post, to) = (context.clone(), app.post.clone(), account.recipient());
     let answer = app.db.write(&context, move |tx| {
         Box::pin(async move {
-            if !users::change_password(tx, &lock, &hash, written.now).await? {
+            if !locks::change_password(tx, &lock, &hash, written.now).await? {
                 return Err(AuthError::PasswordChanged);
             }
             let ended = sessions::revoke_all(tx, user, Some(session), written.now).await?;

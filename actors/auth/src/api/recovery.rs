@@ -14,7 +14,7 @@ use crate::error::AuthError;
 use crate::mail::Letter;
 use crate::rules;
 use crate::store::one_time::{self, Purpose};
-use crate::store::{sessions, users};
+use crate::store::{locks, sessions, users};
 use crate::throttle::Guessed;
 use crate::tokens::OneTime;
 
@@ -73,7 +73,7 @@ pub(super) async fn reset(
                 return Err(AuthError::BadOneTimeToken);
             }
             let (id, now) = (account.id, written.now);
-            users::reset_password(tx, id, &kept, now).await?;
+            locks::reset_password(tx, id, &kept, now).await?;
             // Also what would give the account to another address.
             one_time::forget_all(tx, id).await?;
             let ended = sessions::revoke_all(tx, id, None, now).await?;

@@ -18,8 +18,8 @@ use super::session::audit;
 use super::{App, Shared};
 use crate::error::AuthError;
 use crate::hashing::{Turn, Verdict};
+use crate::store::locks::{self, Lock};
 use crate::store::sessions;
-use crate::store::users::{self, Lock};
 use crate::throttle::Guessed;
 
 /// How long that lasts.
@@ -81,7 +81,7 @@ pub(super) async fn password(
     context: &WriteContext,
 ) -> Result<ControlFlow<Answer, Lock>, AuthError> {
     let address = context.client_ip.as_deref();
-    let lock = users::lock(&mut app.db.reader().await?, user.id).await?;
+    let lock = locks::lock(&mut app.db.reader().await?, user.id).await?;
     let lock = lock.ok_or(AuthError::NoSuchAccount)?;
     let attempt = app.throttle.attempt(Guessed::SignedIn(user.id), address).await;
     let attempt = attempt.map_err(|wait| app.throttle.refuse(wait))?;

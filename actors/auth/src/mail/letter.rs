@@ -28,6 +28,8 @@ pub(crate) enum Letter {
     AddressTaken,
     /// You want an account with a name that somebody has.
     NameTaken,
+    /// Make an account.
+    Invitation { token: String },
     /// Choose another password.
     ResetPassword { token: String },
     /// The password was changed.
@@ -95,6 +97,7 @@ impl Letter {
         match self {
             Self::VerifyAddress { .. } => "verify_address",
             Self::NewAddress { .. } => "new_address",
+            Self::Invitation { .. } => "invitation",
             Self::AddressChanged => "address_changed",
             Self::AddressTaken => "address_taken",
             Self::NameTaken => "name_taken",
@@ -156,6 +159,7 @@ impl Letter {
             Self::VerifyAddress { token } | Self::NewAddress { token } => {
                 ("Confirm the address", "verify-email", token)
             }
+            Self::Invitation { token } => ("Make an account", "join", token),
             Self::ResetPassword { token } => ("Choose another password", "reset-password", token),
             _ => return None,
         };
@@ -173,6 +177,7 @@ mod tests {
         let letters = [
             Letter::VerifyAddress { token: "t0ken".to_owned() },
             Letter::NewAddress { token: "t0ken".to_owned() },
+            Letter::Invitation { token: "t0ken".to_owned() },
             Letter::AddressChanged,
             Letter::AddressTaken,
             Letter::NameTaken,
@@ -201,7 +206,8 @@ mod tests {
             assert_eq!(links(&mail.text), links(&mail.html));
             let has_link = matches!(
                 letter,
-                Letter::VerifyAddress { .. }
+                Letter::Invitation { .. }
+                    | Letter::VerifyAddress { .. }
                     | Letter::NewAddress { .. }
                     | Letter::ResetPassword { .. }
             );

@@ -45,6 +45,13 @@ pub(super) const fn words(letter: &Letter) -> Words {
             &["Somebody, perhaps you, wants to make an account with this address and a name that \
                another account has. No account was made; choose another name."],
         ),
+        Letter::Invitation { .. } => (
+            "You are invited to {host}",
+            &[
+                "Somebody who looks after this community invites you to it. The link makes an account.",
+                "If you do not want one, do nothing.",
+            ],
+        ),
         Letter::ResetPassword { .. } => (
             "Choose another password for {host}",
             &[

@@ -2,7 +2,9 @@
 
 pub(crate) mod api_keys;
 pub(crate) mod factors;
+pub(crate) mod invitations;
 pub(crate) mod keys;
+pub(crate) mod locks;
 pub(crate) mod mails;
 pub(crate) mod news;
 pub(crate) mod one_time;

@@ -221,57 +221,6 @@ pub(crate) async fn may_mail(
     tx.changed(sql(note).bind(id).bind(now).bind(now.minus(BETWEEN_MAILS))).await
 }
 
-/// What a password is checked against.
-#[derive(Clone, Debug)]
-pub(crate) struct Lock {
-    pub(crate) id: Id,
-    pub(crate) hash: String,
-    /// Since when it is this password, whatever its hash.
-    pub(crate) since: Timestamp,
-}
-
-panel_kernel::from_row!(Lock { id, hash, since });
-
-/// The account somebody signs in to, by name or address.
-pub(crate) async fn by_login(conn: &mut Conn, login: &str) -> Result<Option<Lock>, DbError> {
-    let key = lookup_key(login);
-    // A name can't contain an `@`, so at most one of the two matches.
-    conn.optional(
-        sql("SELECT id, password_hash, password_changed_at FROM users \
-             WHERE username_key = $1 OR email_key = $1")
-        .bind(key),
-    )
-    .await
-}
-
-/// What the password of an account is checked against.
-pub(crate) async fn lock(conn: &mut Conn, id: Id) -> Result<Option<Lock>, DbError> {
-    conn.optional(
-        sql("SELECT id, password_hash, password_changed_at FROM users WHERE id = $1").bind(id),
-    )
-    .await
-}
-
-/// Notes that somebody signs in with the password of `lock`, whose hash from now on is `hash`;
-/// `false` if that is not the account's password any more. Until the transaction ends nobody
-/// changes it.
-pub(crate) async fn sign_in(
-    tx: &mut Tx,
-    lock: &Lock,
-    hash: &str,
-    now: Timestamp,
-) -> Result<bool, DbError> {
-    tx.changed(
-        sql("UPDATE users SET signed_in_at = $4, password_hash = $3 \
-             WHERE id = $1 AND password_changed_at = $2")
-        .bind(lock.id)
-        .bind(lock.since)
-        .bind(hash)
-        .bind(now),
-    )
-    .await
-}
-
 /// Until the transaction ends, nobody else changes the account, nor what hangs on it.
 pub(crate) async fn hold(tx: &mut Tx, id: Id) -> Result<(), DbError> {
     let hold = sql("UPDATE users SET version = version WHERE id = $1").bind(id);
@@ -282,43 +231,6 @@ pub(crate) async fn hold(tx: &mut Tx, id: Id) -> Result<(), DbError> {
 pub(crate) async fn signed_in(tx: &mut Tx, id: Id, now: Timestamp) -> Result<(), DbError> {
     let note = sql("UPDATE users SET signed_in_at = $2 WHERE id = $1").bind(id).bind(now);
     tx.execute(note).await.map(|_| ())
-}
-
-/// Changes the password of `lock`; `false` if it is not the account's any more.
-pub(crate) async fn change_password(
-    tx: &mut Tx,
-    lock: &Lock,
-    hash: &str,
-    now: Timestamp,
-) -> Result<bool, DbError> {
-    tx.changed(
-        sql("UPDATE users SET password_hash = $3, password_changed_at = $4, updated_at = $4 \
-             WHERE id = $1 AND password_changed_at = $2")
-        .bind(lock.id)
-        .bind(lock.since)
-        .bind(hash)
-        .bind(now),
-    )
-    .await
-}
-
-/// Gives the account another password, by who reads its mail: which proves the address, too.
-pub(crate) async fn reset_password(
-    tx: &mut Tx,
-    id: Id,
-    hash: &str,
-    now: Timestamp,
-) -> Result<(), DbError> {
-    tx.execute(
-        sql("UPDATE users SET password_hash = $2, password_changed_at = $3, updated_at = $3, \
-             must_verify = 0, email_verified_at = COALESCE(email_verified_at, $3), \
-             version = version + 1 WHERE id = $1")
-        .bind(id)
-        .bind(hash)
-        .bind(now),
-    )
-    .await
-    .map(|_| ())
 }
 
 /// Gives the account another name to be shown by; `false` if the version is no longer current.
