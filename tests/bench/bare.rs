@@ -1,4 +1,4 @@
-//! The comparison: the forum's own handlers and transactions behind a bare axum server. No
+//! The comparison: a service's own handlers and transactions behind a bare axum server. No
 //! edge, no messages, no front door, no pool, no log line; whoever sends any `Authorization`
 //! is the benchmark's user.
 
@@ -27,10 +27,13 @@ use tower::Service as _;
 use crate::seed::{self, Seeded, USER};
 
 /// Serves on a free port, which it prints, until it is killed.
-pub(crate) async fn serve(database: &str, data_dir: &str) {
-    let context = context(database, Path::new(data_dir));
-    let section = Section { path: "forum".to_owned(), values: serde_json::json!({}) };
-    let spec = (panel_forum::SERVICE.configure)(&section).unwrap();
+pub(crate) async fn serve(service: &str, database: &str, data_dir: &str) {
+    let service =
+        [panel_forum::SERVICE, panel_auth::SERVICE].into_iter().find(|it| it.name == service);
+    let service = service.unwrap();
+    let context = context(service.name, database, Path::new(data_dir));
+    let section = Section { path: service.name.to_owned(), values: serde_json::json!({}) };
+    let spec = (service.configure)(&section).unwrap();
     context.db.open_once(&spec.migrations).await.unwrap();
     let db = context.db.clone();
     tokio::spawn(async move {
@@ -57,7 +60,7 @@ pub(crate) async fn serve(database: &str, data_dir: &str) {
 }
 
 /// A context on the node's database.
-fn context(database: &str, data_dir: &Path) -> ServiceContext {
+fn context(service: &'static str, database: &str, data_dir: &Path) -> ServiceContext {
     let node = NodeIdentity::new("bare");
     let key = ClusterKey::load_or_create(&data_dir.join("keys/cluster.key")).unwrap();
     let clock = Clock::system();
@@ -65,16 +68,16 @@ fn context(database: &str, data_dir: &Path) -> ServiceContext {
         Runtime::new(node, clock.clone(), key, data_dir.to_owned(), "http://bare", "panel")
             .unwrap();
     let config = DatabaseConfig { url: SecretUrl::new(database), ..DatabaseConfig::default() };
-    let location = config.location("forum", data_dir).unwrap();
+    let location = config.location(service, data_dir).unwrap();
     let metrics = runtime.metrics.clone();
-    let db = Database::new("forum", &location, &config, "bare", (clock, metrics)).unwrap();
-    ServiceContext { runtime, db, path: "forum" }
+    let db = Database::new(service, &location, &config, "bare", (clock, metrics)).unwrap();
+    ServiceContext { runtime, db, path: service }
 }
 
 /// Fills the node's database with something to read, and lets `PostgreSQL` see what is there: it
 /// would look by itself after a minute, in the middle of a measurement.
 pub(crate) async fn seeded(database: &TestDatabase, data_dir: &Path) -> Seeded {
-    let context = context(database.url(), data_dir);
+    let context = context("forum", database.url(), data_dir);
     let section = Section { path: "forum".to_owned(), values: serde_json::json!({}) };
     let spec = (panel_forum::SERVICE.configure)(&section).unwrap();
     context.db.open_once(&spec.migrations).await.unwrap();

@@ -29,7 +29,7 @@ pub(crate) struct Server<'a> {
 
 impl Server<'_> {
     /// Processor time used so far, by all its threads, in microseconds.
-    fn cpu(self) -> f64 {
+    pub(crate) fn cpu(self) -> f64 {
         // In ticks of a hundredth of a second; the name before them may contain spaces.
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap();
         let (_, figures) = stat.rsplit_once(')').unwrap();
@@ -60,22 +60,28 @@ pub(crate) async fn run(
         latencies.extend(taken);
         failed += bad;
     }
-    let took = started.elapsed().as_secs_f64();
-    latencies.sort_unstable();
-    let at = |share: f64| {
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "an index into a list of latencies"
-        )]
-        let place = ((latencies.len() as f64) * share) as usize;
-        latencies.get(place.min(latencies.len().saturating_sub(1))).copied().unwrap_or(0)
-    };
-    #[allow(clippy::cast_precision_loss, reason = "a count of requests")]
-    let count = latencies.len() as f64;
-    let cpu = (server.cpu() - cpu_before) / count;
-    Outcome { rate: count / took, p50: at(0.5), p99: at(0.99), cpu, failed }
+    Outcome::of(latencies, failed, started.elapsed(), server.cpu() - cpu_before)
+}
+
+impl Outcome {
+    /// From all latencies, in microseconds, and the processor time used meanwhile.
+    pub(crate) fn of(mut latencies: Vec<u64>, failed: usize, took: Duration, cpu: f64) -> Self {
+        latencies.sort_unstable();
+        let at = |share: f64| {
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                clippy::cast_precision_loss,
+                reason = "an index into a list of latencies"
+            )]
+            let place = ((latencies.len() as f64) * share) as usize;
+            latencies.get(place.min(latencies.len().saturating_sub(1))).copied().unwrap_or(0)
+        };
+        #[allow(clippy::cast_precision_loss, reason = "a count of requests")]
+        let count = latencies.len() as f64;
+        let rate = count / took.as_secs_f64();
+        Self { rate, p50: at(0.5), p99: at(0.99), cpu: cpu / count, failed }
+    }
 }
 
 async fn connection(
@@ -92,24 +98,30 @@ async fn connection(
     let mut next = number * 7;
     while Instant::now() < end {
         let began = Instant::now();
-        stream.write_all(&requests[next % requests.len()]).await.unwrap();
+        let asked = &requests[next % requests.len()];
         next += 1;
-        let good = answer(&mut stream, &mut buffer).await;
+        let good = exchange(&mut stream, asked, &mut buffer).await.is_some();
         latencies.push(u64::try_from(began.elapsed().as_micros()).unwrap());
         failed += usize::from(!good);
     }
     (latencies, failed)
 }
 
-/// Reads one answer; whether it was a 2xx.
-async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> bool {
+/// Sends a request and reads the answer's body; `None` if it was no 2xx.
+pub(crate) async fn exchange<'b>(
+    stream: &mut TcpStream,
+    request: &[u8],
+    buffer: &'b mut Vec<u8>,
+) -> Option<&'b [u8]> {
+    stream.write_all(request).await.unwrap();
     buffer.clear();
     let (mut head_end, mut length) = (None, 0);
     loop {
         if let Some(end) = head_end
             && buffer.len() >= end + length
         {
-            return buffer.get(9) == Some(&b'2');
+            let good = buffer.get(9) == Some(&b'2');
+            return good.then_some(&buffer[end..end + length]);
         }
         let read = stream.read_buf(buffer).await.unwrap();
         assert!(read > 0, "the server closed the connection");

@@ -2,7 +2,7 @@
 //! data, the same handlers behind a bare axum server without actors. Prints a table of
 //! ratios.
 //!
-//! `panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [links]` measures; `panel-bench bare …` is
+//! `panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [links] [accounts]` measures; `panel-bench bare …` is
 //! the comparison program, started by the former.
 
 #![allow(
@@ -13,6 +13,7 @@
 #![allow(clippy::print_stdout, reason = "its output is the report")]
 #![allow(clippy::disallowed_methods, reason = "a program of its own, outside the actor tree")]
 
+mod accounts;
 mod bare;
 mod links;
 mod load;
@@ -32,14 +33,19 @@ fn main() -> ExitCode {
             if backends.is_empty() || backends.contains(&"links") {
                 runtime.block_on(links::run(rounds));
             }
+            if backends.is_empty() || backends.contains(&"accounts") {
+                runtime.block_on(accounts::run(rounds));
+            }
             ExitCode::SUCCESS
         }
-        ["bare", database, data_dir] => {
-            runtime.block_on(bare::serve(database, data_dir));
+        ["bare", service, database, data_dir] => {
+            runtime.block_on(bare::serve(service, database, data_dir));
             ExitCode::SUCCESS
         }
         _ => {
-            println!("usage: panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [links]");
+            println!(
+                "usage: panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [links] [accounts]"
+            );
             ExitCode::from(2)
         }
     }

@@ -21,7 +21,13 @@ const READ_GOAL: f64 = 0.9;
 const WRITE_GOAL: f64 = 0.8;
 
 /// A child that is killed at the end.
-struct Process(Child);
+pub(crate) struct Process(Child);
+
+impl Process {
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -62,7 +68,7 @@ async fn measure(node: &str, rounds: usize, name: &str, backend: Backend) {
     let idle = resident_mib(&subject.process);
     let session = session.at(&client);
     let token = Session::login(&client, &session.username, panel_harness::session::PASSWORD).await;
-    let (bare_process, bare_address) = start_bare(&database, &dir);
+    let (bare_process, bare_address) = start_bare("forum", &database, &dir);
     let ops = Client::new(&subject.ops);
     let own = Server { address: &subject.address, pid: subject.process.0.id() };
     let bare = Server { address: &bare_address, pid: bare_process.0.id() };
@@ -210,9 +216,13 @@ fn first_ok(address: &str) -> bool {
         && &status[9..] == b"200"
 }
 
-fn start_bare(database: &TestDatabase, dir: &TempDir) -> (Process, String) {
+pub(crate) fn start_bare(
+    service: &str,
+    database: &TestDatabase,
+    dir: &TempDir,
+) -> (Process, String) {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["bare", database.url()])
+        .args(["bare", service, database.url()])
         .arg(dir.path())
         .stdout(Stdio::piped())
         .spawn()

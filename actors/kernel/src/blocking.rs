@@ -25,6 +25,7 @@ pub struct Busy;
 pub struct BlockingPool {
     places: Arc<Semaphore>,
     threads: Arc<Semaphore>,
+    most: usize,
 }
 
 impl BlockingPool {
@@ -35,7 +36,14 @@ impl BlockingPool {
         Self {
             places: Arc::new(Semaphore::new(threads + queue)),
             threads: Arc::new(Semaphore::new(threads)),
+            most: threads + queue,
         }
+    }
+
+    /// How many are inside.
+    #[must_use]
+    pub fn inside(&self) -> usize {
+        self.most.saturating_sub(self.places.available_permits())
     }
 
     /// Takes a place, at once or not at all.
@@ -120,6 +128,9 @@ mod tests {
         end.send(()).unwrap();
         assert_eq!(first.await, Ok(1));
         assert_eq!(third.run(|| 3).await, Ok(3));
+        assert_eq!(pool.inside(), 2);
+        drop((running, third));
+        assert_eq!(pool.inside(), 0);
     }
 
     #[tokio::test]
