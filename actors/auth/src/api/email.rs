@@ -67,6 +67,8 @@ pub(super) async fn verify(
                     whose = one_time::whose(tx, (hash, Purpose::ChangeEmail), now).await?;
                 }
                 let (user, new_email) = whose.ok_or(AuthError::BadOneTimeToken)?;
+                // The account before its tokens, as everywhere: or two would wait for each other.
+                users::hold(tx, user).await?;
                 if !one_time::use_up(tx, hash).await? {
                     return Err(AuthError::BadOneTimeToken);
                 }

@@ -69,6 +69,8 @@ pub(super) async fn reset(
     let (written, post, account) = (context.clone(), app.post.clone(), user.clone());
     let answer = app.db.write(&context, move |tx| {
         Box::pin(async move {
+            // The account before its tokens, as everywhere: or two would wait for each other.
+            users::hold(tx, account.id).await?;
             if !one_time::use_up(tx, hash).await? {
                 return Err(AuthError::BadOneTimeToken);
             }
