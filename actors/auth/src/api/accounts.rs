@@ -8,6 +8,7 @@ use http::StatusCode;
 use panel_kernel::data::{Answer, Audit, Tx, WriteContext};
 use panel_kernel::http::{IdPath, Payload, Write};
 use panel_kernel::ids::Id;
+use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::role::Role;
 use panel_kernel::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -77,21 +78,24 @@ struct NewRole {
     role: Role,
 }
 
-/// The account that something is done to, by somebody who may; and their rank.
+/// The account that something is done to, by somebody who may; and their rank. Until the transaction
+/// ends, nobody else changes it.
 async fn target(tx: &mut Tx, id: Id, context: &WriteContext) -> Result<(UserRow, Role), AuthError> {
     let caller = context.principal.user()?;
+    // Before its rank is looked at: somebody may be raising it at this moment.
+    users::hold(tx, id).await?;
     // As they are now: their token may be some minutes old.
     let actor = users::by_id(tx, caller.id).await?.filter(|actor| actor.is_active(context.now));
-    let actor = actor.ok_or(AuthError::NoSuchAccount)?;
+    let out = || Problem::new(Kind::Unauthorized, "your account may not be used any more");
+    let actor = actor.ok_or_else(out)?;
     let target = users::by_id(tx, id).await?.ok_or(AuthError::NoSuchAccount)?;
     rules::may_manage(actor.role(), target.role())?;
     Ok((target, actor.role()))
 }
 
 /// Ends whatever acts for an account, everywhere within a second, and whatever was sent to give it to
-/// somebody.
+/// somebody. The account is held.
 async fn end_all(tx: &mut Tx, id: Id, now: Timestamp) -> Result<u64, AuthError> {
-    users::hold(tx, id).await?;
     api_keys::changed(tx, id, now).await?;
     one_time::forget_all(tx, id).await?;
     Ok(sessions::revoke_all(tx, id, None, now).await?)

@@ -111,7 +111,8 @@ pub(super) struct ReauthenticateRequest {
     passkey: Option<PasskeyAnswer>,
 }
 
-/// Show again who you are, by the password, the second factor or a passkey. For five minutes, this session may change what guards the account.
+/// Show again who you are, by the password, the second factor or a passkey. For five minutes, this
+/// session may change what guards the account.
 #[utoipa::path(post, path = "/api/v2/auth/reauthenticate", tag = "auth",
     request_body = ReauthenticateRequest,
     responses((status = 204), (status = 401, body = ProblemBody),
@@ -123,57 +124,70 @@ pub(super) async fn reauthenticate(
     Payload(request): Payload<ReauthenticateRequest>,
 ) -> Result<Answer, AuthError> {
     let user = caller.principal.user()?.clone();
-    if let Some(answer) = &request.passkey {
-        return by_passkey(&app, user, answer, context).await;
+    let ReauthenticateRequest { password, totp_code, recovery_code, passkey } = request;
+    if let Some(answer) = passkey {
+        return by_passkey(&app, user, &answer, context).await;
     }
-    let by_factor = match (&request.password, Given::of(request.totp_code, request.recovery_code)) {
-        (Some(given), _) => {
-            let (turn, given) = (app.passwords.turn()?, ("password", given.as_str()));
-            let shown = password(&app, &turn, &user, given, &context).await?;
-            if let ControlFlow::Break(remembered) = shown {
-                return Ok(remembered);
-            }
-            None
-        }
-        (None, Given::Nothing) => {
-            let detail = "give it, or totp_code, recovery_code or passkey";
-            return Err(Problem::field("password", "required", detail).into());
-        }
-        (None, given) => {
-            let address = context.client_ip.as_deref();
-            let attempt = app.throttle.take(Guessed::Factor(user.id), address).await;
-            Some((given, attempt.map_err(|wait| app.throttle.refuse(wait))?))
-        }
-    };
-    let (given, attempt) = by_factor.unzip();
+    if let Some(password) = password {
+        return by_password(&app, user, &password, context).await;
+    }
+    by_factor(&app, user, Given::of(totp_code, recovery_code), context).await
+}
+
+/// Notes that somebody has shown in their session who they are.
+async fn note(tx: &mut Tx, user: &User, context: &WriteContext) -> Result<Answer, AuthError> {
+    sessions::authenticated(tx, user.session, context.now).await?;
+    tx.audit(&audit("session.reauthenticate", user.session, context));
+    Ok(Answer::no_content())
+}
+
+async fn by_password(
+    app: &App,
+    user: User,
+    given: &str,
+    context: WriteContext,
+) -> Result<Answer, AuthError> {
+    let shown = shown(app, &user, Some(given), &context).await?;
+    if let ControlFlow::Break(remembered) = shown {
+        return Ok(remembered);
+    }
+    let written = context.clone();
+    app.db.write(&context, move |tx| Box::pin(async move { note(tx, &user, &written).await })).await
+}
+
+async fn by_factor(
+    app: &Shared,
+    user: User,
+    given: Given,
+    context: WriteContext,
+) -> Result<Answer, AuthError> {
+    let wrong = |field: &str, why: String| AuthError::from(Problem::field(field, "wrong", why));
+    if let Given::Nothing = given {
+        let detail = "give it, or totp_code, recovery_code or passkey";
+        return Err(Problem::field("password", "required", detail).into());
+    }
+    let address = context.client_ip.as_deref();
+    let attempt = app.throttle.take(Guessed::Factor(user.id), address).await;
+    let attempt = attempt.map_err(|wait| app.throttle.refuse(wait))?;
     let (mail, written, sharing) = (app.db.next_id().await?, context.clone(), app.clone());
+    let account = user.id;
     let answer = app.db.write(&context, move |tx| {
         Box::pin(async move {
-            if let Some(given) = given {
-                let passed = sharing.pass_factor(tx, mail, user.id, &given, &written).await?;
-                if passed == Passed::Needless {
-                    return Err(
-                        Problem::field("totp_code", "wrong", "there is no second factor").into()
-                    );
-                }
+            let passed = sharing.pass_factor(tx, mail, user.id, &given, &written).await?;
+            if passed == Passed::Needless {
+                return Err(wrong("totp_code", "there is no second factor".to_owned()));
             }
-            sessions::authenticated(tx, user.session, written.now).await?;
-            tx.audit(&audit("session.reauthenticate", user.session, &written));
-            Ok(Answer::no_content())
+            note(tx, &user, &written).await
         })
     });
     match answer.await {
-        Err(AuthError::BadFactor) => {
-            if let Some(attempt) = attempt {
-                app.tell_of_guessing(user.id, &attempt, context.now).await;
-            }
-            Err(Problem::field("totp_code", "wrong", AuthError::BadFactor.to_string()).into())
+        Err(bad @ AuthError::BadFactor) => {
+            app.tell_of_guessing(account, &attempt, context.now).await;
+            Err(wrong("totp_code", bad.to_string()))
         }
         Err(error) => Err(error),
         Ok(answer) => {
-            if let Some(attempt) = attempt {
-                attempt.succeeded().await;
-            }
+            attempt.succeeded().await;
             app.post.ring();
             Ok(answer)
         }
@@ -200,9 +214,7 @@ async fn by_passkey(
                     AuthError::BadPasskey => wrong(),
                     error => error,
                 })?;
-                sessions::authenticated(tx, user.session, written.now).await?;
-                tx.audit(&audit("session.reauthenticate", user.session, &written));
-                Ok(Answer::no_content())
+                note(tx, &user, &written).await
             })
         })
         .await
