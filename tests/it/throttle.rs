@@ -3,11 +3,12 @@
 
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use panel_harness::session::PASSWORD;
 use panel_harness::{
     Answer, Backend, Client, Node, Rig, RigBuilder, Session, eventually, on_both_databases,
 };
-use panel_kernel::config::Section;
+use panel_kernel::config::{Section, Span};
 use panel_kernel::time::Clock;
 use serde_json::{Value, json};
 
@@ -25,9 +26,14 @@ fn strict() -> Value {
 }
 
 async fn start(backend: Backend, accounts: Value, clock: &Clock) -> Rig {
+    start_with(RigBuilder::new(backend.database().await), accounts, clock).await
+}
+
+async fn start_with(builder: RigBuilder, accounts: Value, clock: &Clock) -> Rig {
     let section = Section { path: "auth".to_owned(), values: accounts };
-    let builder = RigBuilder::new(backend.database().await)
+    let builder = builder
         .clock(clock.clone())
+        .identity("auth")
         .gateway(|gateway| gateway.trusted_proxies = vec!["127.0.0.1".parse().unwrap()])
         .service((panel_auth::SERVICE.configure)(&section).unwrap());
     let rig = Box::pin(builder.start()).await;
@@ -184,6 +190,53 @@ async fn with_redis_mistakes_are_the_clusters() {
     assert_eq!(attempt(&node, "eve", WRONG).await, 401);
     assert_eq!(attempt(&node, "eve", WRONG).await, 401);
     assert_eq!(attempt(&node, "eve", WRONG).await, 429);
+}
+
+/// Codes that come at the same moment are counted one by one: three are looked at, and the others wait.
+async fn codes_at_once(redis: Option<&RedisServer>) {
+    let clock = clock();
+    let mut builder = RigBuilder::new(Backend::Sqlite.database().await);
+    if let Some(redis) = redis {
+        builder = builder.redis(&redis.url(), |config| config.timeout = Span::millis(500));
+    }
+    let rig = start_with(builder, strict(), &clock).await;
+    if redis.is_some() {
+        eventually("redis is up", Duration::from_secs(10), async || {
+            rig.metrics().find("panel_redis_up", &[]) == Some(1.0)
+        })
+        .await;
+    }
+    let ada = Session::register(&rig.client(), "ada").await;
+    let enroll = ada.post("/api/v2/auth/totp/enroll").json(&json!({"password": PASSWORD}));
+    let enrolled = enroll.await.expect(201).json();
+    let device = totp_rs::Totp::from_url(enrolled["otpauth_uri"].as_str().unwrap()).unwrap();
+    let second = u64::try_from(clock.now().as_seconds()).unwrap();
+    let code = json!({"code": device.generate(second).to_string()});
+    ada.post("/api/v2/auth/totp/confirm").json(&code).await.expect(200);
+    // It was good a moment ago, and none works twice.
+    let answers = join_all((0..16).map(async |_| {
+        let wrong = json!({"totp_code": code["code"]});
+        ada.post("/api/v2/auth/reauthenticate").json(&wrong).await
+    }))
+    .await;
+    let mut told: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
+    told.sort_unstable();
+    assert_eq!(told, [[422; 3].as_slice(), &[429; 13]].concat(), "{answers:?}");
+    if let Some(redis) = redis {
+        // The nodes know it together.
+        assert!(redis.tell(&["KEYS", "panel:failures:*"]).contains("panel:failures:"));
+    }
+    rig.shutdown().await;
+}
+
+#[tokio::test]
+async fn codes_that_come_at_once_are_counted_one_by_one() {
+    Box::pin(codes_at_once(None)).await;
+}
+
+#[tokio::test]
+async fn with_redis_codes_that_come_at_once_are_counted_one_by_one() {
+    Box::pin(codes_at_once(Some(&RedisServer::start().await))).await;
 }
 
 /// Mann and Whitney's test: how many standard deviations the ranks of the two samples are from what

@@ -48,6 +48,20 @@ const ADD: &str = "for _, key in ipairs(KEYS) do \
     end \
     return #KEYS";
 
+/// One more for `KEYS[1]` at the moment `ARGV[1]`, remembered for `ARGV[2]` milliseconds, unless it has to
+/// wait: `ARGV[3]` are free, and after that it is twice as long each time, up to `ARGV[4]` microseconds
+/// (`rules::throttle`). Failures, the moment of the last, and whether this one was counted.
+const TAKE: &str = "local it = redis.call('HMGET', KEYS[1], 'failures', 'last') \
+    local failures, last = tonumber(it[1]) or 0, tonumber(it[2]) or 0 \
+    local now, over = tonumber(ARGV[1]), failures - tonumber(ARGV[3]) \
+    if over >= 0 then \
+      local pause = math.min(2 ^ math.min(over, 32) * 1000000, tonumber(ARGV[4])) \
+      if last + pause > now then return {failures, last, 0} end \
+    end \
+    redis.call('HSET', KEYS[1], 'failures', failures + 1, 'last', ARGV[1]) \
+    redis.call('PEXPIRE', KEYS[1], ARGV[2]) \
+    return {failures + 1, now, 1}";
+
 /// Under which mistakes are counted. It does not tell whose they are.
 type Key = [u8; 16];
 
@@ -148,19 +162,43 @@ impl Throttle {
         from: Option<&str>,
     ) -> Result<Attempt, Wait> {
         let mut attempt = self.attempt(guessed, from).await?;
-        // Others may have come since: this counts and looks in one.
-        let (now, mut time) = (self.clock.now(), Duration::ZERO);
-        let taken = self.counts.entry(attempt.whose).and_upsert_with(|known| {
-            let before = known.map_or_else(Tally::default, moka::Entry::into_value);
-            time = self.guessed.wait(before, now);
-            if time.is_zero() { before.failed(now) } else { before }
-        });
-        if !time.is_zero() {
-            return Err(Wait { time, whose: true });
-        }
-        attempt.failures = taken.into_value().failures;
-        attempt.tell(&[attempt.whose], now).await;
+        // Others may have come since: this looks and counts in one.
+        let now = self.clock.now();
+        let tally = match self.take_from_all(&attempt.whose, now).await {
+            Some(taken) => taken,
+            None => self.take_here(attempt.whose, now),
+        };
+        let tally =
+            tally.map_err(|tally| Wait { time: self.guessed.wait(tally, now), whose: true })?;
+        attempt.failures = tally.failures;
         Ok(attempt)
+    }
+
+    /// One more mistake, as the nodes count together, unless that has to wait; what there is, either
+    /// way. `None` if there is no counting together.
+    async fn take_from_all(&self, key: &Key, now: Timestamp) -> Option<Result<Tally, Tally>> {
+        let longest = i64::try_from(self.guessed.longest.as_micros()).unwrap_or(i64::MAX);
+        let mut take = script(TAKE, &[*key]);
+        take.arg(now.as_micros()).arg(millis(self.guessed.memory()));
+        take.arg(self.guessed.free).arg(longest);
+        let told: Vec<i64> = self.redis.query(&take).await.ok()?;
+        let [failures, last, taken] = told[..] else { return None };
+        let failures = u32::try_from(failures).unwrap_or(u32::MAX);
+        let tally = Tally { failures, last: Timestamp::from_micros(last) };
+        self.counts.insert(*key, tally);
+        Some(if taken == 1 { Ok(tally) } else { Err(tally) })
+    }
+
+    /// The same, as this node counts.
+    fn take_here(&self, key: Key, now: Timestamp) -> Result<Tally, Tally> {
+        let mut waits = false;
+        let entry = self.counts.entry(key).and_upsert_with(|known| {
+            let before = known.map_or_else(Tally::default, moka::Entry::into_value);
+            waits = !self.guessed.wait(before, now).is_zero();
+            if waits { before } else { before.failed(now) }
+        });
+        let tally = entry.into_value();
+        if waits { Err(tally) } else { Ok(tally) }
     }
 
     /// Refuses an attempt that has to wait.
@@ -240,7 +278,7 @@ impl Attempt {
 
     /// It was wrong.
     pub(crate) async fn failed(&self) {
-        let Throttle { counts, clock, .. } = &self.throttle;
+        let Throttle { counts, redis, clock, guessed, .. } = &self.throttle;
         let keys: Vec<Key> = [self.whose].into_iter().chain(self.address).collect();
         let now = clock.now();
         for key in &keys {
@@ -249,13 +287,7 @@ impl Attempt {
                 known.map_or_else(Tally::default, moka::Entry::into_value).failed(now)
             });
         }
-        self.tell(&keys, now).await;
-    }
-
-    /// Adds to what the nodes know together.
-    async fn tell(&self, keys: &[Key], now: Timestamp) {
-        let Throttle { redis, guessed, .. } = &self.throttle;
-        let mut told = script(ADD, keys);
+        let mut told = script(ADD, &keys);
         told.arg(now.as_micros()).arg(millis(guessed.memory()));
         // That Redis is down was logged where it was noticed.
         let _: Result<i64, _> = redis.query(&told).await;

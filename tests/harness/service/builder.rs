@@ -33,6 +33,7 @@ pub struct RigBuilder {
     limits: LimitsConfig,
     redis: RedisConfig,
     settings: DatabaseConfig,
+    identity: &'static str,
 }
 
 impl RigBuilder {
@@ -48,6 +49,7 @@ impl RigBuilder {
             limits: LimitsConfig { enabled: false, ..LimitsConfig::default() },
             redis: RedisConfig::default(),
             settings: DatabaseConfig::default(),
+            identity: PROBE,
         }
     }
 
@@ -62,6 +64,13 @@ impl RigBuilder {
     #[must_use]
     pub fn probe(mut self, probe: &Probe) -> Self {
         self.probe = probe.clone();
+        self
+    }
+
+    /// Whose tokens the gateway takes, instead of the probe's.
+    #[must_use]
+    pub const fn identity(mut self, service: &'static str) -> Self {
+        self.identity = service;
         self
     }
 
@@ -148,7 +157,7 @@ impl RigBuilder {
             config: self.gateway,
             limits: self.limits,
             services: self.specs,
-            identity_service: PROBE,
+            identity_service: self.identity,
             dependencies: Arc::new(BTreeMap::new),
             sockets: Sockets { http: socket, services: Vec::new() },
         })
@@ -163,6 +172,7 @@ impl RigBuilder {
             address,
             root,
             before,
+            identity: self.identity,
             _data: data,
             database: self.database,
         };

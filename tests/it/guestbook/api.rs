@@ -90,13 +90,11 @@ async fn list(
     State(app): State<App>,
     Params(query): Params<PageQuery>,
 ) -> Result<Json<Listing<Entry>>, Problem> {
-    let page = query.checked()?;
-    let [before] = page.after(&app.cursors, LIST)?.unwrap_or([i64::MAX]);
-    let limit = page.fetch();
+    let page = query.newest_first(&app.cursors, LIST)?;
+    let (before, limit) = (page.before, page.fetch());
     let entries: Result<Vec<Entry>, Problem> =
         app.db.read(|conn| Box::pin(store::newest(conn, before, limit))).await;
-    let cursor_after = |entry: &Entry| app.cursors.encode(LIST, &[entry.id.raw()]);
-    Ok(Json(Listing::from_excess(entries?, page.limit, cursor_after)))
+    Ok(Json(page.listing(entries?, |entry| entry.id)))
 }
 
 /// The documented routes, each with what it needs of who asks.

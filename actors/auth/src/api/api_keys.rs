@@ -155,13 +155,10 @@ pub(super) async fn list(
     Params(query): Params<PageQuery>,
 ) -> Result<Json<Listing<KeyView>>, AuthError> {
     let user = caller.principal.user()?.id;
-    let page = query.checked()?;
-    let (cursors, scope) = (&app.runtime.cursors, format!("auth.api_keys {user}"));
-    let [before] = page.after(cursors, &scope)?.unwrap_or([i64::MAX]);
-    let rows = api_keys::of_user(&mut app.db.reader().await?, user, before, page.fetch()).await?;
-    let listing =
-        Listing::from_excess(rows, page.limit, |row| cursors.encode(&scope, &[row.id.raw()]));
-    Ok(Json(listing.map(KeyView::from)))
+    let page = query.newest_first(&app.runtime.cursors, format!("auth.api_keys {user}"))?;
+    let mut conn = app.db.reader().await?;
+    let rows = api_keys::of_user(&mut conn, user, page.before, page.fetch()).await?;
+    Ok(Json(page.listing(rows, |row| row.id).map(KeyView::from)))
 }
 
 /// End one of one's own keys. It is refused everywhere within a second.

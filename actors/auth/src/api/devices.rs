@@ -45,15 +45,11 @@ pub(super) async fn list(
     Params(query): Params<PageQuery>,
 ) -> Result<Json<Listing<SessionView>>, AuthError> {
     let user = caller.principal.user()?;
-    let page = query.checked()?;
-    let (cursors, scope) = (&app.runtime.cursors, format!("auth.sessions {}", user.id));
-    let [before] = page.after(cursors, &scope)?.unwrap_or([i64::MAX]);
+    let page = query.newest_first(&app.runtime.cursors, format!("auth.sessions {}", user.id))?;
     let mut conn = app.db.reader().await?;
     let now = app.db.clock().now();
-    let rows = sessions::live(&mut conn, user.id, before, now, page.fetch()).await?;
-    let listing =
-        Listing::from_excess(rows, page.limit, |row| cursors.encode(&scope, &[row.id.raw()]));
-    Ok(Json(listing.map(
+    let rows = sessions::live(&mut conn, user.id, page.before, now, page.fetch()).await?;
+    Ok(Json(page.listing(rows, |row| row.id).map(
         |SessionRow { id, created_at, last_used_at, expires_at, ip, user_agent }| {
             let current = id == user.session;
             SessionView { id, current, created_at, last_used_at, expires_at, ip, user_agent }

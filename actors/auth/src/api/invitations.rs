@@ -19,8 +19,6 @@ use crate::rules;
 use crate::store::invitations::{self, InvitationRow};
 use crate::tokens::OneTime;
 
-const CURSOR_SCOPE: &str = "auth.invitations";
-
 /// An invitation that is wanted.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -128,11 +126,9 @@ pub(super) async fn list(
     State(app): State<Shared>,
     Params(query): Params<PageQuery>,
 ) -> Result<Json<Listing<InvitationView>>, AuthError> {
-    let (page, cursors) = (query.checked()?, &app.runtime.cursors);
-    let [before] = page.after(cursors, CURSOR_SCOPE)?.unwrap_or([i64::MAX]);
-    let rows = invitations::all(&mut app.db.reader().await?, before, page.fetch()).await?;
-    let cursor = |row: &InvitationRow| cursors.encode(CURSOR_SCOPE, &[row.id.raw()]);
-    Ok(Json(Listing::from_excess(rows, page.limit, cursor).map(InvitationView::from)))
+    let page = query.newest_first(&app.runtime.cursors, "auth.invitations")?;
+    let rows = invitations::all(&mut app.db.reader().await?, page.before, page.fetch()).await?;
+    Ok(Json(page.listing(rows, |row| row.id).map(InvitationView::from)))
 }
 
 /// Take an invitation back.

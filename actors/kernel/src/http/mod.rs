@@ -10,4 +10,4 @@ pub mod validate;
 pub use cache_for::CacheFor;
 pub use etag::IfMatch;
 pub use extract::{Caller, IdPath, Params, Payload, Write};
-pub use page::{Listing, MAX_PAGE_BYTES, PageQuery, PageRequest, json_bytes};
+pub use page::{Listing, MAX_PAGE_BYTES, NewestFirst, PageQuery, PageRequest, json_bytes};

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::cursor::Cursors;
+use crate::ids::Id;
 use crate::problem::{Kind, Problem};
 
 /// Items on a page where the client does not say.
@@ -89,6 +90,45 @@ impl PageQuery {
     /// 422 for a limit that is no number or out of bounds.
     pub fn checked(self) -> Result<PageRequest, Problem> {
         PageRequest::parse(self.limit.as_deref(), self.cursor)
+    }
+
+    /// Checks it, for the list called `scope` that goes by id, the newest first.
+    ///
+    /// # Errors
+    /// 422 for the limit, 400 for a cursor that this list did not give.
+    pub fn newest_first(
+        self,
+        cursors: &Cursors,
+        scope: impl Into<String>,
+    ) -> Result<NewestFirst<'_>, Problem> {
+        let (page, scope) = (self.checked()?, scope.into());
+        let [before] = page.after(cursors, &scope)?.unwrap_or([i64::MAX]);
+        Ok(NewestFirst { cursors, scope, page, before })
+    }
+}
+
+/// A page of a list that goes by id, the newest first.
+#[derive(Clone, Debug)]
+pub struct NewestFirst<'a> {
+    cursors: &'a Cursors,
+    scope: String,
+    page: PageRequest,
+    /// Only what is older than this id.
+    pub before: i64,
+}
+
+impl NewestFirst<'_> {
+    /// How many rows to fetch: one more than fits.
+    #[must_use]
+    pub const fn fetch(&self) -> i64 {
+        self.page.fetch()
+    }
+
+    /// The page out of the rows that were fetched.
+    #[must_use]
+    pub fn listing<T>(&self, rows: Vec<T>, id: impl Fn(&T) -> Id) -> Listing<T> {
+        let cursor = |row: &T| self.cursors.encode(&self.scope, &[id(row).raw()]);
+        Listing::from_excess(rows, self.page.limit, cursor)
     }
 }
 
