@@ -15,6 +15,7 @@
 //! | [`checks`] | what has to be true of that, whatever happened meanwhile |
 //! | [`backend`] | the same test on SQLite and on PostgreSQL |
 //! | [`redis`] | a Redis server of the test's own |
+//! | [`oidc`] | an OpenID Connect provider of the test's own |
 //! | [`smtp`] | a mail server of the test's own |
 //! | [`process`] | that nothing the harness started is left |
 //! | [`proxy`] | a TCP proxy that cuts, silences, delays and throttles |
@@ -50,6 +51,7 @@ pub mod issuer;
 pub mod load;
 pub mod metrics;
 pub mod node;
+pub mod oidc;
 pub mod passkey;
 pub mod postgres;
 pub mod probe;
@@ -71,6 +73,7 @@ pub use ids::new_id;
 pub use load::{History, Load};
 pub use metrics::Metrics;
 pub use node::{Node, NodeBuilder};
+pub use oidc::OidcProvider;
 pub use postgres::Postgres;
 pub use probe::Probe;
 pub use process::NoLeaks;

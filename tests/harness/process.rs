@@ -5,6 +5,7 @@
 //! and a private [`Postgres`](crate::Postgres) look for their own when they are dropped; a test
 //! that wants to be sure of everything begins with [`NoLeaks::watch`].
 
+use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -76,6 +77,18 @@ impl Process {
     /// For its pipes.
     pub(crate) const fn child(&mut self) -> &mut Child {
         &mut self.child
+    }
+
+    /// The port that a script of ours says it listens on, as its first word.
+    pub(crate) fn port(&mut self) -> u16 {
+        let mut said = BufReader::new(self.child.stdout.take().unwrap());
+        let mut line = String::new();
+        said.read_line(&mut line).unwrap();
+        let port = line.trim().strip_prefix("port ").and_then(|port| port.parse().ok());
+        port.unwrap_or_else(|| {
+            let why = "does not start (is what tests/scripts/packages.sh installs there?)";
+            panic!("{} {why}: {line:?}", self.what)
+        })
     }
 
     pub(crate) fn try_wait(&mut self) -> std::io::Result<Option<ExitStatus>> {

@@ -26,6 +26,7 @@ mod facts;
 mod fault_points;
 #[path = "../faults/mod.rs"]
 mod faults;
+mod federation;
 mod forum;
 mod generators;
 mod guestbook;

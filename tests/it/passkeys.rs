@@ -37,7 +37,7 @@ async fn finish(session: &Session, challenge: &Value, credential: &Value) -> Ans
     session.post(&format!("{PASSKEYS}/register/finish")).json(&body).await
 }
 
-async fn register(session: &Session) -> Passkey {
+pub(crate) async fn register(session: &Session) -> Passkey {
     let challenge = ask_for_new(session).await;
     let (passkey, credential) = Passkey::create(&challenge, ORIGIN);
     finish(session, &challenge, &credential).await.expect(201);

@@ -1,10 +1,13 @@
 //! The `[auth]` section.
 
+use std::collections::BTreeMap;
+
 use panel_kernel::blocking::half_of_the_processors;
 use panel_kernel::config::{BadValue, PoolConfig, Section, Span};
 use panel_kernel::identity::ACCESS_TOKEN_LIFE;
 use serde::{Deserialize, Serialize};
 
+use crate::federation::ProviderConfig;
 use crate::mail::MailConfig;
 use crate::rules::throttle::Backoff;
 
@@ -23,6 +26,8 @@ pub struct AuthConfig {
     pub insecure_cookies: bool,
     /// How mail leaves.
     pub mail: MailConfig,
+    /// Where else people have an account with which they may sign in here, by name.
+    pub providers: BTreeMap<String, ProviderConfig>,
     /// How long a session lasts without use.
     pub session_life: Span,
     /// After which a new key signs access tokens.
@@ -64,6 +69,7 @@ impl Default for AuthConfig {
             verify_email: false,
             insecure_cookies: false,
             mail: MailConfig::default(),
+            providers: BTreeMap::new(),
             session_life: Span::seconds(30 * 24 * 3_600),
             signing_key_life: Span::seconds(90 * 24 * 3_600),
             login_attempts: 5,

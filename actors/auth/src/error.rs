@@ -7,7 +7,7 @@ use panel_kernel::data::DbError;
 use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::time::Timestamp;
 
-use crate::rules::{MAX_API_KEYS, MAX_PASSKEYS};
+use crate::rules::{MAX_API_KEYS, MAX_IDENTITIES, MAX_PASSKEYS};
 use crate::store::users::BETWEEN_MAILS;
 
 /// A refusal of the auth service.
@@ -51,6 +51,36 @@ pub enum AuthError {
     /// The passkey, or its answer, is not good; or the answer was used before.
     #[error("the passkey is not right, or took too long")]
     BadPasskey,
+    /// What a browser brings back from a provider is not what it was sent there with.
+    #[error("this sign-in was not begun in this browser, or took too long; begin again")]
+    BadReturn,
+    /// Somebody did not agree, there.
+    #[error("the provider says: {0}")]
+    Declined(String),
+    /// The provider does not answer.
+    #[error("{0} does not answer at the moment")]
+    NoProvider(String),
+    /// What the provider says is not to be believed, or it does not take the code.
+    #[error("{0} did not tell who you are; begin again")]
+    NotBelieved(String),
+    /// The provider vouches for no mail address.
+    #[error("{0} vouches for no mail address: register here, and link that account then")]
+    NoAddress(String),
+    /// Somebody has an account with the address.
+    #[error("an account with this mail address is there: sign in to it, and link this one then")]
+    AccountThere,
+    /// The account elsewhere is linked, here.
+    #[error("that account is linked to an account here already")]
+    IdentityThere,
+    /// The account has as many as one may have.
+    #[error("an account may be linked to {MAX_IDENTITIES} others; unlink one first")]
+    TooManyIdentities,
+    /// There would be no way to sign in.
+    #[error("this is the last way to sign in: choose a password, or add another way, first")]
+    LastCredential,
+    /// The account has no password.
+    #[error("this account has no password; choose one with password/change")]
+    NoPassword,
     /// The site has no name that browsers would make passkeys for.
     #[error("passkeys need a site with a name: set node.public_url")]
     NoPasskeysHere,
@@ -132,6 +162,16 @@ impl From<AuthError> for Problem {
             AuthError::BadOneTimeToken => Self::field("token", "invalid", detail),
             AuthError::MustVerify => Self::new(Kind::Forbidden, detail).code("email_unverified"),
             AuthError::Suspended(_) => Self::new(Kind::Forbidden, detail).code("account_suspended"),
+            AuthError::BadReturn => Self::new(Kind::BadRequest, detail).code("oauth_begin_again"),
+            AuthError::NotBelieved(_) => {
+                Self::new(Kind::Unauthorized, detail).code("oauth_refused")
+            }
+            AuthError::Declined(_) => Self::new(Kind::Forbidden, detail).code("oauth_declined"),
+            AuthError::NoAddress(_) => Self::new(Kind::Forbidden, detail).code("email_required"),
+            AuthError::AccountThere => Self::new(Kind::Conflict, detail).code("account_exists"),
+            AuthError::IdentityThere => Self::new(Kind::Conflict, detail).code("identity_taken"),
+            AuthError::LastCredential => Self::new(Kind::Conflict, detail).code("last_credential"),
+            AuthError::NoPassword => Self::new(Kind::Conflict, detail).code("no_password"),
             AuthError::BadSetupLink | AuthError::RegistrationClosed => {
                 Self::new(Kind::Forbidden, detail)
             }
@@ -151,11 +191,14 @@ impl From<AuthError> for Problem {
             | AuthError::NoPasskeysHere
             | AuthError::PasskeyThere
             | AuthError::TooManyPasskeys
+            | AuthError::TooManyIdentities
             | AuthError::NothingToConfirm => Self::new(Kind::Conflict, detail),
             AuthError::NoSuchAccount | AuthError::NoSuchSession | AuthError::NoSuchKey => {
                 Self::new(Kind::NotFound, detail)
             }
-            AuthError::HashingBusy | AuthError::KeysNotReady => Self::unavailable("auth", detail),
+            AuthError::HashingBusy | AuthError::KeysNotReady | AuthError::NoProvider(_) => {
+                Self::unavailable("auth", detail)
+            }
             AuthError::Crypto(why) => {
                 tracing::error!(why, "cryptography failed");
                 Self::internal()

@@ -19,9 +19,11 @@
 //! | the database | logins answer 503; signed-in people go on with the tokens they have |
 
 mod api;
+mod carried;
 mod config;
 mod error;
 mod events;
+mod federation;
 mod hashing;
 mod mail;
 mod pages;

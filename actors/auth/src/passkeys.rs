@@ -23,6 +23,7 @@ use webauthn_rs::prelude::{
     RegisterPublicKeyCredential, Url, Uuid, Webauthn, WebauthnBuilder,
 };
 
+use crate::carried::Returned;
 use crate::error::AuthError;
 
 /// How long a ceremony may take.
@@ -43,13 +44,6 @@ pub(crate) struct Asked {
 struct Ceremony<S> {
     until: Timestamp,
     state: S,
-}
-
-/// A ceremony that has come back: it must be marked as finished, under this hash.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Returned {
-    pub(crate) hash: [u8; 32],
-    pub(crate) until: Timestamp,
 }
 
 /// A passkey as it is kept.

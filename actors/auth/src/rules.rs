@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 mod api_key;
+pub(crate) mod federation;
 mod invitation;
 mod password;
 pub(crate) mod throttle;
@@ -21,6 +22,8 @@ const DISPLAY_NAME: (usize, usize) = (1, 60);
 pub(crate) const MAX_API_KEYS: i64 = 100;
 /// Passkeys of one account.
 pub(crate) const MAX_PASSKEYS: usize = 20;
+/// Accounts elsewhere of one account.
+pub(crate) const MAX_IDENTITIES: usize = 20;
 const PASSKEY_NAME: (usize, usize) = (1, 80);
 /// RFC 5321, 4.5.3.1.3.
 const EMAIL_MAX: usize = 254;

@@ -6,13 +6,14 @@ use std::time::Duration;
 use panel_kernel::blocking::BlockingPool;
 use panel_kernel::config::{BadValue, Section};
 use panel_kernel::data::Migrations;
-use panel_kernel::identity::{CsrfTokens, SessionCookie};
+use panel_kernel::identity::{CsrfTokens, SiteCookie};
 use panel_kernel::ids::random_bytes;
 use panel_kernel::service::{Assembly, Registration, ServiceContext, ServiceSpec};
 use panel_kernel::supervision::ChildSpec;
 
-use crate::api::{self, App, Factors};
+use crate::api::{self, App, Away, Factors};
 use crate::config::AuthConfig;
+use crate::federation::Federation;
 use crate::hashing::{Passwords, argon2id, hash};
 use crate::mail::{Delivery, Mailer, Post};
 use crate::passkeys::Passkeys;
@@ -45,7 +46,8 @@ fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
     let passwords = Passwords::new(hashing, argon2, &nobody);
     let counts = Counts::new(&config);
     let delivery = Arc::new(Delivery::new(&config.mail)?);
-    let parts = Parts { config, passwords, counts, delivery };
+    let federation = Federation::new(&config.providers)?;
+    let parts = Parts { config, passwords, counts, delivery, federation };
     Ok(ServiceSpec {
         name: SERVICE.name,
         port: 5001,
@@ -64,10 +66,11 @@ struct Parts {
     passwords: Passwords,
     counts: Counts,
     delivery: Arc<Delivery>,
+    federation: Federation,
 }
 
 fn assemble(parts: &Parts, context: &ServiceContext) -> Assembly {
-    let Parts { config, passwords, counts, delivery } = parts;
+    let Parts { config, passwords, counts, delivery, federation } = parts;
     let (keys, post) = (Keys::default(), Post::new(&context.runtime));
     let app = App {
         db: context.db.clone(),
@@ -77,10 +80,12 @@ fn assemble(parts: &Parts, context: &ServiceContext) -> Assembly {
         passwords: passwords.clone(),
         throttle: Throttle::new(config, counts.clone(), &context.runtime),
         post: post.clone(),
-        cookie: SessionCookie::of(&context.runtime.public_url),
+        cookie: SiteCookie::session(&context.runtime.public_url),
         factors: Factors(context.runtime.key.derive("auth second factors")),
         passkeys: Passkeys::new(&context.runtime.public_url, &context.runtime.key),
         csrf: CsrfTokens::new(&context.runtime.key),
+        federation: federation.clone(),
+        away: Away::new(&context.runtime),
     };
     Assembly::new(api::router(app))
         .child(token_keeper(config, context, keys))

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use panel_kernel::identity::{CsrfTokens, SessionCookie};
+use panel_kernel::identity::{CsrfTokens, SiteCookie};
 use panel_kernel::service::{Runtime, ServiceSpec};
 use panel_kernel::supervision::{ChildSpec, SupervisorSpec};
 use tokio::sync::Semaphore;
@@ -135,7 +135,8 @@ impl Gateway {
                 config.token_cache,
             ),
             browsers: Browsers {
-                cookie: SessionCookie::of(&runtime.public_url),
+                cookie: SiteCookie::session(&runtime.public_url),
+                sign_in: SiteCookie::sign_in(&runtime.public_url),
                 tokens: CsrfTokens::new(&runtime.key),
                 origin: origin_of(&runtime.public_url),
             },

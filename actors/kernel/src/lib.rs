@@ -13,6 +13,7 @@
 //! | [`faults`] | places where tests make the program fail |
 //! | [`blocking`] | work that holds a processor for long, off the async threads |
 //! | [`http`] | what routes share: extractors, problems, pages, ETags |
+//! | [`outbound`] | HTTP to others' servers, with its bounds |
 //! | [`access`] | what routes need of who asks, declared and checked in one place |
 //!
 //! Architecture invariant: nothing in here performs I/O at import, reads the environment,
@@ -33,6 +34,7 @@ pub mod keys;
 pub mod message;
 pub mod metrics;
 mod openapi;
+pub mod outbound;
 pub mod problem;
 pub mod redis;
 pub mod role;

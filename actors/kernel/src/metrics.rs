@@ -18,6 +18,8 @@ pub struct Metrics {
     pub throttled: IntCounterVec,
     /// Attempts to deliver a mail, by service and outcome.
     pub mails: IntCounterVec,
+    /// Requests to others' servers, by whom they are to and outcome.
+    pub outbound: IntCounterVec,
     /// Requests inside a service (queued or running), by service.
     pub in_flight: IntGaugeVec,
     /// Requests waiting for a worker, by service.
@@ -71,6 +73,11 @@ impl Metrics {
                 "panel_mails_total",
                 "Attempts to deliver a mail.",
                 &["service", "outcome"],
+            )?,
+            outbound: counter(
+                "panel_outbound_total",
+                "Requests to others' servers.",
+                &["target", "outcome"],
             )?,
             in_flight: gauge(
                 "panel_service_in_flight",

@@ -39,7 +39,7 @@ const HOT: [&str; 15] = [
     "FROM categories c LEFT JOIN categories p",
     "UPDATE threads SET last_number",
     "FROM refresh_tokens t JOIN sessions s",
-    "FROM users WHERE username_key",
+    "FROM users WHERE (username_key",
     "FROM sessions WHERE revoked_at",
     "FROM api_keys WHERE changed_at",
     "FROM idempotency",

@@ -90,7 +90,7 @@ pub(super) async fn register(
 }
 
 /// Uses an invitation, where there has to be one.
-async fn redeem(
+pub(super) async fn redeem(
     tx: &mut Tx,
     invitation: Option<[u8; 32]>,
     now: Timestamp,

@@ -64,6 +64,8 @@ pub(super) struct Beginning {
     session: NewSession,
     /// For browsers.
     cookie: Option<String>,
+    /// Where a browser goes on, that has come from elsewhere.
+    return_to: Option<String>,
     issue: Issue,
 }
 
@@ -85,7 +87,13 @@ impl Beginning {
             user_agent: user_agent(headers),
             cookie: cookie.as_ref().map(|cookie| CredentialKind::Cookie.hash(cookie)),
         };
-        Ok(Self { session, cookie, issue: Issue::begin(app, context).await? })
+        Ok(Self { session, cookie, return_to: None, issue: Issue::begin(app, context).await? })
+    }
+
+    /// The browser goes on there, if it keeps the session in a cookie.
+    pub(super) fn returning_to(mut self, path: &str) -> Self {
+        self.return_to = Some(path.to_owned());
+        self
     }
 
     /// Begins it.
@@ -95,14 +103,20 @@ impl Beginning {
         user: &UserRow,
         context: &WriteContext,
     ) -> Result<Answer, AuthError> {
-        let Self { session, cookie, issue } = self;
+        let Self { session, cookie, return_to, issue } = self;
         sessions::begin(tx, &session).await?;
         tx.audit(&Audit {
             after: Some(json!({"user_id": user.id})),
             ..audit("session.begin", session.id, context)
         });
         match cookie {
-            Some(cookie) => Ok(issue.cookie(&cookie, user, session.id)),
+            Some(cookie) => {
+                let answer = issue.cookie(&cookie, user, session.id);
+                Ok(match return_to {
+                    Some(path) => answer.going_on(&path),
+                    None => answer,
+                })
+            }
             None => issue.tokens(tx, user, session.id).await,
         }
     }
@@ -181,6 +195,6 @@ impl Issue {
             user: UserView::from(user),
         });
         let set = self.app.cookie.set(cookie);
-        Answer::json(StatusCode::OK, &answer).header(header::SET_COOKIE, &set).sealed()
+        Answer::json(StatusCode::OK, &answer).cookie(&set).sealed()
     }
 }

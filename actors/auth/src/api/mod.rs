@@ -7,9 +7,11 @@ mod api_keys;
 mod beginning;
 mod devices;
 mod email;
+mod identities;
 mod identity;
 mod invitations;
 mod login;
+mod oauth;
 mod passkeys;
 mod password;
 mod recovery;
@@ -18,6 +20,7 @@ mod session;
 mod setup;
 mod step_up;
 mod totp;
+mod ways_in;
 
 use std::sync::Arc;
 
@@ -25,7 +28,7 @@ use axum::Router;
 use axum::routing::get;
 use panel_kernel::access::{Guarded as _, Need};
 use panel_kernel::data::{Database, Tx, WriteContext};
-use panel_kernel::identity::{CsrfTokens, SessionCookie};
+use panel_kernel::identity::{CsrfTokens, SiteCookie, stays_private};
 use panel_kernel::ids::Id;
 use panel_kernel::role::Role;
 use panel_kernel::service::Runtime;
@@ -37,6 +40,7 @@ use utoipa_axum::routes;
 
 use crate::config::AuthConfig;
 use crate::error::AuthError;
+use crate::federation::Federation;
 use crate::hashing::Passwords;
 use crate::mail::{Letter, Post};
 use crate::pages;
@@ -45,6 +49,7 @@ use crate::store::users::{self, UserRow};
 use crate::throttle::{Attempt, Throttle};
 use crate::token_keeper::Keys;
 
+pub(crate) use oauth::Away;
 pub(crate) use second_factor::Factors;
 use second_factor::{Given, Passed};
 
@@ -58,10 +63,12 @@ pub(crate) struct App {
     pub(crate) passwords: Passwords,
     pub(crate) throttle: Throttle,
     pub(crate) post: Post,
-    pub(crate) cookie: SessionCookie,
+    pub(crate) cookie: SiteCookie,
     pub(crate) csrf: CsrfTokens,
     pub(crate) factors: Factors,
     pub(crate) passkeys: Passkeys,
+    pub(crate) federation: Federation,
+    pub(crate) away: Away,
 }
 
 impl App {
@@ -114,7 +121,7 @@ impl App {
     /// Whether cookies may be given out here: not over a network in the clear, unless the operator
     /// wants it.
     fn cookies_are_safe(&self) -> bool {
-        let private = SessionCookie::stays_private(&self.runtime.public_url);
+        let private = stays_private(&self.runtime.public_url);
         self.config.insecure_cookies || (private && self.runtime.knows_public_url)
     }
 }
@@ -188,6 +195,13 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
         .guarded(Need::Session, routes!(passkeys::register_finish))
         .guarded(Need::Nothing, routes!(passkeys::login_start))
         .guarded(Need::Nothing, routes!(passkeys::login_finish))
+        .guarded(Need::Nothing, routes!(oauth::providers))
+        .guarded(Need::Nothing, routes!(oauth::start, oauth::start_with))
+        .guarded(Need::Nothing, routes!(oauth::callback))
+        .guarded(Need::Nothing, routes!(oauth::finish))
+        .guarded(Need::Session, routes!(identities::list))
+        .guarded(Need::Session, routes!(identities::link))
+        .guarded(Need::Session, routes!(identities::unlink))
         .guarded(Need::Session, routes!(totp::status, totp::remove))
         .guarded(Need::Session, routes!(totp::enroll))
         .guarded(Need::Session, routes!(totp::confirm))

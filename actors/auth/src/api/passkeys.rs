@@ -17,10 +17,11 @@ use utoipa::ToSchema;
 use webauthn_rs::prelude::{PublicKeyCredential, RegisterPublicKeyCredential};
 
 use super::beginning::{Beginning, SessionAnswer, may_begin, new_cookie};
-use super::{App, Shared, step_up};
+use super::{App, Shared, step_up, ways_in};
+use crate::carried::Returned;
 use crate::error::AuthError;
 use crate::mail::Letter;
-use crate::passkeys::{Asked, Returned};
+use crate::passkeys::Asked;
 use crate::rules;
 use crate::store::passkeys::{self, KeptPasskey, PasskeyRow};
 use crate::store::users;
@@ -277,7 +278,7 @@ pub(super) async fn list(
 #[utoipa::path(delete, path = "/api/v2/auth/passkeys/{id}", tag = "auth",
     params(("id" = String, Path, description = "The passkey")),
     responses((status = 204), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
-              (status = 404, body = ProblemBody)))]
+              (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
 pub(super) async fn remove(
     State(app): State<Shared>,
     caller: Caller,
@@ -291,8 +292,13 @@ pub(super) async fn remove(
     let (mail, written, sharing) = (app.db.next_id().await?, context.clone(), Arc::clone(&app));
     let answer = app.db.write(&context, move |tx| {
         Box::pin(async move {
+            users::hold(tx, user.id).await?;
+            step_up::still(tx, &user).await?;
             if !passkeys::remove(tx, user.id, id).await? {
                 return Err(AuthError::Problem(Problem::not_found("passkey")));
+            }
+            if !ways_in::any(tx, user.id, &sharing.federation).await? {
+                return Err(AuthError::LastCredential);
             }
             audit(tx, "passkey.remove", id, &written);
             sharing.tell(tx, mail, user.id, &Letter::PasskeyRemoved, written.now).await?;

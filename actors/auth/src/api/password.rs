@@ -20,8 +20,9 @@ use crate::store::{locks, one_time, sessions, users};
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PasswordChange {
-    /// The password there is.
-    current_password: String,
+    /// The password there is. An account that has none takes a session in which somebody has shown who
+    /// they are in the last five minutes.
+    current_password: Option<String>,
     /// 10 to 1,024 characters.
     new_password: String,
 }
@@ -43,10 +44,13 @@ pub(super) async fn change(
     let account = users::by_id(&mut app.db.reader().await?, user).await?;
     let account = account.ok_or(AuthError::NoSuchAccount)?;
     let names = account.names();
-    let (current, new) = (&change.current_password, &change.new_password);
-    let new = rules::changed_password("new_password", new, current, &names)?;
-    let password = ("current_password", current.as_str());
-    let lock = match step_up::password(&app, &turn, &caller, password, &context).await? {
+    let (current, new) = (change.current_password, &change.new_password);
+    let new = match &current {
+        Some(current) => rules::changed_password("new_password", new, current, &names)?,
+        None => rules::new_password("new_password", new, &names)?,
+    };
+    let given = ("current_password", current.as_deref());
+    let lock = match step_up::password_if_any(&app, &turn, &caller, given, &context).await? {
         ControlFlow::Continue(lock) => lock,
         ControlFlow::Break(remembered) => return Ok(remembered),
     };
@@ -55,9 +59,14 @@ pub(super) async fn change(
     let (written, post, to) = (context.clone(), app.post.clone(), account.recipient());
     let answer = app.db.write(&context, move |tx| {
         Box::pin(async move {
-            if !locks::change_password(tx, &lock, &hash, written.now).await? {
+            let changed = match &lock {
+                Some(lock) => locks::change_password(tx, lock, &hash, written.now).await?,
+                None => locks::first_password(tx, user, &hash, written.now).await?,
+            };
+            if !changed {
                 return Err(AuthError::PasswordChanged);
             }
+            step_up::still(tx, &caller).await?;
             let ended = sessions::revoke_all(tx, user, Some(session), written.now).await?;
             // Whatever was sent before is worth nothing any more: to whom, nobody knows.
             one_time::forget_all(tx, user).await?;

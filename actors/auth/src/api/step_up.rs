@@ -82,7 +82,7 @@ pub(super) async fn password(
 ) -> Result<ControlFlow<Answer, Lock>, AuthError> {
     let address = context.client_ip.as_deref();
     let lock = locks::lock(&mut app.db.reader().await?, user.id).await?;
-    let lock = lock.ok_or(AuthError::NoSuchAccount)?;
+    let lock = lock.ok_or(AuthError::NoPassword)?;
     let attempt = app.throttle.attempt(Guessed::SignedIn(user.id), address).await;
     let attempt = attempt.map_err(|wait| app.throttle.refuse(wait))?;
     if turn.verify(password, Some(lock.hash.clone())).await? == Verdict::Wrong {
@@ -95,6 +95,33 @@ pub(super) async fn password(
     }
     attempt.succeeded().await;
     Ok(ControlFlow::Continue(lock))
+}
+
+/// The same where it has to be the password: of an account that has none, who asks must have shown in
+/// the last five minutes who they are. Gives what was checked, if it was the password.
+///
+/// # Errors
+/// As [`password`] and [`fresh`]; 422 where the password is missing.
+pub(super) async fn password_if_any(
+    app: &App,
+    turn: &Turn,
+    user: &User,
+    (field, given): (&str, Option<&str>),
+    context: &WriteContext,
+) -> Result<ControlFlow<Answer, Option<Lock>>, AuthError> {
+    if let Some(given) = given {
+        let shown = password(app, turn, user, (field, given), context).await?;
+        return Ok(shown.map_continue(Some));
+    }
+    let refusal = if locks::lock(&mut app.db.reader().await?, user.id).await?.is_some() {
+        Problem::field(field, "required", "is required").into()
+    } else {
+        match fresh(app, user, context.now).await {
+            Ok(()) => return Ok(ControlFlow::Continue(None)),
+            Err(stale) => stale,
+        }
+    };
+    app.db.refuse(context, refusal).await.map(ControlFlow::Break)
 }
 
 /// Who one is, shown again: by one of these.

@@ -24,8 +24,9 @@ use crate::throttle::Guessed;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PasswordRequest {
-    /// The password.
-    password: String,
+    /// The password. An account that has none takes a session in which somebody has shown who they are
+    /// in the last five minutes.
+    password: Option<String>,
 }
 
 /// How it is with the second factor.
@@ -229,8 +230,8 @@ async fn shown(
 ) -> Result<ControlFlow<Answer, Id>, AuthError> {
     let user = caller.principal.user()?;
     let turn = app.passwords.turn()?;
-    let given = ("password", request.password.as_str());
-    let shown = step_up::password(app, &turn, user, given, context).await?;
+    let given = ("password", request.password.as_deref());
+    let shown = step_up::password_if_any(app, &turn, user, given, context).await?;
     Ok(shown.map_continue(|_| user.id))
 }
 

@@ -54,6 +54,10 @@ pub(crate) enum Letter {
     PasskeyAdded,
     /// A passkey was removed.
     PasskeyRemoved,
+    /// The account was linked to one at this provider.
+    IdentityLinked { provider: String },
+    /// The account is not linked to one at this provider any more.
+    IdentityUnlinked { provider: String },
     /// Somebody signed in with a recovery code, of which so many are left.
     RecoveryCodeUsed { left: i64 },
 }
@@ -113,6 +117,8 @@ impl Letter {
             Self::PasskeyAdded => "passkey_added",
             Self::PasskeyRemoved => "passkey_removed",
             Self::Suspended { .. } => "suspended",
+            Self::IdentityLinked { .. } => "identity_linked",
+            Self::IdentityUnlinked { .. } => "identity_unlinked",
             Self::RecoveryCodeUsed { .. } => "recovery_code_used",
         }
     }
@@ -138,6 +144,9 @@ impl Letter {
                 ("further notice".to_owned(), reason.clone())
             }
             Self::ApiKeyMade { name } => (String::new(), name.clone()),
+            Self::IdentityLinked { provider } | Self::IdentityUnlinked { provider } => {
+                (provider.clone(), String::new())
+            }
             _ => Default::default(),
         };
         // What somebody wrote comes last: nothing in it is filled in.

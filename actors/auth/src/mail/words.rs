@@ -124,6 +124,17 @@ pub(super) const fn words(letter: &Letter) -> Words {
             "A passkey of your account at {host} was removed",
             &["It does not sign in to your account any more.", NOT_YOU],
         ),
+        Letter::IdentityLinked { .. } => (
+            "Your account at {host} was linked to another",
+            &[
+                "From now on, an account at {first} signs in to yours without the password.",
+                NOT_YOU,
+            ],
+        ),
+        Letter::IdentityUnlinked { .. } => (
+            "Your account at {host} was unlinked from another",
+            &["An account at {first} does not sign in to yours any more.", NOT_YOU],
+        ),
         Letter::Suspended { .. } => (
             "Your account at {host} is suspended",
             &[

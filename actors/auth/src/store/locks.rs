@@ -6,6 +6,9 @@ use panel_kernel::time::Timestamp;
 
 use crate::rules::lookup_key;
 
+/// In the place of the hash, where an account has no password. No hash looks like this.
+pub(crate) const NO_PASSWORD: &str = "!";
+
 /// What a password is checked against.
 #[derive(Clone, Debug)]
 pub(crate) struct Lock {
@@ -23,16 +26,18 @@ pub(crate) async fn by_login(conn: &mut Conn, login: &str) -> Result<Option<Lock
     // A name can't contain an `@`, so at most one of the two matches.
     conn.optional(
         sql("SELECT id, password_hash, password_changed_at FROM users \
-             WHERE username_key = $1 OR email_key = $1")
+             WHERE (username_key = $1 OR email_key = $1) AND password_hash <> '!'")
         .bind(key),
     )
     .await
 }
 
-/// What the password of an account is checked against.
+/// What the password of an account is checked against, if it has one.
 pub(crate) async fn lock(conn: &mut Conn, id: Id) -> Result<Option<Lock>, DbError> {
     conn.optional(
-        sql("SELECT id, password_hash, password_changed_at FROM users WHERE id = $1").bind(id),
+        sql("SELECT id, password_hash, password_changed_at FROM users \
+             WHERE id = $1 AND password_hash <> '!'")
+        .bind(id),
     )
     .await
 }
@@ -69,6 +74,23 @@ pub(crate) async fn change_password(
              WHERE id = $1 AND password_changed_at = $2")
         .bind(lock.id)
         .bind(lock.since)
+        .bind(hash)
+        .bind(now),
+    )
+    .await
+}
+
+/// Gives an account that has no password one; `false` if it has.
+pub(crate) async fn first_password(
+    tx: &mut Tx,
+    id: Id,
+    hash: &str,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    tx.changed(
+        sql("UPDATE users SET password_hash = $2, password_changed_at = $3, updated_at = $3 \
+             WHERE id = $1 AND password_hash = '!'")
+        .bind(id)
         .bind(hash)
         .bind(now),
     )

@@ -2,6 +2,7 @@
 
 pub(crate) mod api_keys;
 pub(crate) mod factors;
+pub(crate) mod identities;
 pub(crate) mod invitations;
 pub(crate) mod keys;
 pub(crate) mod locks;

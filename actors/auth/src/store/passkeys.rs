@@ -6,7 +6,8 @@ use panel_kernel::data::{Conn, DbError, Expiry, Tx, sql};
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
 
-use crate::passkeys::{Registered, Returned};
+use crate::carried::Returned;
+use crate::passkeys::Registered;
 
 /// A ceremony that is over can't be finished again anyway.
 pub(crate) const EXPIRY: Expiry = Expiry {

@@ -7,7 +7,7 @@
 //! in, such as to sign in, it is not looked at.
 
 use http::{HeaderMap, Method, header, request};
-use panel_kernel::identity::{CSRF_HEADER, CredentialKind, CsrfTokens, Found, SessionCookie};
+use panel_kernel::identity::{CSRF_HEADER, CredentialKind, CsrfTokens, Found, SiteCookie};
 use panel_kernel::message::Principal;
 use panel_kernel::problem::{Kind, Problem};
 
@@ -31,7 +31,8 @@ pub(super) enum Shown<'h> {
 /// How the edge knows browsers.
 #[derive(Clone, Debug)]
 pub(crate) struct Browsers {
-    pub(crate) cookie: SessionCookie,
+    pub(crate) cookie: SiteCookie,
+    pub(crate) sign_in: SiteCookie,
     pub(crate) tokens: CsrfTokens,
     /// As browsers send it: scheme, host, port.
     pub(crate) origin: String,
@@ -132,7 +133,7 @@ fn of_our_page(
 }
 
 /// What a request shows of who asks. What was put there on purpose goes before what a browser adds.
-fn shown(headers: &HeaderMap, cookie: SessionCookie) -> Result<Shown<'_>, Problem> {
+fn shown(headers: &HeaderMap, cookie: SiteCookie) -> Result<Shown<'_>, Problem> {
     let bad = |kind, detail: &str| Err(Problem::new(kind, detail));
     let one = |name: &str| {
         let mut given = headers.get_all(name).iter();
@@ -176,7 +177,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_on_purpose_goes_before_a_cookie() {
-        let cookie = SessionCookie::of("http://127.0.0.1");
+        let cookie = SiteCookie::session("http://127.0.0.1");
         let of = |fields: &[(&'static str, &'static str)]| {
             let headers = headers(fields);
             match shown(&headers, cookie) {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, header, request};
+use panel_kernel::identity::{Found, SiteCookie};
 use panel_kernel::ids::random_hex;
 use panel_kernel::message::{Envelope, Extensions, IdempotencyKey, KeyOrigin, Payload, Principal};
 use panel_kernel::problem::{Kind, Problem};
@@ -23,7 +24,7 @@ pub(super) fn build(
     body: Bytes,
     principal: Principal,
     deadline: Timestamp,
-    exchange: &Exchange,
+    (exchange, sign_in): (&Exchange, SiteCookie),
 ) -> Result<Envelope, Problem> {
     let mut headers = HeaderMap::with_capacity(FORWARDED.len());
     for name in &FORWARDED {
@@ -33,6 +34,10 @@ pub(super) fn build(
     }
     let mut extensions = Extensions::default();
     extensions.set(Extensions::CLIENT_IP, exchange.client.to_string());
+    // The one cookie that is of use to a service: it made it, and can tell.
+    if let Found::One(carried) = sign_in.find(&parts.headers) {
+        extensions.set(Extensions::SIGN_IN, carried.to_owned());
+    }
     // HEAD is GET without the body; the edge leaves it out at the end.
     let method = if parts.method == Method::HEAD { Method::GET } else { parts.method.clone() };
     let origin_form = parts.uri.path_and_query().cloned();

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use panel_kernel::identity::SessionCookie;
+use panel_kernel::identity::SiteCookie;
 
 use super::Exchange;
 
@@ -15,7 +15,7 @@ const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 const CREDENTIALS: &str = "authorization, cookie, x-api-key";
 
 /// Takes a browser's cookie away, unless the answer has another for it.
-pub(super) fn without_cookie(headers: &mut HeaderMap, cookie: SessionCookie) {
+pub(super) fn without_cookie(headers: &mut HeaderMap, cookie: SiteCookie) {
     if let Ok(clear) = HeaderValue::from_str(&cookie.clear()) {
         headers.entry(header::SET_COOKIE).or_insert(clear);
     }

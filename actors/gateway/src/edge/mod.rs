@@ -158,7 +158,8 @@ impl Edge {
             None
         };
         let affinity = edge.dispatcher.affinity(service, &parts.headers, &principal);
-        let envelope = envelope::build(parts, body, principal, deadline, exchange)?;
+        let asking = (&*exchange, edge.browsers.sign_in);
+        let envelope = envelope::build(parts, body, principal, deadline, asking)?;
         let mut outgoing = match question {
             Some(question) => {
                 Box::pin(cache::answer(edge, &question, (envelope, affinity), exchange)).await?

@@ -172,6 +172,32 @@ impl Answer {
         Self { status: parts.status, headers: parts.headers, body, sealed: false }
     }
 
+    /// 303: the browser goes on there.
+    #[must_use]
+    pub fn see_other(location: &str) -> Self {
+        let answer = Self { status: StatusCode::SEE_OTHER, ..Self::no_content() };
+        answer.header(header::LOCATION, location)
+    }
+
+    /// The same cookies, and the browser goes on there (303).
+    #[must_use]
+    pub fn going_on(self, location: &str) -> Self {
+        let mut answer = Self::see_other(location);
+        for set in self.headers.get_all(header::SET_COOKIE) {
+            answer.headers.append(header::SET_COOKIE, set.clone());
+        }
+        if self.sealed { answer.sealed() } else { answer }
+    }
+
+    /// With one more cookie (`Set-Cookie`).
+    #[must_use]
+    pub fn cookie(mut self, set: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(set) {
+            self.headers.append(header::SET_COOKIE, value);
+        }
+        self
+    }
+
     /// With one more header.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: &str) -> Self {
@@ -388,7 +414,7 @@ async fn recall(
     };
     for (name, value) in headers.lines().filter_map(|line| line.split_once(": ")) {
         if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse()) {
-            answer.headers.insert(name, value);
+            answer.headers.append(name, value);
         }
     }
     answer.headers.insert(REPLAYED, HeaderValue::from_static("true"));

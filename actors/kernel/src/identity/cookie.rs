@@ -1,4 +1,4 @@
-//! The cookie that holds a browser's session, and the token that shows that a request which carries it
+//! The cookies of the site, and the token that shows that a request which carries a browser's session
 //! was made by a page of ours (draft-ietf-httpbis-rfc6265bis-20, 4.1.3.2; OWASP's signed token
 //! pattern).
 
@@ -11,14 +11,34 @@ use crate::keys::{ClusterKey, SealingKey, constant_time_eq};
 
 /// The header that carries the token.
 pub const CSRF_HEADER: &str = "x-csrf-token";
-/// As long as browsers keep one at most; the session ends by itself long before.
-const MAX_AGE: &str = "34560000";
 
-/// How cookies are named and guarded here.
+/// A cookie, as it is named and guarded here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionCookie {
+pub struct SiteCookie {
     /// Over HTTPS alone. Then the name promises that no other host has set it.
     is_secure: bool,
+    holds: Holds,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holds {
+    Session,
+    SignIn,
+}
+
+/// Whether what is given out by the site at this address stays between it and the browser: over
+/// TLS, or where it never leaves the machine.
+#[must_use]
+pub fn stays_private(public_url: &str) -> bool {
+    let Some(rest) = public_url.strip_prefix("http://") else { return true };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(address) => address.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 /// What cookies a request carries.
@@ -32,38 +52,44 @@ pub enum Found<'h> {
     Several,
 }
 
-impl SessionCookie {
-    /// For the site at this address.
+impl SiteCookie {
+    /// The one that holds a browser's session, for the site at this address.
     #[must_use]
-    pub fn of(public_url: &str) -> Self {
-        Self { is_secure: public_url.starts_with("https://") }
+    pub fn session(public_url: &str) -> Self {
+        Self { is_secure: public_url.starts_with("https://"), holds: Holds::Session }
     }
 
-    /// Whether what is given out by the site at this address stays between it and the browser: over
-    /// TLS, or where it never leaves the machine.
+    /// The one that holds what a browser has begun and comes back with: a sign-in through somebody
+    /// else.
     #[must_use]
-    pub fn stays_private(public_url: &str) -> bool {
-        let Some(rest) = public_url.strip_prefix("http://") else { return true };
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let host = match authority.strip_prefix('[') {
-            Some(address) => address.split(']').next().unwrap_or_default(),
-            None => authority.split(':').next().unwrap_or_default(),
-        };
-        host == "localhost"
-            || host.ends_with(".localhost")
-            || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    pub fn sign_in(public_url: &str) -> Self {
+        Self { holds: Holds::SignIn, ..Self::session(public_url) }
     }
 
     /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        if self.is_secure { "__Host-panel_session" } else { "panel_session" }
+        match (self.holds, self.is_secure) {
+            (Holds::Session, true) => "__Host-panel_session",
+            (Holds::Session, false) => "panel_session",
+            (Holds::SignIn, true) => "__Host-panel_sign_in",
+            (Holds::SignIn, false) => "panel_sign_in",
+        }
+    }
+
+    /// In seconds. What a session's holds ends by itself long before, so that is as long as browsers
+    /// keep any.
+    const fn max_age(self) -> &'static str {
+        match self.holds {
+            Holds::Session => "34560000",
+            Holds::SignIn => "600",
+        }
     }
 
     /// The `Set-Cookie` that gives it to a browser.
     #[must_use]
     pub fn set(self, value: &str) -> String {
-        self.with(value, MAX_AGE)
+        self.with(value, self.max_age())
     }
 
     /// The `Set-Cookie` that takes it away.
@@ -135,13 +161,23 @@ mod tests {
 
     #[test]
     fn the_cookie_is_as_safe_as_the_site_allows() {
-        let secure = SessionCookie::of("https://panel.example").set("v");
+        let secure = SiteCookie::session("https://panel.example").set("v");
         assert_eq!(
             secure,
             "__Host-panel_session=v; Path=/; Max-Age=34560000; HttpOnly; SameSite=Lax; Secure"
         );
-        let plain = SessionCookie::of("http://127.0.0.1:5000");
+        let plain = SiteCookie::session("http://127.0.0.1:5000");
         assert_eq!(plain.clear(), "panel_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
+    }
+
+    #[test]
+    fn a_sign_in_has_a_cookie_of_its_own_for_ten_minutes() {
+        let cookie = SiteCookie::sign_in("https://panel.example");
+        let set = "__Host-panel_sign_in=v; Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure";
+        assert_eq!(cookie.set("v"), set);
+        let both = headers(&["panel_session=s; panel_sign_in=i"]);
+        assert_eq!(SiteCookie::sign_in("http://127.0.0.1").find(&both), Found::One("i"));
+        assert_eq!(SiteCookie::session("http://127.0.0.1").find(&both), Found::One("s"));
     }
 
     #[test]
@@ -149,18 +185,18 @@ mod tests {
         let safe =
             ["https://a.example", "http://127.0.0.1:5000", "http://localhost", "http://[::1]:5"];
         for url in safe {
-            assert!(SessionCookie::stays_private(url), "{url}");
+            assert!(stays_private(url), "{url}");
         }
         for url in
             ["http://a.example", "http://10.0.0.1:5000", "http://localhost.example", "http://"]
         {
-            assert!(!SessionCookie::stays_private(url), "{url}");
+            assert!(!stays_private(url), "{url}");
         }
     }
 
     #[test]
     fn the_one_cookie_of_that_name_is_found() {
-        let cookie = SessionCookie::of("http://127.0.0.1");
+        let cookie = SiteCookie::session("http://127.0.0.1");
         let cases: [(&[&str], Found<'_>); 8] = [
             (&[], Found::None),
             (&["a=b"], Found::None),
@@ -199,7 +235,7 @@ mod tests {
             if let Ok(value) = http::HeaderValue::from_bytes(&bytes) {
                 headers.append(header::COOKIE, value);
             }
-            if let Found::One(value) = SessionCookie::of("http://x").find(&headers) {
+            if let Found::One(value) = SiteCookie::session("http://x").find(&headers) {
                 proptest::prop_assert!(!value.contains(';'));
             }
         }

@@ -13,7 +13,7 @@ use crate::ids::Id;
 use crate::role::Role;
 use crate::time::Timestamp;
 
-pub use cookie::{CSRF_HEADER, CsrfTokens, Found, SessionCookie};
+pub use cookie::{CSRF_HEADER, CsrfTokens, Found, SiteCookie, stays_private};
 pub use credential::{
     API_KEY_PREFIX, CREDENTIAL_PATH, Credential, CredentialKind, CredentialQuery,
 };

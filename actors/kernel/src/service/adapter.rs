@@ -14,8 +14,11 @@ use tower::Service as _;
 use super::label::Label;
 use crate::access::within_scopes;
 use crate::data::{RequestShape, WriteContext};
+use crate::ids::hex;
+use crate::keys::sha256;
 use crate::message::{
-    Body, Envelope, Extensions, IdempotencyKey, Payload, Principal, Refusal, Reply, TraceContext,
+    Body, Envelope, Extensions, IdempotencyKey, KeyOrigin, Payload, Principal, Refusal, Reply,
+    TraceContext,
 };
 use crate::problem::{Kind, OutcomeUnknown, Problem};
 use crate::time::Timestamp;
@@ -38,6 +41,8 @@ pub struct Request {
     pub trace: TraceContext,
     /// The client's address.
     pub client_ip: Option<String>,
+    /// What the browser carries of a sign-in through somebody else.
+    pub sign_in: Option<String>,
     /// For writes: under which key.
     pub idempotency_key: Option<IdempotencyKey>,
     method: Method,
@@ -62,6 +67,7 @@ impl Request {
             request_id: String::new(),
             trace: TraceContext::begin(),
             client_ip: None,
+            sign_in: None,
             idempotency_key,
             method,
             uri,
@@ -78,16 +84,28 @@ impl Request {
             .idempotency_key
             .clone()
             .ok_or_else(|| Problem::new(Kind::BadRequest, "a write needs an idempotency key"))?;
+        Ok(self.context(key))
+    }
+
+    /// The same for what is sent as a read and changes something nevertheless: `secret` is known to
+    /// who has sent it alone, and makes two requests the same write.
+    #[must_use]
+    pub fn write_context_by(&self, secret: &str) -> WriteContext {
+        let value = hex(&sha256(&[b"idempotency", secret.as_bytes()]));
+        self.context(IdempotencyKey { value, origin: KeyOrigin::Gateway })
+    }
+
+    fn context(&self, key: IdempotencyKey) -> WriteContext {
         let path = self.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
         let shape = RequestShape { method: &self.method, path, body: self.body.as_ref() };
-        Ok(WriteContext::new(
+        WriteContext::new(
             self.principal.clone(),
             key,
             shape,
             self.now,
             self.client_ip.clone(),
             self.request_id.clone(),
-        ))
+        )
     }
 }
 
@@ -115,6 +133,7 @@ pub(super) async fn serve(
     *request.uri_mut() = envelope.uri.clone();
     request.extensions_mut().insert(Arc::new(Request {
         client_ip: envelope.extensions.text(Extensions::CLIENT_IP).map(str::to_owned),
+        sign_in: envelope.extensions.text(Extensions::SIGN_IN).map(str::to_owned),
         principal: envelope.principal,
         now,
         deadline: envelope.deadline,
