@@ -15,6 +15,7 @@
 //! | [`checks`] | what has to be true of that, whatever happened meanwhile |
 //! | [`backend`] | the same test on SQLite and on PostgreSQL |
 //! | [`redis`] | a Redis server of the test's own |
+//! | [`files`] | a web server of the test's own, with files |
 //! | [`oidc`] | an OpenID Connect provider of the test's own |
 //! | [`smtp`] | a mail server of the test's own |
 //! | [`process`] | that nothing the harness started is left |
@@ -44,6 +45,7 @@ pub mod backend;
 pub mod checks;
 pub mod cluster;
 pub mod eventually;
+pub mod files;
 pub mod forum;
 pub mod http;
 pub mod ids;
@@ -67,6 +69,7 @@ pub mod smtp;
 pub use backend::{Backend, TestDatabase};
 pub use cluster::{Cluster, ClusterBuilder, Network, Trust};
 pub use eventually::eventually;
+pub use files::FileServer;
 pub use forum::Thread;
 pub use http::{Answer, Client, raw};
 pub use ids::new_id;

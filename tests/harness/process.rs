@@ -91,6 +91,12 @@ impl Process {
         })
     }
 
+    /// Sends it a signal, by name.
+    pub(crate) fn signal(&self, name: &str) {
+        let script = format!("kill -{name} {}", self.id());
+        assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
+    }
+
     pub(crate) fn try_wait(&mut self) -> std::io::Result<Option<ExitStatus>> {
         self.child.try_wait()
     }

@@ -6,6 +6,7 @@
 mod access;
 mod architecture;
 mod auth;
+mod breaches;
 mod certificates;
 mod configuration;
 mod contention;

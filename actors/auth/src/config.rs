@@ -28,6 +28,9 @@ pub struct AuthConfig {
     pub mail: MailConfig,
     /// Where else people have an account with which they may sign in here, by name.
     pub providers: BTreeMap<String, ProviderConfig>,
+    /// A service that knows passwords of breaches, in the manner of Have I Been Pwned; empty: none is
+    /// asked.
+    pub breach_url: String,
     /// How long a session lasts without use.
     pub session_life: Span,
     /// After which a new key signs access tokens.
@@ -70,6 +73,7 @@ impl Default for AuthConfig {
             insecure_cookies: false,
             mail: MailConfig::default(),
             providers: BTreeMap::new(),
+            breach_url: String::new(),
             session_life: Span::seconds(30 * 24 * 3_600),
             signing_key_life: Span::seconds(90 * 24 * 3_600),
             login_attempts: 5,

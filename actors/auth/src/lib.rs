@@ -19,6 +19,7 @@
 //! | the database | logins answer 503; signed-in people go on with the tokens they have |
 
 mod api;
+mod breaches;
 mod carried;
 mod config;
 mod error;

@@ -12,6 +12,7 @@ use panel_kernel::service::{Assembly, Registration, ServiceContext, ServiceSpec}
 use panel_kernel::supervision::ChildSpec;
 
 use crate::api::{self, App, Away, Factors};
+use crate::breaches::Breaches;
 use crate::config::AuthConfig;
 use crate::federation::Federation;
 use crate::hashing::{Passwords, argon2id, hash};
@@ -47,7 +48,8 @@ fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
     let counts = Counts::new(&config);
     let delivery = Arc::new(Delivery::new(&config.mail)?);
     let federation = Federation::new(&config.providers)?;
-    let parts = Parts { config, passwords, counts, delivery, federation };
+    let breaches = Breaches::new(&config.breach_url)?;
+    let parts = Parts { config, passwords, counts, delivery, federation, breaches };
     Ok(ServiceSpec {
         name: SERVICE.name,
         port: 5001,
@@ -67,10 +69,11 @@ struct Parts {
     counts: Counts,
     delivery: Arc<Delivery>,
     federation: Federation,
+    breaches: Breaches,
 }
 
 fn assemble(parts: &Parts, context: &ServiceContext) -> Assembly {
-    let Parts { config, passwords, counts, delivery, federation } = parts;
+    let Parts { config, passwords, counts, delivery, federation, breaches } = parts;
     let (keys, post) = (Keys::default(), Post::new(&context.runtime));
     let app = App {
         db: context.db.clone(),
@@ -85,6 +88,7 @@ fn assemble(parts: &Parts, context: &ServiceContext) -> Assembly {
         passkeys: Passkeys::new(&context.runtime.public_url, &context.runtime.key),
         csrf: CsrfTokens::new(&context.runtime.key),
         federation: federation.clone(),
+        breaches: breaches.clone(),
         away: Away::new(&context.runtime),
     };
     Assembly::new(api::router(app))

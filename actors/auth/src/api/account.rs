@@ -69,6 +69,7 @@ pub(super) async fn register(
     {
         return app.db.refuse(&context, AuthError::BadInvitation).await;
     }
+    app.check_breaches("password", &registrant.password).await?;
     let turn = app.passwords.turn()?;
     let password_hash = turn.hash(registrant.password.clone()).await?;
     let id = app.db.next_id().await?;

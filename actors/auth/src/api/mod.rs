@@ -38,6 +38,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::breaches::Breaches;
 use crate::config::AuthConfig;
 use crate::error::AuthError;
 use crate::federation::Federation;
@@ -68,6 +69,7 @@ pub(crate) struct App {
     pub(crate) factors: Factors,
     pub(crate) passkeys: Passkeys,
     pub(crate) federation: Federation,
+    pub(crate) breaches: Breaches,
     pub(crate) away: Away,
 }
 
@@ -99,6 +101,12 @@ impl App {
             self.tell(tx, mail, user, &Letter::RecoveryCodeUsed { left }, context.now).await?;
         }
         Ok(passed)
+    }
+
+    /// Refuses a password that is known from a breach.
+    async fn check_breaches(&self, field: &str, password: &str) -> Result<(), AuthError> {
+        let outcomes = &self.runtime.metrics.outbound;
+        Ok(self.breaches.check(field, password, outcomes).await?)
     }
 
     /// Tells the owner of an account that somebody who has got past the first factor guesses at the

@@ -40,7 +40,6 @@ pub(super) async fn change(
 ) -> Result<Answer, AuthError> {
     let caller = caller.principal.user()?.clone();
     let (user, session) = (caller.id, caller.session);
-    let turn = app.passwords.turn()?;
     let account = users::by_id(&mut app.db.reader().await?, user).await?;
     let account = account.ok_or(AuthError::NoSuchAccount)?;
     let names = account.names();
@@ -49,6 +48,8 @@ pub(super) async fn change(
         Some(current) => rules::changed_password("new_password", new, current, &names)?,
         None => rules::new_password("new_password", new, &names)?,
     };
+    app.check_breaches("new_password", &new).await?;
+    let turn = app.passwords.turn()?;
     let given = ("current_password", current.as_deref());
     let lock = match step_up::password_if_any(&app, &turn, &caller, given, &context).await? {
         ControlFlow::Continue(lock) => lock,

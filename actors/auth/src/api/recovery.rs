@@ -64,6 +64,7 @@ pub(super) async fn reset(
     };
     let names = user.names();
     let new = rules::new_password("new_password", &request.new_password, &names)?;
+    app.check_breaches("new_password", &new).await?;
     let kept = app.passwords.turn()?.hash(new).await?;
     let mail = app.db.next_id().await?;
     let (written, post, account) = (context.clone(), app.post.clone(), user.clone());

@@ -44,6 +44,7 @@ pub(super) async fn claim(
     let current = setup::is_current(&mut app.db.reader().await?, token).await?;
     let registrant = rules::registrant(&request.username, &request.email, &request.password, None)?;
     let password_hash = if current {
+        app.check_breaches("password", &registrant.password).await?;
         app.passwords.turn()?.hash(registrant.password.clone()).await?
     } else {
         String::new()
