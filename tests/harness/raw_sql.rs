@@ -56,6 +56,35 @@ impl RawSql {
         done.unwrap_or_else(|error| panic!("{error}: {text}"));
     }
 
+    /// Everything that the service has stored: a line for each row, after its table's name.
+    ///
+    /// # Panics
+    /// If it can't be read.
+    pub async fn dump(&mut self) -> Vec<String> {
+        let names = match self {
+            Self::Sqlite(_) => "SELECT name FROM sqlite_master WHERE type = 'table'",
+            Self::Postgres(_) => {
+                "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()"
+            }
+        };
+        let mut lines = Vec::new();
+        for table in self.texts(names, 0).await.unwrap() {
+            let rows = match self {
+                Self::Postgres(_) => format!("SELECT t::text FROM \"{table}\" t"),
+                Self::Sqlite(_) => {
+                    let columns = format!("SELECT name FROM pragma_table_info('{table}')");
+                    let columns = self.texts(&columns, 0).await.unwrap();
+                    let quoted = columns.iter().map(|name| format!("quote(\"{name}\")"));
+                    let row = quoted.collect::<Vec<_>>().join(" || ' ' || ");
+                    format!("SELECT {row} FROM \"{table}\"")
+                }
+            };
+            let rows = self.texts(&rows, 0).await.unwrap();
+            lines.extend(rows.into_iter().map(|row| format!("{table}: {row}")));
+        }
+        lines
+    }
+
     /// The texts in column `at` of all rows.
     ///
     /// # Errors

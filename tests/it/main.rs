@@ -21,6 +21,7 @@ mod drain;
 mod edge;
 mod edge_cache;
 mod edge_clients;
+mod erasure;
 mod exactly_once;
 mod factors;
 mod facts;

@@ -7,7 +7,9 @@ use panel_kernel::ids::Id;
 use panel_kernel::role::Role;
 use panel_kernel::time::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 
+use crate::rules;
 use crate::store::{audit, users};
 
 /// What this service wants to hear.
@@ -61,6 +63,12 @@ struct UserRoleChanged {
     role: Role,
 }
 
+/// An account was erased.
+#[derive(Debug, Deserialize)]
+struct UserErased {
+    id: Id,
+}
+
 /// The part of an audit record that is searched for.
 #[derive(Debug, Deserialize)]
 pub(crate) struct AuditRecord {
@@ -68,6 +76,24 @@ pub(crate) struct AuditRecord {
     pub(crate) actor: String,
     pub(crate) action: String,
     pub(crate) target: String,
+    #[serde(default)]
+    before: Value,
+    #[serde(default)]
+    after: Value,
+}
+
+impl AuditRecord {
+    /// Whom it is about, where it is about somebody.
+    pub(crate) fn subject(&self) -> Option<Id> {
+        let named = [&self.after, &self.before].map(|part| part["user_id"].as_str());
+        let target = self.target.strip_prefix("user:");
+        [target].into_iter().chain(named).flatten().next().and_then(|id| id.parse().ok())
+    }
+
+    /// Who acted, and whom it is about.
+    fn people(&self) -> impl Iterator<Item = Id> {
+        self.actor.parse().ok().into_iter().chain(self.subject())
+    }
 }
 
 /// Keeps this service's picture.
@@ -86,7 +112,14 @@ impl Consumer for Listener {
             match event.topic.as_str() {
                 "audit" => {
                     let record: AuditRecord = serde_json::from_str(payload)?;
-                    audit::append(tx, source, event.position, &record, payload).await?;
+                    // Who is in it may have been erased by the time it comes.
+                    let mut text = payload.to_owned();
+                    for id in record.people() {
+                        if users::is_erased(tx, id).await? {
+                            text = rules::without_person(source, &text, id);
+                        }
+                    }
+                    audit::append(tx, source, event.position, &record, &text).await?;
                 }
                 "user.registered" => {
                     let user: UserRegistered = serde_json::from_str(payload)?;
@@ -111,6 +144,11 @@ impl Consumer for Listener {
                 "user.role_changed" => {
                     let UserRoleChanged { id, role } = serde_json::from_str(payload)?;
                     users::set_role(tx, id, role).await?;
+                }
+                "user.erased" => {
+                    let UserErased { id } = serde_json::from_str(payload)?;
+                    users::erase(tx, id).await?;
+                    audit::erase(tx, id).await?;
                 }
                 // A newer auth service may tell more than this release understands.
                 _ => {}

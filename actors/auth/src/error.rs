@@ -78,6 +78,9 @@ pub enum AuthError {
     /// There would be no way to sign in.
     #[error("this is the last way to sign in: choose a password, or add another way, first")]
     LastCredential,
+    /// Nobody would administer the site.
+    #[error("nobody else administers this site: make somebody else an administrator first")]
+    LastAdministrator,
     /// The account has no password.
     #[error("this account has no password; choose one with password/change")]
     NoPassword,
@@ -171,6 +174,9 @@ impl From<AuthError> for Problem {
             AuthError::AccountThere => Self::new(Kind::Conflict, detail).code("account_exists"),
             AuthError::IdentityThere => Self::new(Kind::Conflict, detail).code("identity_taken"),
             AuthError::LastCredential => Self::new(Kind::Conflict, detail).code("last_credential"),
+            AuthError::LastAdministrator => {
+                Self::new(Kind::Conflict, detail).code("last_administrator")
+            }
             AuthError::NoPassword => Self::new(Kind::Conflict, detail).code("no_password"),
             AuthError::BadSetupLink | AuthError::RegistrationClosed => {
                 Self::new(Kind::Forbidden, detail)

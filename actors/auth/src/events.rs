@@ -32,6 +32,16 @@ impl Fact for UserSuspended {
     const TOPIC: &'static str = "user.suspended";
 }
 
+/// An account was erased: whatever tells who that was goes.
+#[derive(Debug, Serialize)]
+pub(crate) struct UserErased {
+    pub(crate) id: Id,
+}
+
+impl Fact for UserErased {
+    const TOPIC: &'static str = "user.erased";
+}
+
 /// An account may be used again.
 #[derive(Debug, Serialize)]
 pub(crate) struct UserRestored {

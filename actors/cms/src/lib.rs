@@ -11,6 +11,7 @@
 
 mod api;
 mod config;
+mod events;
 mod rules;
 mod store;
 mod supervisor;

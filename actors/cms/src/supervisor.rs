@@ -7,6 +7,7 @@ use panel_kernel::service::{Assembly, Registration, ServiceSpec};
 
 use crate::api::{self, App};
 use crate::config::CmsConfig;
+use crate::events::{Listener, SUBSCRIPTIONS};
 
 /// The service's entry in the node's list.
 pub const SERVICE: Registration = Registration { name: "cms", configure, effective };
@@ -26,8 +27,10 @@ fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
             "../../migrations/cms/sqlite",
             "../../migrations/cms/postgres"
         ),
-        subscriptions: &[],
+        subscriptions: SUBSCRIPTIONS,
         openapi: || api::routes().into_openapi(),
-        assemble: Arc::new(|context| Assembly::new(api::router(App::new(context)))),
+        assemble: Arc::new(|context| {
+            Assembly::new(api::router(App::new(context))).consumer(Listener)
+        }),
     })
 }

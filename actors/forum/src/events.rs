@@ -91,7 +91,10 @@ impl Consumer for AuthorNames {
         event: &'t Event,
     ) -> BoxFuture<'t, Result<(), Rejected>> {
         Box::pin(async move {
-            if let Some((id, name)) = told_name(event)? {
+            if event.topic == "user.erased" {
+                let Erased { id } = serde_json::from_str(event.payload.get())?;
+                store::authors::erase(tx, id).await?;
+            } else if let Some((id, name)) = told_name(event)? {
                 store::authors::rename(tx, id, &name).await?;
             }
             Ok(())
@@ -104,6 +107,11 @@ struct Registered {
     id: Id,
     username: String,
     display_name: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Erased {
+    id: Id,
 }
 
 #[derive(Deserialize)]

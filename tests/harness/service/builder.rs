@@ -133,6 +133,7 @@ impl RigBuilder {
         let (clock, key) = (self.clock, ClusterKey::generate());
         let data_dir = data.path().to_owned();
         let mut runtime = Runtime::new(node, clock, key, data_dir, &url, &url).unwrap();
+        runtime.services = self.specs.iter().map(|spec| spec.name).collect();
         runtime.redis = Redis::new(&self.redis, &runtime.metrics).unwrap();
         self.settings.url = SecretUrl::new(self.database.url());
 

@@ -66,6 +66,7 @@ async fn seeded(database: &TestDatabase) -> (Node, Session, Thread) {
     let thread = Thread::open(&admin).await;
     seed::forum(&mut database.raw_sql("forum").await).await;
     seed::auth(&mut database.raw_sql("auth").await).await;
+    seed::admin(&mut database.raw_sql("admin").await).await;
     (node, admin, thread)
 }
 

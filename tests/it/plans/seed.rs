@@ -73,3 +73,12 @@ pub(super) async fn auth(db: &mut RawSql) {
     insert(db, columns, 2_000, "CAST('token ' || i AS BLOB), i, i").await;
     analyze(db).await;
 }
+
+/// Two thousand people, as the administration knows them.
+pub(super) async fn admin(db: &mut RawSql) {
+    common(db).await;
+    let columns = "users (id, username, email, display_name, search, role, status, created_at)";
+    let values = "i, 'u' || i, 'u' || i || '@x', 'u' || i, 'u' || i, 1, 'active', i";
+    insert(db, columns, 2_000, values).await;
+    analyze(db).await;
+}

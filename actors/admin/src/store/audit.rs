@@ -1,8 +1,10 @@
 //! The record of what was done.
 
 use panel_kernel::data::{DbError, Tx, sql};
+use panel_kernel::ids::Id;
 
 use crate::events::AuditRecord;
+use crate::rules;
 
 /// Appends a record as it came.
 pub(crate) async fn append(
@@ -13,16 +15,43 @@ pub(crate) async fn append(
     text: &str,
 ) -> Result<(), DbError> {
     tx.execute(
-        sql("INSERT INTO audit (service, position, at, actor, action, target, record) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)")
+        sql("INSERT INTO audit (service, position, at, actor, action, target, record, subject) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
         .bind(service)
         .bind(position)
         .bind(record.at)
         .bind(&record.actor)
         .bind(&record.action)
         .bind(&record.target)
-        .bind(text),
+        .bind(text)
+        .bind(record.subject().map(|id| id.to_string())),
     )
     .await
     .map(|_| ())
+}
+
+/// Records that are looked at in one go.
+const PIECE: i64 = 500;
+
+/// Takes out of all records what tells who somebody was. That it was done, by which id and to which, stays.
+pub(crate) async fn erase(tx: &mut Tx, id: Id) -> Result<(), DbError> {
+    let by = "SELECT id, service, record FROM audit WHERE actor = $1 AND id > $2 \
+              ORDER BY id LIMIT $3";
+    let about = "SELECT id, service, record FROM audit WHERE subject = $1 AND id > $2 \
+                 ORDER BY id LIMIT $3";
+    for statement in [by, about] {
+        let mut after = 0;
+        loop {
+            let piece = sql(statement).bind(id.to_string()).bind(after).bind(PIECE);
+            let records: Vec<(i64, String, String)> = tx.all(piece).await?;
+            let Some((last, ..)) = records.last() else { break };
+            after = *last;
+            for (record, service, text) in records {
+                let without = rules::without_person(&service, &text, id);
+                let update = sql("UPDATE audit SET record = $2 WHERE id = $1");
+                tx.execute(update.bind(record).bind(without)).await?;
+            }
+        }
+    }
+    Ok(())
 }

@@ -125,6 +125,25 @@ pub(crate) async fn set_role(tx: &mut Tx, id: Id, role: Role) -> Result<(), DbEr
     tx.execute(set).await.map(|_| ())
 }
 
+/// What is left is the id, so that what is heard later is known to be of nobody.
+pub(crate) async fn erase(tx: &mut Tx, id: Id) -> Result<(), DbError> {
+    tx.execute(
+        sql("INSERT INTO users (id, username, email, display_name, search, role, status, created_at) \
+             VALUES ($1, '', '', '', '', 1, 'erased', 0) ON CONFLICT (id) DO UPDATE SET \
+             username = '', email = '', display_name = '', search = '', role = 1, \
+             status = 'erased', suspended_until = NULL")
+        .bind(id),
+    )
+    .await
+    .map(|_| ())
+}
+
+pub(crate) async fn is_erased(tx: &mut Tx, id: Id) -> Result<bool, DbError> {
+    let erased = sql("SELECT id FROM users WHERE id = $1 AND status = 'erased'").bind(id);
+    let found: Option<(i64,)> = tx.optional(erased).await?;
+    Ok(found.is_some())
+}
+
 fn search_text(username: &str, email: &str, display_name: &str) -> String {
     search_key(&format!("{username}\n{email}\n{display_name}"))
 }
@@ -138,7 +157,7 @@ pub(crate) async fn list(
 ) -> Result<Vec<UserRow>, DbError> {
     let mut text = String::from(
         "SELECT id, username, email, display_name, role, status, suspended_until, \
-         created_at FROM users WHERE id > $1",
+         created_at FROM users WHERE id > $1 AND status <> 'erased'",
     );
     let mut values: Vec<Value> = vec![after.into(), limit.into()];
     let mut add = |condition: &str, value: Value| {

@@ -7,6 +7,7 @@ mod api_keys;
 mod beginning;
 mod devices;
 mod email;
+mod erasure;
 mod identities;
 mod identity;
 mod invitations;
@@ -193,6 +194,7 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
         .guarded(Need::Session, routes!(devices::list))
         .guarded(Need::Session, routes!(devices::end))
         .guarded(Need::Session, routes!(devices::end_all))
+        .guarded(Need::Session, routes!(erasure::erase))
         .guarded(Need::Session, routes!(password::change))
         .guarded(Need::Session, routes!(step_up::reauthenticate))
         .guarded(Need::Rank(Role::Moderator), routes!(invitations::list, invitations::make))

@@ -54,6 +54,8 @@ pub(crate) enum Letter {
     PasskeyAdded,
     /// A passkey was removed.
     PasskeyRemoved,
+    /// The account was erased.
+    Erased,
     /// The account was linked to one at this provider.
     IdentityLinked { provider: String },
     /// The account is not linked to one at this provider any more.
@@ -117,6 +119,7 @@ impl Letter {
             Self::PasskeyAdded => "passkey_added",
             Self::PasskeyRemoved => "passkey_removed",
             Self::Suspended { .. } => "suspended",
+            Self::Erased => "erased",
             Self::IdentityLinked { .. } => "identity_linked",
             Self::IdentityUnlinked { .. } => "identity_unlinked",
             Self::RecoveryCodeUsed { .. } => "recovery_code_used",

@@ -124,6 +124,14 @@ pub(super) const fn words(letter: &Letter) -> Words {
             "A passkey of your account at {host} was removed",
             &["It does not sign in to your account any more.", NOT_YOU],
         ),
+        Letter::Erased => (
+            "Your account at {host} was erased",
+            &[
+                "Your account was erased, as you wanted. What you wrote stays, without your name. This is \
+                 the last mail that comes here.",
+                "If that was not you, tell an administrator.",
+            ],
+        ),
         Letter::IdentityLinked { .. } => (
             "Your account at {host} was linked to another",
             &[

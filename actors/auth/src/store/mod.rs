@@ -1,6 +1,7 @@
 //! The only SQL of this service.
 
 pub(crate) mod api_keys;
+pub(crate) mod erasure;
 pub(crate) mod factors;
 pub(crate) mod identities;
 pub(crate) mod invitations;

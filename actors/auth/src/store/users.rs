@@ -138,7 +138,7 @@ pub(crate) async fn by_id(conn: &mut Conn, id: Id) -> Result<Option<UserRow>, Db
     conn.optional(
         sql("SELECT id, username, email, display_name, role, status, suspended_until, \
              suspension_reason, created_at, updated_at, version, email_verified_at, must_verify \
-             FROM users WHERE id = $1")
+             FROM users WHERE id = $1 AND erased_at IS NULL")
         .bind(id),
     )
     .await

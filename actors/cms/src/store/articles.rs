@@ -1,6 +1,6 @@
 //! Articles.
 
-use panel_kernel::data::{Conn, DbError, Statement};
+use panel_kernel::data::{Conn, DbError, Statement, Tx, sql};
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
 
@@ -70,4 +70,10 @@ pub(crate) async fn published(conn: &mut Conn, wanted: Wanted) -> Result<Vec<Art
     text.push_str(" ORDER BY a.published_at DESC, a.id DESC LIMIT $3");
     let statement = Statement::composed(text).bind(at).bind(id).bind(wanted.limit);
     conn.all(values.into_iter().fold(statement, Statement::bind)).await
+}
+
+/// Nobody is known by that id any more.
+pub(crate) async fn erase_author(tx: &mut Tx, author: Id) -> Result<(), DbError> {
+    let erase = sql("UPDATE articles SET author_name = 'deleted user' WHERE author_id = $1");
+    tx.execute(erase.bind(author)).await.map(|_| ())
 }

@@ -40,10 +40,18 @@ pub(crate) async fn ensure(tx: &mut Tx, author: &Author) -> Result<(), DbError> 
     Ok(())
 }
 
+/// Nobody is known by that id any more, whatever is heard of it later.
+pub(crate) async fn erase(tx: &mut Tx, id: Id) -> Result<(), DbError> {
+    let erase = sql("INSERT INTO authors (id, name, erased) VALUES ($1, '', 1) \
+                     ON CONFLICT (id) DO UPDATE SET name = '', erased = 1");
+    tx.execute(erase.bind(id)).await.map(|_| ())
+}
+
 /// From now on this is the name.
 pub(crate) async fn rename(tx: &mut Tx, id: Id, name: &str) -> Result<(), DbError> {
     let upsert = sql("INSERT INTO authors (id, name) VALUES ($1, $2) \
-                      ON CONFLICT (id) DO UPDATE SET name = excluded.name");
+                      ON CONFLICT (id) DO UPDATE SET name = excluded.name \
+                      WHERE authors.erased = 0");
     tx.execute(upsert.bind(id).bind(clean(name))).await?;
     Ok(())
 }

@@ -3,7 +3,8 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::body::HttpBody as _;
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Path, Request};
 use bytes::Bytes;
 use http::header;
 use http::request::Parts;
@@ -103,6 +104,18 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Payload<T> {
             .await
             .map_err(|error| Problem::new(Kind::BadRequest, error.to_string()))?;
         parse(&body).map(Self)
+    }
+}
+
+/// Without a body there is none; with one, it is as it has to be.
+impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequest<S> for Payload<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Problem> {
+        if request.body().is_end_stream() {
+            return Ok(None);
+        }
+        <Self as FromRequest<S>>::from_request(request, state).await.map(Some)
     }
 }
 

@@ -1,0 +1,2 @@
+-- Whether the author's account was erased: then nobody has a name any more.
+ALTER TABLE authors ADD COLUMN erased INTEGER NOT NULL DEFAULT 0;

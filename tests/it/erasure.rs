@@ -1,0 +1,220 @@
+//! Erasing an account: on both databases.
+
+use std::time::Duration;
+
+use panel_harness::session::{PASSWORD, email};
+use panel_harness::{
+    Backend, Client, Node, Rig, RigBuilder, Session, Smtp, eventually, on_both_databases,
+};
+use panel_kernel::config::Section;
+use panel_kernel::time::Clock;
+use serde_json::json;
+
+on_both_databases!(
+    nothing_is_left_that_tells_who_it_was,
+    it_takes_its_owner_and_ends_everything,
+    somebody_administers_the_site,
+);
+
+const ACCOUNT: &str = "/api/v2/auth/account";
+const ME: &str = "/api/v2/auth/me";
+const SERVICES: [&str; 4] = ["auth", "forum", "cms", "admin"];
+/// For what is told to other services.
+const TOLD: Duration = Duration::from_secs(20);
+
+/// All services in this process, at a time of the test's own.
+async fn rig(backend: Backend, clock: &Clock) -> Rig {
+    let section = |path: &str, values| Section { path: path.to_owned(), values };
+    let cheap = json!({"argon2_memory_kib": 64, "argon2_iterations": 1});
+    let builder = RigBuilder::new(backend.database().await)
+        .clock(clock.clone())
+        .identity("auth")
+        .gateway(|gateway| gateway.trusted_proxies = vec!["127.0.0.1".parse().unwrap()])
+        .service((panel_auth::SERVICE.configure)(&section("auth", cheap)).unwrap())
+        .service((panel_forum::SERVICE.configure)(&section("forum", json!({}))).unwrap())
+        .service((panel_cms::SERVICE.configure)(&section("cms", json!({}))).unwrap())
+        .service((panel_admin::SERVICE.configure)(&section("admin", json!({}))).unwrap());
+    let rig = Box::pin(builder.start()).await;
+    let client = rig.client();
+    eventually("tokens can be signed", Duration::from_secs(4), async || {
+        let keys = client.get("/api/v2/auth/.well-known/jwks.json").await.expect(200).json();
+        keys["keys"].as_array().is_some_and(|keys| !keys.is_empty())
+    })
+    .await;
+    rig
+}
+
+/// What there is of these words, in all databases.
+async fn remains(rig: &Rig, words: &[&str]) -> Vec<String> {
+    use std::fmt::Write as _;
+    let mut found = Vec::new();
+    for service in SERVICES {
+        for line in rig.raw_sql(service).await.dump().await {
+            let lower = line.to_lowercase();
+            let is_in = |word: &&str| {
+                let bytes = word.bytes().fold(String::new(), |mut hex, byte| {
+                    write!(hex, "{byte:02x}").unwrap();
+                    hex
+                });
+                lower.contains(&word.to_lowercase()) || lower.contains(&bytes)
+            };
+            if words.iter().any(is_in) {
+                found.push(format!("{service} {line}"));
+            }
+        }
+    }
+    found
+}
+
+async fn nothing_is_left_that_tells_who_it_was(backend: Backend) {
+    let clock = Clock::manual(Clock::system().now());
+    let rig = rig(backend, &clock).await;
+    // What she is known by, and where from.
+    let words = ["zelda", "fitzgerald", "198.51.100.77"];
+    let client = rig.client().with_header("x-forwarded-for", "198.51.100.77");
+    let client = client.with_header("user-agent", "zelda-agent/1.0");
+    let account = json!({"username": "zelda", "email": "zelda@fitzgerald.example",
+                         "password": PASSWORD, "display_name": "Zelda F."});
+    client.post("/api/v2/auth/register").idempotency_key("r").json(&account).await.expect(201);
+    let zelda = Session::login(&client, "zelda", PASSWORD).await;
+    let renamed = json!({"display_name": "Mrs Fitzgerald"});
+    zelda.patch("/api/v2/auth/profile").json(&renamed).await.expect(200);
+    let key = json!({"name": "zelda's robot", "scopes": ["forum:read"]});
+    zelda.post("/api/v2/auth/api-keys").json(&key).await.expect(201);
+    let password = json!({"password": PASSWORD});
+    zelda.post("/api/v2/auth/totp/enroll").json(&password).await.expect(201);
+    let other = json!({"email": "zelda@elsewhere.example"});
+    zelda.post("/api/v2/auth/email/change").json(&other).await.expect(202);
+    let mut sql = rig.raw_sql("auth").await;
+    let id: panel_kernel::ids::Id = zelda.user_id.parse().unwrap();
+    let linked = format!(
+        "INSERT INTO identities (id, user_id, issuer, subject, name, created_at) \
+                          VALUES (1, {}, 'https://id.example', 'zelda-1', 'zelda', 1)",
+        id.raw()
+    );
+    sql.run(&linked).await;
+    // What she wrote, and what was done to her.
+    let root = rig.client();
+    let staff = json!({"username": "root", "email": email("root"), "password": PASSWORD});
+    root.post("/api/v2/auth/register").json(&staff).await.expect(201);
+    sql.run("UPDATE users SET role = 5 WHERE username = 'root'").await;
+    let root = Session::login(&root, "root", PASSWORD).await;
+    let news = json!({"name": "News"});
+    let category = root.post("/api/v2/forum/categories").json(&news).await.expect(201).json();
+    let thread =
+        json!({"category_id": category["id"], "title": "A night", "body": "It was tender."});
+    let thread = zelda.post("/api/v2/forum/threads").json(&thread).await.expect(201).json();
+    let thread = format!("/api/v2/forum/threads/{}", thread["id"].as_str().unwrap());
+    let article = format!(
+        "INSERT INTO articles (id, slug, title, excerpt, body, body_html, status, \
+                           author_id, author_name, published_at, updated_at, version) VALUES \
+                           (1, 'a', 'A', '', '', '', 'published', {}, 'Zelda F.', 1, 1, 1)",
+        id.raw()
+    );
+    rig.raw_sql("cms").await.run(&article).await;
+    let user = format!("/api/v2/admin/users/{}", zelda.user_id);
+    let reason = json!({"reason": "zelda was rude"});
+    root.post(&format!("{user}/suspend")).json(&reason).await.expect(200);
+    root.post(&format!("{user}/restore")).await.expect(200);
+    clock.advance(Duration::from_secs(2));
+    let zelda = Session::login(&client, "zelda", PASSWORD).await;
+    assert!(remains(&rig, &words).await.len() > 10, "this looks where things are");
+    zelda.delete(ACCOUNT).json(&password).await.expect(204);
+    // All services hear of it, and what is kept for a while goes.
+    eventually("everybody has heard of it", TOLD, async || {
+        let read = root.get(&thread).await.expect(200).json();
+        let articles = root.get("/api/v2/cms/posts").await.expect(200).json();
+        let users = root.get("/api/v2/admin/users").await.expect(200).json();
+        let names = json!([
+            read["author"]["name"],
+            articles["items"][0]["author"]["name"],
+            users["items"].as_array().unwrap().len()
+        ]);
+        if names == json!(["deleted user", "deleted user", 1]) { Ok(()) } else { Err(names) }
+    })
+    .await;
+    clock.advance(Duration::from_secs(8 * 24 * 3_600));
+    eventually("nothing is left", TOLD, async || {
+        for service in SERVICES {
+            rig.sweep(service);
+        }
+        let left = remains(&rig, &words).await;
+        if left.is_empty() { Ok(()) } else { Err(left) }
+    })
+    .await;
+    let records = rig.raw_sql("admin").await.texts("SELECT action FROM audit", 0).await.unwrap();
+    for action in ["user.create", "user.rename", "user.suspend", "user.erase", "thread.create"] {
+        assert!(records.iter().any(|record| record == action), "{action}: {records:?}");
+    }
+    rig.shutdown().await;
+}
+
+async fn it_takes_its_owner_and_ends_everything(backend: Backend) {
+    let (database, smtp) = (backend.database().await, Smtp::start());
+    let node = Node::builder().mail(smtp.port()).database(&database).start().await;
+    let client = node.client();
+    let ada = Session::register(&client, "ada").await;
+    let key = json!({"name": "robot", "scopes": ["auth:read", "auth:write"]});
+    let key = ada.post("/api/v2/auth/api-keys").json(&key).await.expect(201).json();
+    let by_key = |path: &str| client.get(path).header("x-api-key", key["key"].as_str().unwrap());
+    by_key(ME).await.expect(200);
+    // Not by a key, nor by who only has the session.
+    let robot = client.delete(ACCOUNT).header("x-api-key", key["key"].as_str().unwrap());
+    robot.await.refused(403, "forbidden");
+    client.delete(ACCOUNT).await.refused(401, "unauthorized");
+    database.raw_sql("auth").await.run("UPDATE sessions SET authenticated_at = 0").await;
+    let stale = ada.delete(ACCOUNT).await.refused(403, "forbidden");
+    assert_eq!(stale.code.as_deref(), Some("reauthentication_required"));
+    let wrong = ada.delete(ACCOUNT).json(&json!({"password": "not hers, and long"})).await;
+    assert_eq!(wrong.refused(422, "validation").fields(), [("password", "wrong")]);
+    ada.get(ME).await.expect(200);
+    // Of who has just signed in nothing more is asked.
+    let again = Session::login(&client, "ada", PASSWORD).await;
+    again.delete(ACCOUNT).await.expect(204);
+    let told = smtp.mail_to(&email("ada"), 1).await;
+    assert!(told.subject().ends_with("was erased"), "{told:?}");
+    eventually("everything has ended", Duration::from_secs(2), async || {
+        let answers = [ada.get(ME).await, again.get(ME).await, by_key(ME).await];
+        let ended = answers.iter().all(|answer| answer.status == 401);
+        if ended { Ok(()) } else { Err(answers) }
+    })
+    .await;
+    let refresh = json!({"refresh_token": ada.refresh_token});
+    client.post("/api/v2/auth/refresh").json(&refresh).await.refused(401, "unauthorized");
+    for login in ["ada", "ada@example.org", "deleted user", ""] {
+        let answer = Session::try_login(&client, login, PASSWORD).await;
+        answer.refused(401, "unauthorized");
+    }
+    let forgot = json!({"email": email("ada")});
+    client.post("/api/v2/auth/password/forgot").json(&forgot).await.expect(202);
+    // Nobody has the name any more; who takes it is somebody else.
+    let other = Session::register(&client, "ada").await;
+    assert_ne!(other.user_id, ada.user_id);
+    let admin = node.admin("root").await;
+    for act in ["suspend", "restore", "reset-password"] {
+        let act = format!("/api/v2/admin/users/{}/{act}", ada.user_id);
+        let answer = admin.post(&act).json(&json!({"reason": "late"})).await;
+        assert!(matches!(answer.status.as_u16(), 404 | 415 | 422), "{answer:?}");
+    }
+    // The one that was forgotten got no mail after the last.
+    let mails = smtp.mails();
+    let to_ada: Vec<_> = mails.iter().filter(|mail| mail.to() == email("ada")).collect();
+    assert_eq!(to_ada.len(), 2, "{to_ada:?}");
+}
+
+async fn somebody_administers_the_site(backend: Backend) {
+    let database = backend.database().await;
+    let node = Node::builder().database(&database).start().await;
+    let (one, client): (Session, Client) = (node.admin("one").await, node.client());
+    let refused = one.delete(ACCOUNT).await.refused(409, "conflict");
+    assert_eq!(refused.code.as_deref(), Some("last_administrator"));
+    // Of two who go at the same moment, one stays.
+    let two = node.admin("two").await;
+    let (first, second) =
+        futures::join!(async { one.delete(ACCOUNT).await.status.as_u16() }, async {
+            two.delete(ACCOUNT).await.status.as_u16()
+        });
+    assert_eq!([first.min(second), first.max(second)], [204, 409]);
+    let left = if first == 409 { "one" } else { "two" };
+    Session::login(&client, left, PASSWORD).await;
+}
