@@ -46,6 +46,7 @@ mod mail;
 mod node_life;
 mod outage;
 mod outbox;
+mod overtaken;
 mod passkeys;
 mod plans;
 mod readme;

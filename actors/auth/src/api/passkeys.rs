@@ -206,9 +206,10 @@ pub(super) async fn login_finish(
     app.db
         .write(&context, move |tx| {
             Box::pin(async move {
-                shown.use_up(tx, written.now).await?;
+                // From here on nobody suspends it or gives it another rank unseen.
+                users::signed_in(tx, user, written.now).await?;
                 let user = may_begin(users::by_id(tx, user).await?, written.now)?;
-                users::signed_in(tx, user.id, written.now).await?;
+                shown.use_up(tx, written.now).await?;
                 beginning.begin(tx, &user, &written).await
             })
         })
