@@ -221,6 +221,12 @@ pub(crate) async fn may_mail(
     tx.changed(sql(note).bind(id).bind(now).bind(now.minus(BETWEEN_MAILS))).await
 }
 
+/// Notes that a link to choose another password is sent to the account, however soon after another.
+pub(crate) async fn reset_mailed(tx: &mut Tx, id: Id, now: Timestamp) -> Result<(), DbError> {
+    let note = sql("UPDATE users SET reset_mailed_at = $2 WHERE id = $1").bind(id).bind(now);
+    tx.execute(note).await.map(|_| ())
+}
+
 /// Until the transaction ends, nobody else changes the account, nor what hangs on it.
 pub(crate) async fn hold(tx: &mut Tx, id: Id) -> Result<(), DbError> {
     let hold = sql("UPDATE users SET version = version WHERE id = $1").bind(id);
