@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use super::session::audit;
 use super::{App, Shared, UserView};
 use crate::error::AuthError;
+use crate::rules::MAX_SESSIONS;
 use crate::store::sessions::{self, NewSession};
 use crate::store::users::UserRow;
 use crate::tokens::{self, Bearer, OneTime, SigningKey};
@@ -88,7 +89,7 @@ impl Beginning {
         Ok(Self { session, cookie, issue: Issue::begin(app, context).await? })
     }
 
-    /// Begins it.
+    /// Begins it, and ends the oldest where there are too many. The account is held.
     pub(super) async fn begin(
         self,
         tx: &mut Tx,
@@ -96,6 +97,16 @@ impl Beginning {
         context: &WriteContext,
     ) -> Result<Answer, AuthError> {
         let Self { session, cookie, issue } = self;
+        let ended = sessions::make_room(tx, user.id, MAX_SESSIONS, session.now).await?;
+        if ended > 0 {
+            tx.audit(&Audit {
+                action: "session.end_oldest",
+                target: format!("user:{}", user.id),
+                before: Some(json!({"sessions": ended})),
+                after: None,
+                context,
+            });
+        }
         sessions::begin(tx, &session).await?;
         tx.audit(&Audit {
             after: Some(json!({"user_id": user.id})),
