@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use panel_harness::http::RequestBuilder;
 use panel_harness::passkey::Passkey;
+use panel_harness::session::PASSWORD;
 use panel_harness::{Answer, Backend, Node, Session, TestDatabase, eventually};
 use serde_json::{Value, json};
 
@@ -57,4 +58,44 @@ async fn a_suspension_comes_before_the_session_of_a_passkey() {
     let suspend = "UPDATE users SET status = 'suspended'";
     let refused = overtaken(&database, suspend, finish).await.refused(403, "forbidden");
     assert_eq!(refused.code.as_deref(), Some("account_suspended"));
+}
+
+#[tokio::test]
+async fn whoever_was_signed_out_changes_no_factor() {
+    let (node, database) = start().await;
+    let client = node.client();
+    let thief = Session::register(&client, "ada").await;
+    register(&thief).await;
+    let listed = thief.get(PASSKEYS).await.expect(200).json();
+    let passkey = format!("{PASSKEYS}/{}", listed["items"][0]["id"].as_str().unwrap());
+    let (password, code) = (json!({"password": PASSWORD}), json!({"code": "000000"}));
+    let totp = "/api/v2/auth/totp";
+    thief.post(&format!("{totp}/enroll")).json(&password).await.expect(201);
+    for confirmed in ["NULL", "1"] {
+        let on = format!("UPDATE totp SET confirmed_at = {confirmed}");
+        database.raw_sql("auth").await.run(&on).await;
+        let requests = match confirmed {
+            "NULL" => [
+                thief.post(&format!("{totp}/enroll")).json(&password),
+                thief.post(&format!("{totp}/confirm")).json(&code),
+                thief.delete(&passkey),
+            ],
+            _ => [
+                thief.delete(totp).json(&password),
+                thief.post(&format!("{totp}/recovery-codes")).json(&password),
+                thief.post("/api/v2/auth/reauthenticate").json(&json!({"totp_code": "000000"})),
+            ],
+        };
+        for request in requests {
+            let refused = overtaken(&database, "UPDATE sessions SET revoked_at = 1", request).await;
+            assert_eq!(refused.refused(401, "unauthorized").detail, "the session was ended");
+            // Too long ago for gateways to hear of it.
+            let again = "UPDATE sessions SET revoked_at = NULL";
+            database.raw_sql("auth").await.run(again).await;
+        }
+    }
+    // The session may stay, but what it has shown is the password no more.
+    let changed = "UPDATE users SET password_changed_at = password_changed_at + 1";
+    let request = thief.delete(totp).json(&password);
+    overtaken(&database, changed, request).await.refused(409, "conflict");
 }

@@ -146,8 +146,7 @@ pub(super) async fn register_finish(
                 AuthError::BadPasskey => not_right(),
                 error => error,
             })?;
-            users::hold(tx, user.id).await?;
-            step_up::still(tx, &user).await?;
+            step_up::hold(tx, &user, None).await?;
             if passkeys::of_user(tx, user.id).await?.len() >= rules::MAX_PASSKEYS {
                 return Err(AuthError::TooManyPasskeys);
             }
@@ -292,6 +291,7 @@ pub(super) async fn remove(
     let (mail, written, sharing) = (app.db.next_id().await?, context.clone(), Arc::clone(&app));
     let answer = app.db.write(&context, move |tx| {
         Box::pin(async move {
+            step_up::hold(tx, &user, None).await?;
             if !passkeys::remove(tx, user.id, id).await? {
                 return Err(AuthError::Problem(Problem::not_found("passkey")));
             }

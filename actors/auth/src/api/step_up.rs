@@ -19,7 +19,7 @@ use super::{App, Shared};
 use crate::error::AuthError;
 use crate::hashing::{Turn, Verdict};
 use crate::store::locks::{self, Lock};
-use crate::store::sessions;
+use crate::store::{sessions, users};
 use crate::throttle::Guessed;
 
 /// How long that lasts.
@@ -46,6 +46,20 @@ pub(super) async fn still(tx: &mut Tx, user: &User) -> Result<(), AuthError> {
     let there = sessions::authenticated_at(tx, user.session).await?;
     let ended = || Problem::new(Kind::Unauthorized, "the session was ended").into();
     there.map(drop).ok_or_else(ended)
+}
+
+/// Holds the account of who asks, and makes sure that their session is still there; and that the password
+/// they have shown is still the account's.
+///
+/// # Errors
+/// As [`still`]; [`AuthError::PasswordChanged`].
+pub(super) async fn hold(tx: &mut Tx, user: &User, shown: Option<&Lock>) -> Result<(), AuthError> {
+    users::hold(tx, user.id).await?;
+    still(tx, user).await?;
+    let Some(shown) = shown else { return Ok(()) };
+    let now = locks::lock(tx, user.id).await?;
+    let same = now.is_some_and(|now| now.since == shown.since);
+    if same { Ok(()) } else { Err(AuthError::PasswordChanged) }
 }
 
 /// Whether who asks shows the password, or has shown in the last five minutes who they are; or what the
@@ -173,6 +187,7 @@ async fn by_factor(
     let account = user.id;
     let answer = app.db.write(&context, move |tx| {
         Box::pin(async move {
+            hold(tx, &user, None).await?;
             let passed = sharing.pass_factor(tx, mail, user.id, &given, &written).await?;
             if passed == Passed::Needless {
                 return Err(wrong("totp_code", "there is no second factor".to_owned()));
