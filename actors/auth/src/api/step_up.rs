@@ -180,10 +180,10 @@ async fn by_factor(
         let detail = "give it, or totp_code, recovery_code or passkey";
         return Err(Problem::field("password", "required", detail).into());
     }
+    let (mail, written, sharing) = (app.db.next_id().await?, context.clone(), app.clone());
     let address = context.client_ip.as_deref();
     let attempt = app.throttle.take(Guessed::Factor(user.id), address).await;
     let attempt = attempt.map_err(|wait| app.throttle.refuse(wait))?;
-    let (mail, written, sharing) = (app.db.next_id().await?, context.clone(), app.clone());
     let account = user.id;
     let answer = app.db.write(&context, move |tx| {
         Box::pin(async move {
@@ -200,7 +200,10 @@ async fn by_factor(
             app.tell_of_guessing(account, &attempt, context.now).await;
             Err(wrong("totp_code", bad.to_string()))
         }
-        Err(error) => Err(error),
+        Err(error) => {
+            attempt.withdraw().await;
+            Err(error)
+        }
         Ok(answer) => {
             attempt.succeeded().await;
             app.post.ring();

@@ -130,10 +130,10 @@ pub(super) async fn confirm(
 ) -> Result<Answer, AuthError> {
     let owner = caller.principal.user()?.clone();
     let user = owner.id;
+    let (mail, written, sharing) = (app.db.next_id().await?, context.clone(), app.clone());
     let address = context.client_ip.as_deref();
     let attempt = app.throttle.take(Guessed::Factor(user), address).await;
     let attempt = attempt.map_err(|wait| app.throttle.refuse(wait))?;
-    let (mail, written, sharing) = (app.db.next_id().await?, context.clone(), app.clone());
     let answer = app.db.write(&context, move |tx| {
         Box::pin(async move {
             step_up::hold(tx, &owner, None).await?;
@@ -153,7 +153,10 @@ pub(super) async fn confirm(
         Err(AuthError::BadFactor) => {
             Err(Problem::field("code", "wrong", "is not the code of this moment").into())
         }
-        Err(error) => Err(error),
+        Err(error) => {
+            attempt.withdraw().await;
+            Err(error)
+        }
         Ok(answer) => {
             attempt.succeeded().await;
             app.post.ring();
