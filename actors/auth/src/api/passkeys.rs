@@ -111,12 +111,12 @@ pub(super) async fn register_start(
     caller: Caller,
 ) -> Result<Json<Challenge>, AuthError> {
     let user = caller.principal.user()?;
-    step_up::fresh(&app, user, caller.now).await?;
+    let until = step_up::fresh(&app, user, caller.now).await?;
     let mut conn = app.db.reader().await?;
     let account = users::by_id(&mut conn, user.id).await?.ok_or(AuthError::NoSuchAccount)?;
     let known = passkeys::credential_ids(&mut conn, user.id).await?;
     let names = (account.username.as_str(), account.display_name.as_str());
-    Ok(Json(app.passkeys.ask_for_new(user.id, names, known, caller.now)?.into()))
+    Ok(Json(app.passkeys.ask_for_new(user, names, known, (caller.now, until))?.into()))
 }
 
 /// Register a passkey: from now on it signs in to this account, by itself.
@@ -133,7 +133,7 @@ pub(super) async fn register_finish(
     let user = caller.principal.user()?.clone();
     let name = rules::passkey_name(request.name.as_deref())?;
     let answer = (request.ceremony.as_str(), &request.credential);
-    let (registered, returned) = match app.passkeys.new_one(user.id, answer, context.now) {
+    let (registered, returned) = match app.passkeys.new_one(&user, answer, context.now) {
         Ok(new) => new,
         Err(AuthError::BadPasskey) => return app.db.refuse(&context, not_right()).await,
         Err(error) => return Err(error),

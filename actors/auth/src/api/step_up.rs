@@ -25,14 +25,15 @@ use crate::throttle::Guessed;
 /// How long that lasts.
 pub(crate) const FRESH: Duration = Duration::from_secs(300);
 
-/// Whether somebody has shown in this session, within the last five minutes, who they are.
+/// Whether somebody has shown in this session, within the last five minutes, who they are; and until when
+/// that is so.
 ///
 /// # Errors
 /// 403 with the code `reauthentication_required` if not.
-pub(super) async fn fresh(app: &App, user: &User, now: Timestamp) -> Result<(), AuthError> {
+pub(super) async fn fresh(app: &App, user: &User, now: Timestamp) -> Result<Timestamp, AuthError> {
     let shown = sessions::authenticated_at(&mut app.db.reader().await?, user.session).await?;
-    if shown.is_some_and(|at| at.until(now) < FRESH) {
-        return Ok(());
+    if let Some(at) = shown.filter(|at| at.until(now) < FRESH) {
+        return Ok(at.plus(FRESH));
     }
     let detail = "show again who you are: POST /api/v2/auth/reauthenticate";
     Err(Problem::new(Kind::Forbidden, detail).code("reauthentication_required").into())
@@ -75,7 +76,7 @@ pub(super) async fn shown(
 ) -> Result<ControlFlow<Answer>, AuthError> {
     let Some(given) = given else {
         return match fresh(app, user, context.now).await {
-            Ok(()) => Ok(ControlFlow::Continue(())),
+            Ok(_) => Ok(ControlFlow::Continue(())),
             Err(stale) => app.db.refuse(context, stale).await.map(ControlFlow::Break),
         };
     };
