@@ -18,7 +18,7 @@ use super::{App, Shared, UserAnswer, UserView};
 use crate::config::Registration;
 use crate::error::AuthError;
 use crate::events::UserRenamed;
-use crate::mail::{Letter, Recipient};
+use crate::mail::Letter;
 use crate::store::invitations;
 use crate::store::one_time::Purpose;
 use crate::store::users::{self, About, NewUser};
@@ -127,9 +127,8 @@ async fn register_by_mail(
                     }
                     Some(_) => {}
                     None => {
-                        let NewUser { email, display_name: name, .. } = user;
-                        let to = Recipient { email, name };
-                        post.send(tx, mail, &to, &Letter::NameTaken, now).await?;
+                        post.send_to_stranger(tx, mail, user.email, &Letter::NameTaken, now)
+                            .await?;
                     }
                 },
                 Err(error) => return Err(error),

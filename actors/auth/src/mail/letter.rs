@@ -15,6 +15,14 @@ pub(crate) struct Recipient {
     pub(crate) name: String,
 }
 
+impl Recipient {
+    /// Whoever reads what is sent there: of a name, nobody knows whether it is theirs, or what somebody
+    /// else wants them to read.
+    pub(crate) fn stranger(email: String) -> Self {
+        Self { name: email.clone(), email }
+    }
+}
+
 /// What about. Tokens are those of links.
 #[derive(Clone, Debug)]
 pub(crate) enum Letter {

@@ -5,6 +5,7 @@ pub(crate) mod factors;
 pub(crate) mod invitations;
 pub(crate) mod keys;
 pub(crate) mod locks;
+pub(crate) mod mailed;
 pub(crate) mod mails;
 pub(crate) mod news;
 pub(crate) mod one_time;

@@ -75,8 +75,12 @@ impl UserRow {
         [&self.username, &self.email, &self.display_name]
     }
 
-    /// Where mail to its owner goes.
+    /// Where mail to its owner goes; or to whoever has the address, as long as nobody has shown that it
+    /// is the owner's.
     pub(crate) fn recipient(&self) -> Recipient {
+        if !self.is_verified() {
+            return Recipient::stranger(self.email.clone());
+        }
         Recipient { email: self.email.clone(), name: self.display_name.clone() }
     }
 }
