@@ -1,10 +1,13 @@
 //! Passkeys: registering them, signing in with them, and all that can be wrong with one. On both
 //! databases.
 
+use std::time::Duration;
+
 use panel_harness::passkey::{PRESENT, Passkey};
 use panel_harness::session::PASSWORD;
 use panel_harness::{
-    Answer, Backend, Client, Cluster, Node, Session, Smtp, TestDatabase, on_both_databases,
+    Answer, Backend, Client, Cluster, Node, Session, Smtp, TestDatabase, eventually,
+    on_both_databases,
 };
 use serde_json::{Value, json};
 
@@ -199,18 +202,37 @@ async fn an_answer_that_is_not_right_is_refused(backend: Backend) {
 }
 
 async fn a_device_that_counts_back_is_refused(backend: Backend) {
-    let (node, _database, _smtp) = start(backend).await;
+    let (node, database, smtp) = start(backend).await;
     let client = node.client();
     let ada = Session::register(&client, "ada").await;
     let mut passkey = register(&ada).await;
     passkey.count = 7;
     sign_in(&client, &mut passkey).await.expect(200);
     sign_in(&client, &mut passkey).await.expect(200);
+    // An answer that comes again is no copy.
+    let challenge = ask(&client).await;
+    let answer = passkey.assertion(&challenge);
+    answered(&client, &challenge, &answer).await.expect(200);
+    answered(&client, &challenge, &answer).await.refused(401, "unauthorized");
     // There are two of it.
-    passkey.count = 7;
-    sign_in(&client, &mut passkey).await.refused(401, "unauthorized");
+    for _ in 0..2 {
+        passkey.count = 7;
+        sign_in(&client, &mut passkey).await.refused(401, "unauthorized");
+    }
     passkey.count = 20;
     sign_in(&client, &mut passkey).await.expect(200);
+    let told = smtp.mail(1).await;
+    assert!(told.subject().starts_with("There may be a copy"), "{told:?}");
+    eventually("both are in the audit log", Duration::from_secs(10), async || {
+        let found = "SELECT record FROM audit WHERE action = 'passkey.counts_back'";
+        let mut sql = database.raw_sql("admin").await;
+        let found = sql.texts(found, 0).await.unwrap_or_default();
+        if found.len() == 2 { Ok(()) } else { Err(found) }
+    })
+    .await;
+    // A mail that can only come after: the owner was told once.
+    register(&ada).await;
+    assert!(smtp.mail(2).await.subject().starts_with("A passkey was added"));
 }
 
 async fn new_passkeys_are_checked(backend: Backend) {

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use webauthn_rs::prelude::{
     DiscoverableAuthentication, DiscoverableKey, Passkey, PasskeyRegistration, PublicKeyCredential,
-    RegisterPublicKeyCredential, Url, Uuid, Webauthn, WebauthnBuilder,
+    RegisterPublicKeyCredential, Url, Uuid, Webauthn, WebauthnBuilder, WebauthnError,
 };
 
 use crate::error::AuthError;
@@ -52,6 +52,15 @@ struct Ceremony<S> {
 pub(crate) struct Returned {
     pub(crate) hash: [u8; 32],
     pub(crate) until: Timestamp,
+}
+
+/// What an answer came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Checked {
+    /// It is good. The passkey as it is to be kept from now on, where that is another.
+    Good(Option<String>),
+    /// It is good but for its count, which has gone back: there may be two of the passkey.
+    CountsBack,
 }
 
 /// A passkey as it is kept.
@@ -128,14 +137,13 @@ impl Passkeys {
         self.asked(&challenge, state, &purpose(None), now.plus(CEREMONY))
     }
 
-    /// Checks what `passkey`, which is `user`'s, has answered. Gives the passkey as it is to be kept
-    /// from now on, where that is another.
+    /// Checks what `passkey`, which is `user`'s, has answered.
     pub(crate) fn check(
         &self,
         (user, passkey): (Id, &str),
         (ceremony, answer): (&str, &PublicKeyCredential),
         now: Timestamp,
-    ) -> Result<(Option<String>, Returned), AuthError> {
+    ) -> Result<(Checked, Returned), AuthError> {
         let (state, returned) =
             self.returned::<DiscoverableAuthentication>(ceremony, &purpose(None), now)?;
         let site = self.site()?;
@@ -148,12 +156,18 @@ impl Passkeys {
         let mut kept = kept.map_err(|error| AuthError::Crypto(error.to_string()))?;
         let key = DiscoverableKey::from(&kept);
         let checked = site.finish_discoverable_authentication_v2(answer, state, &key);
-        let checked = checked.map_err(|error| bad(&error))?;
+        let checked = match checked {
+            Err(WebauthnError::CredentialPossibleCompromise) => {
+                return Ok((Checked::CountsBack, returned));
+            }
+            checked => checked.map_err(|error| bad(&error))?,
+        };
         if !checked.user_verified() {
             return Err(AuthError::BadPasskey);
         }
         let changed = kept.update_credential(&checked).unwrap_or(false);
-        Ok((if changed { Some(text(&kept)?) } else { None }, returned))
+        let changed = if changed { Some(text(&kept)?) } else { None };
+        Ok((Checked::Good(changed), returned))
     }
 
     fn asked<C: Serialize, S: Serialize>(
@@ -221,7 +235,7 @@ fn is_loopback(url: &Url) -> bool {
     host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
-fn bad(error: &webauthn_rs::prelude::WebauthnError) -> AuthError {
+fn bad(error: &WebauthnError) -> AuthError {
     tracing::debug!(%error, "a passkey was refused");
     AuthError::BadPasskey
 }

@@ -96,7 +96,7 @@ pub(super) async fn login(
         Err(AuthError::BadFactor) => {
             attempt.failed().await;
             if let Some(code) = code {
-                app.tell_of_guessing(user, &code, context.now).await;
+                app.tell_of_guessing(user, &code, &context).await;
             }
         }
         // Of who has the password, and perhaps no more, nothing is forgiven.

@@ -17,10 +17,10 @@ use utoipa::ToSchema;
 use webauthn_rs::prelude::{PublicKeyCredential, RegisterPublicKeyCredential};
 
 use super::beginning::{Beginning, SessionAnswer, may_begin, new_cookie};
-use super::{App, Shared, step_up};
+use super::{Shared, step_up};
 use crate::error::AuthError;
 use crate::mail::Letter;
-use crate::passkeys::{Asked, Returned};
+use crate::passkeys::{Asked, Checked, Returned};
 use crate::rules;
 use crate::store::passkeys::{self, KeptPasskey, PasskeyRow};
 use crate::store::users;
@@ -240,7 +240,7 @@ impl Shown {
 /// # Errors
 /// [`AuthError::BadPasskey`] if it is not good.
 pub(super) async fn shown(
-    app: &App,
+    app: &Shared,
     answer: &PasskeyAnswer,
     context: &WriteContext,
 ) -> Result<Shown, AuthError> {
@@ -249,9 +249,46 @@ pub(super) async fn shown(
     let kept = kept.ok_or(AuthError::BadPasskey)?;
     let (whose, given) = ((kept.user, kept.passkey.as_str()), &answer.credential);
     let ceremony = answer.ceremony.as_str();
-    let (changed, returned) = app.passkeys.check(whose, (ceremony, given), context.now)?;
+    let (checked, returned) = app.passkeys.check(whose, (ceremony, given), context.now)?;
+    let Checked::Good(changed) = checked else {
+        counts_back(app, &kept, returned, context).await?;
+        return Err(AuthError::BadPasskey);
+    };
     let passkey = changed.unwrap_or_else(|| kept.passkey.clone());
     Ok(Shown { kept, passkey, returned })
+}
+
+/// Leaves on record, and tells the owner, that there may be two of a passkey. An answer that was given
+/// before is the same one, and no second.
+async fn counts_back(
+    app: &Shared,
+    kept: &KeptPasskey,
+    returned: Returned,
+    context: &WriteContext,
+) -> Result<(), AuthError> {
+    let (id, user, mail) = (kept.id, kept.user, app.db.next_id().await?);
+    let (written, sharing) = (context.clone(), Arc::clone(app));
+    let told = app.db.transact(move |tx| {
+        Box::pin(async move {
+            if !passkeys::finish(tx, returned).await? {
+                return Ok(());
+            }
+            tx.audit(&Audit {
+                action: "passkey.counts_back",
+                target: format!("passkey:{id}"),
+                before: None,
+                after: Some(json!({"user_id": user})),
+                context: &written,
+            });
+            if sharing.post.may_tell_of(tx, id, written.now).await? {
+                sharing.tell(tx, mail, user, &Letter::PasskeyCopied, written.now).await?;
+            }
+            Ok::<_, AuthError>(())
+        })
+    });
+    told.await?;
+    app.post.ring();
+    Ok(())
 }
 
 async fn finish(tx: &mut Tx, returned: Returned) -> Result<(), AuthError> {

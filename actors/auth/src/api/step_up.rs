@@ -198,7 +198,7 @@ async fn by_factor(
     });
     match answer.await {
         Err(bad @ AuthError::BadFactor) => {
-            app.tell_of_guessing(account, &attempt, context.now).await;
+            app.tell_of_guessing(account, &attempt, &context).await;
             Err(wrong("totp_code", bad.to_string()))
         }
         Err(error) => {
@@ -214,7 +214,7 @@ async fn by_factor(
 }
 
 async fn by_passkey(
-    app: &App,
+    app: &Shared,
     user: User,
     answer: &PasskeyAnswer,
     context: WriteContext,

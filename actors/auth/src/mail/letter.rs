@@ -62,6 +62,8 @@ pub(crate) enum Letter {
     PasskeyAdded,
     /// A passkey was removed.
     PasskeyRemoved,
+    /// There may be two of a passkey.
+    PasskeyCopied,
     /// Somebody signed in with a recovery code, of which so many are left.
     RecoveryCodeUsed { left: i64 },
 }
@@ -120,6 +122,7 @@ impl Letter {
             Self::FactorGuessed => "factor_guessed",
             Self::PasskeyAdded => "passkey_added",
             Self::PasskeyRemoved => "passkey_removed",
+            Self::PasskeyCopied => "passkey_copied",
             Self::Suspended { .. } => "suspended",
             Self::RecoveryCodeUsed { .. } => "recovery_code_used",
         }
@@ -199,6 +202,7 @@ mod tests {
             Letter::FactorGuessed,
             Letter::PasskeyAdded,
             Letter::PasskeyRemoved,
+            Letter::PasskeyCopied,
             Letter::FactorRemoved,
             Letter::RecoveryCodeUsed { left: 9 },
             Letter::Suspended { reason: "<b>Ada & co".to_owned(), until: None },

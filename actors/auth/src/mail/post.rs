@@ -73,6 +73,17 @@ impl Post {
         self.send(tx, id, &Recipient::stranger(email), letter, now).await
     }
 
+    /// Whether a mail about a passkey may be sent now: not where there was one just now, or several today.
+    pub(crate) async fn may_tell_of(
+        &self,
+        tx: &mut Tx,
+        passkey: Id,
+        now: Timestamp,
+    ) -> Result<bool, AuthError> {
+        let about = self.subjects.tag(&[b"passkey", &passkey.raw().to_be_bytes()]);
+        Ok(mailed::may_mail(tx, about, now).await?)
+    }
+
     /// Says that there may be something to deliver: not to have it wait for the next look.
     pub(crate) fn ring(&self) {
         if !self.rung.swap(true, Ordering::AcqRel) && self.mailer.send(MailerMessage::Rung).is_err()

@@ -124,6 +124,14 @@ pub(super) const fn words(letter: &Letter) -> Words {
             "A passkey of your account at {host} was removed",
             &["It does not sign in to your account any more.", NOT_YOU],
         ),
+        Letter::PasskeyCopied => (
+            "There may be a copy of your passkey for {host}",
+            &[
+                "Somebody wanted to sign in with one of your passkeys, which has counted back: that \
+                 happens when there are two of it. Nobody was let in.",
+                "If you did not copy the device, remove the passkey, and tell an administrator.",
+            ],
+        ),
         Letter::Suspended { .. } => (
             "Your account at {host} is suspended",
             &[
