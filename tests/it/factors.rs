@@ -9,14 +9,11 @@ use panel_harness::{
 use panel_kernel::time::Clock;
 use serde_json::{Value, json};
 
-use crate::redis_server::RedisServer;
-
 on_both_databases!(
     signing_in_takes_the_code_once_it_is_on,
     a_code_works_once,
     a_recovery_code_stands_in_once,
     guessing_codes_is_slowed_down,
-    a_code_whose_write_fails_is_no_guess,
     what_turns_it_on_and_off_takes_the_password,
     who_has_the_factor_shows_again_who_they_are,
     an_address_is_changed_by_who_has_it,
@@ -235,54 +232,6 @@ async fn guessing_codes_is_slowed_down(backend: Backend) {
     // Who only forgot the code hears that it takes one.
     let without = json!({"login": "ada", "password": new});
     refused(&client.post(LOGIN).json(&without).await, "totp_required");
-}
-
-/// Sends it four times while nothing can be written, of which three would be free as guesses; and once
-/// when it can.
-async fn written_at_last(node: &Node, send: impl AsyncFn() -> Answer) -> Answer {
-    for _ in 0..4 {
-        node.arm("write.before_commit=error").await;
-        send().await.refused(503, "unavailable");
-    }
-    send().await
-}
-
-async fn a_code_whose_write_fails_is_no_guess(backend: Backend) {
-    let database = backend.database().await;
-    let node = Node::builder().env("PANEL_AUTH__LOGIN_ATTEMPTS", "3").faults();
-    failed_writes_are_no_guesses(node.database(&database).start().await, database).await;
-}
-
-#[tokio::test]
-async fn with_redis_a_code_whose_write_fails_is_no_guess() {
-    let (database, redis) = (Backend::Sqlite.database().await, RedisServer::start().await);
-    let node = Node::builder().env("PANEL_AUTH__LOGIN_ATTEMPTS", "3").faults();
-    let node = node.env("REDIS_URL", &redis.url()).env("PANEL_REDIS__TIMEOUT", "500ms");
-    let node = node.database(&database).start().await;
-    eventually("redis is up", Duration::from_secs(10), async || {
-        node.metrics().await.find("panel_redis_up", &[]) == Some(1.0)
-    })
-    .await;
-    failed_writes_are_no_guesses(node, database).await;
-}
-
-async fn failed_writes_are_no_guesses(node: Node, database: TestDatabase) {
-    let client = node.client();
-    let ada = Session::register(&client, "ada").await;
-    let enroll = ada.post(&format!("{TOTP}/enroll")).json(&json!({"password": PASSWORD}));
-    let device = Device::of(&enroll.await.expect(201).json());
-    let confirm =
-        async || ada.post(&format!("{TOTP}/confirm")).json(&json!({"code": device.code()})).await;
-    written_at_last(&node, confirm).await.expect(200);
-    let_time_pass(&database).await;
-    let sign_in = async || login(&client, &json!({"totp_code": device.code()})).await;
-    written_at_last(&node, sign_in).await.expect(200);
-    let_time_pass(&database).await;
-    let show = async || {
-        let code = json!({"totp_code": device.code()});
-        ada.post("/api/v2/auth/reauthenticate").json(&code).await
-    };
-    written_at_last(&node, show).await.expect(204);
 }
 
 async fn what_turns_it_on_and_off_takes_the_password(backend: Backend) {

@@ -15,7 +15,6 @@ use serde_json::json;
 on_both_databases!(
     an_address_is_confirmed_before_anybody_signs_in,
     who_registers_what_is_taken_hears_of_it_by_mail_alone,
-    a_stranger_is_not_mailed_again_and_again,
     a_forgotten_password_is_chosen_anew,
     a_link_ends_with_its_time_and_with_the_password,
     a_server_that_is_gone_is_asked_about_one_mail_at_a_time,
@@ -127,47 +126,6 @@ async fn who_registers_what_is_taken_hears_of_it_by_mail_alone(backend: Backend)
     // A mail that can only come after: nothing was sent in between.
     forgot(&client, "ada@example.org").await.expect(202);
     assert!(smtp.mail(4).await.subject().starts_with("Choose another password"));
-}
-
-/// Whoever is no account's is not at the mercy of who knows their address and a name that is taken.
-async fn a_stranger_is_not_mailed_again_and_again(backend: Backend) {
-    let (node, database, smtp) = start(backend, "true").await;
-    let client = node.client();
-    register(&client, "ada", "ada@example.org").await.expect(202);
-    let stranger = "stranger@example.org";
-    let bother = async || {
-        let account = json!({
-            "username": "ada", "email": stranger, "password": PASSWORD,
-            "display_name": "Win at casino.example",
-        });
-        post(&client, "register", account).await.expect(202).body
-    };
-    let pause = "UPDATE mailed SET mailed_at = mailed_at - 120000000";
-    let first = bother().await;
-    for number in 1..=6 {
-        assert_eq!(bother().await, first);
-        database.raw_sql("auth").await.run(pause).await;
-        assert_eq!(bother().await, first, "{number}");
-    }
-    // A mail that can only come after: five were sent before.
-    database.raw_sql("auth").await.run("UPDATE mailed SET expires_at = 1").await;
-    bother().await;
-    for number in 0..6 {
-        let mail = smtp.mail_to(stranger, number).await;
-        assert!(mail.subject().starts_with("The name you chose at "), "{mail:?}");
-        assert!(!format!("{mail:?}").contains("casino"), "{mail:?}");
-    }
-    let theirs = smtp.mails().iter().filter(|mail| mail.to() == stranger).count();
-    assert_eq!(theirs, 6);
-    // Nor does what asks to confirm an address say what somebody else wants.
-    let account = json!({
-        "username": "eve", "email": "other@example.org", "password": PASSWORD,
-        "display_name": "Win at casino.example",
-    });
-    post(&client, "register", account).await.expect(202);
-    let mail = smtp.mail_to("other@example.org", 0).await;
-    assert!(mail.subject().starts_with("Confirm your address"), "{mail:?}");
-    assert!(!format!("{mail:?}").contains("casino"), "{mail:?}");
 }
 
 async fn a_forgotten_password_is_chosen_anew(backend: Backend) {

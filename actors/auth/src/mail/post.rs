@@ -21,8 +21,8 @@ use crate::store::mails::{self, MailRow};
 /// Takes letters. Cheap to clone; clones have one mailer.
 #[derive(Clone, Debug)]
 pub(crate) struct Post {
-    sealing: SealingKey,
-    subjects: SealingKey,
+    sealing: Arc<SealingKey>,
+    subjects: Arc<SealingKey>,
     site: Arc<str>,
     mailer: Address<MailerMessage>,
     rung: Arc<AtomicBool>,
@@ -31,8 +31,8 @@ pub(crate) struct Post {
 impl Post {
     pub(crate) fn new(runtime: &Runtime) -> Self {
         Self {
-            sealing: runtime.key.derive("auth mail"),
-            subjects: runtime.key.derive("auth mail subjects"),
+            sealing: Arc::new(runtime.key.derive("auth mail")),
+            subjects: Arc::new(runtime.key.derive("auth mail subjects")),
             site: Arc::clone(&runtime.public_url),
             mailer: Address::new(),
             rung: Arc::default(),
