@@ -4,6 +4,8 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, Instant};
 
+use panel_harness::{Cluster, Session};
+
 use super::scale::{figure, millis};
 use super::scene::{Scene, three};
 
@@ -88,6 +90,34 @@ async fn a_freeze_inside_a_transaction_holds_nobody_up() {
     assert_eq!(scene.thread.bodies(&scene.cluster.client("n1")).await, written);
     let reached = longest <= Duration::from_millis(1_500);
     figure("freeze inside a transaction: longest write", &millis(longest), "≤ 1500 ms", reached);
+}
+
+/// What one service has another do: the gateway asks for it again when the other has fallen silent, and
+/// not only when the time is over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_freeze_of_who_does_it_in_anothers_name_is_not_waited_for() {
+    let builder = Cluster::builder().await.env("PANEL_FAULTS__ENABLED", "true");
+    let builder = builder.node("n1", "gateway,admin").node("n2", "auth").node("n3", "auth");
+    let cluster = builder.start().await;
+    let root = cluster.node("n1").admin("root").await;
+    let ada = Session::register(&cluster.client("n1"), "ada").await;
+    let path = format!("/api/v2/admin/users/{}/force-logout", ada.user_id);
+    cluster.node("n2").arm("write.before_transaction=freeze").await;
+    let mut longest = Duration::ZERO;
+    for _ in 0..TRIES {
+        let sent = Instant::now();
+        root.post(&path).await.expect(204);
+        longest = longest.max(sent.elapsed());
+        if cluster.node("n2").is_frozen() {
+            break;
+        }
+    }
+    assert!(cluster.node("n2").is_frozen(), "{TRIES} writes, and none reached it");
+    // Silent for a while, and not yet given up: then, whatever is on its way there is lost.
+    let n2 = cluster.nodes_seen_by("n1").await["n2"].clone();
+    assert_eq!(n2["status"], "suspect", "{n2}");
+    let reached = longest <= Duration::from_millis(1_500);
+    figure("freeze of who acts in another's name", &millis(longest), "≤ 1500 ms", reached);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

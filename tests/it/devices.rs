@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 on_both_databases!(
     sessions_are_listed_and_ended_one_by_one,
     all_sessions_end_at_once,
+    of_a_hundred_sessions_the_oldest_makes_way,
     a_changed_password_ends_the_other_sessions,
     a_change_needs_the_password_and_a_good_new_one,
     a_hash_of_weaker_parameters_is_made_anew_at_login,
@@ -89,6 +90,34 @@ async fn sessions_are_listed_and_ended_one_by_one(backend: Backend) {
     assert_eq!(ids(&left), [laptop.session_id.as_str()]);
     bob.get("/api/v2/auth/me").await.expect(200);
     audited(&database, "session.end").await;
+}
+
+async fn of_a_hundred_sessions_the_oldest_makes_way(backend: Backend) {
+    let (node, database) = node(backend).await;
+    let client = node.client();
+    let ada = Session::register(&client, "ada").await;
+    let bob = Session::register(&client, "bob").await;
+    // 104 of each that were begun before.
+    let mut sql = database.raw_sql("auth").await;
+    sql.run(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 104) \
+         INSERT INTO sessions (id, user_id, created_at, last_used_at, expires_at) \
+         SELECT i * 2 + u.is_ada, u.id, 0, 0, s.expires_at FROM n, sessions s, \
+           (SELECT id, CASE WHEN username = 'ada' THEN 1 ELSE 0 END AS is_ada FROM users) u \
+         WHERE s.user_id = u.id",
+    )
+    .await;
+    let newest = Session::login(&client, "ada", PASSWORD).await;
+    let live = "SELECT CAST(s.id AS TEXT) FROM sessions s JOIN users u ON u.id = s.user_id \
+                WHERE u.username = 'NAME' AND s.revoked_at IS NULL ORDER BY s.id";
+    let theirs = sql.texts(&live.replace("NAME", "ada"), 0).await.unwrap();
+    // Seven of the old ones are gone: 98 are left, beside two that are real.
+    assert_eq!((theirs.len(), theirs[0].as_str()), (100, "15"));
+    assert_eq!(sql.texts(&live.replace("NAME", "bob"), 0).await.unwrap().len(), 105);
+    for session in [&ada, &newest, &bob] {
+        session.get("/api/v2/auth/me").await.expect(200);
+    }
+    audited(&database, "session.end_oldest").await;
 }
 
 async fn all_sessions_end_at_once(backend: Backend) {

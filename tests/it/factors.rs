@@ -208,6 +208,12 @@ async fn guessing_codes_is_slowed_down(backend: Backend) {
     assert!((3..10).contains(&sent.await));
     let told = smtp.mail_to(&email("ada"), 1).await;
     assert!(told.subject().starts_with("Somebody guesses"), "{told:?}");
+    eventually("it is in the audit log", Duration::from_secs(10), async || {
+        let found = "SELECT record FROM audit WHERE action = 'factor.guessed'";
+        let mut sql = database.raw_sql("admin").await;
+        sql.texts(found, 0).await.unwrap_or_default().len() == 1
+    })
+    .await;
     // Another password, by who reads the mail, is no way around it; nor is a session.
     client
         .post("/api/v2/auth/password/forgot")

@@ -1,8 +1,10 @@
 //! Registration by invitation: on both databases.
 
+use std::time::Duration;
+
 use panel_harness::session::{PASSWORD, email};
 use panel_harness::{
-    Answer, Backend, Client, Node, Session, Smtp, TestDatabase, on_both_databases,
+    Answer, Backend, Client, Node, Session, Smtp, TestDatabase, eventually, on_both_databases,
 };
 use serde_json::{Value, json};
 
@@ -12,6 +14,7 @@ on_both_databases!(
     an_invitation_ends,
     what_is_asked_for_is_checked,
     an_invitation_comes_by_mail,
+    an_invitation_does_not_tell_what_is_taken,
 );
 
 const INVITATIONS: &str = "/api/v2/auth/invitations";
@@ -141,4 +144,44 @@ async fn an_invitation_comes_by_mail(backend: Backend) {
     let confirm = json!({"token": confirm});
     client.post("/api/v2/auth/email/verify").json(&confirm).await.expect(204);
     Session::login(&client, "ada", PASSWORD).await;
+}
+
+async fn an_invitation_does_not_tell_what_is_taken(backend: Backend) {
+    let (node, database, smtp) = start(backend, "true").await;
+    let client = node.client();
+    let host = node.account("host", "moderator").await;
+    let invitation = invite(&host, json!({"uses": 4})).await;
+    let token = &invitation["token"];
+    let ask = async |name: &str, address: &str| {
+        let account = json!({
+            "username": name, "email": address, "password": PASSWORD, "invitation": token,
+        });
+        client.post("/api/v2/auth/register").json(&account).await.expect(202).body
+    };
+    let answer = ask("ada", "ada@example.org").await;
+    for (left, name, address) in [
+        (2, "eve", "ada@example.org"),
+        (1, "ada", "eve@example.org"),
+        (0, "ada", "ada@example.org"),
+    ] {
+        assert_eq!(ask(name, address).await, answer);
+        let listed = host.get(INVITATIONS).await.expect(200).json();
+        assert_eq!(listed["items"][0]["uses_left"], left, "{name} {address}");
+    }
+    is_bad(&register(&client, "joe", token).await);
+    assert!(smtp.mail_to("eve@example.org", 0).await.subject().starts_with("The name you chose"));
+    // Which account was made with it is on record.
+    let made = "SELECT record FROM audit WHERE action = 'user.create'";
+    eventually("the audit log names the invitation", Duration::from_secs(10), async || {
+        let mut sql = database.raw_sql("admin").await;
+        let records = sql.texts(made, 0).await.unwrap_or_default();
+        let records: Vec<Value> =
+            records.iter().map(|record| serde_json::from_str(record).unwrap()).collect();
+        let ada = records.iter().find(|record| record["after"]["username"] == "ada");
+        let named = ada.is_some_and(|record| record["after"]["invitation"] == invitation["id"]);
+        let hosts = records.iter().find(|record| record["after"]["username"] == "host");
+        let unnamed = hosts.is_some_and(|record| record["after"]["invitation"].is_null());
+        if named && unnamed { Ok(()) } else { Err(records) }
+    })
+    .await;
 }

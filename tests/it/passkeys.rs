@@ -1,10 +1,13 @@
 //! Passkeys: registering them, signing in with them, and all that can be wrong with one. On both
 //! databases.
 
+use std::time::Duration;
+
 use panel_harness::passkey::{PRESENT, Passkey};
 use panel_harness::session::PASSWORD;
 use panel_harness::{
-    Answer, Backend, Client, Cluster, Node, Session, Smtp, TestDatabase, on_both_databases,
+    Answer, Backend, Client, Cluster, Node, Session, Smtp, TestDatabase, eventually,
+    on_both_databases,
 };
 use serde_json::{Value, json};
 
@@ -14,6 +17,7 @@ on_both_databases!(
     an_answer_that_is_not_right_is_refused,
     a_device_that_counts_back_is_refused,
     new_passkeys_are_checked,
+    an_account_with_many_passkeys_has_one_more,
     a_passkey_takes_somebody_who_has_just_shown_who_they_are,
     who_is_suspended_has_no_passkey,
 );
@@ -180,7 +184,7 @@ async fn an_answer_that_is_not_right_is_refused(backend: Backend) {
     // Ceremonies of another kind, of another account, or that are none.
     let registration = ask_for_new(&ada).await;
     for ceremony in
-        [registration["ceremony"].clone(), json!(""), json!("A"), json!("A".repeat(9_000))]
+        [registration["ceremony"].clone(), json!(""), json!("A"), json!("A".repeat(70_000))]
     {
         let mut other = challenge.clone();
         other["ceremony"] = ceremony;
@@ -198,18 +202,37 @@ async fn an_answer_that_is_not_right_is_refused(backend: Backend) {
 }
 
 async fn a_device_that_counts_back_is_refused(backend: Backend) {
-    let (node, _database, _smtp) = start(backend).await;
+    let (node, database, smtp) = start(backend).await;
     let client = node.client();
     let ada = Session::register(&client, "ada").await;
     let mut passkey = register(&ada).await;
     passkey.count = 7;
     sign_in(&client, &mut passkey).await.expect(200);
     sign_in(&client, &mut passkey).await.expect(200);
+    // An answer that comes again is no copy.
+    let challenge = ask(&client).await;
+    let answer = passkey.assertion(&challenge);
+    answered(&client, &challenge, &answer).await.expect(200);
+    answered(&client, &challenge, &answer).await.refused(401, "unauthorized");
     // There are two of it.
-    passkey.count = 7;
-    sign_in(&client, &mut passkey).await.refused(401, "unauthorized");
+    for _ in 0..2 {
+        passkey.count = 7;
+        sign_in(&client, &mut passkey).await.refused(401, "unauthorized");
+    }
     passkey.count = 20;
     sign_in(&client, &mut passkey).await.expect(200);
+    let told = smtp.mail(1).await;
+    assert!(told.subject().starts_with("There may be a copy"), "{told:?}");
+    eventually("both are in the audit log", Duration::from_secs(10), async || {
+        let found = "SELECT record FROM audit WHERE action = 'passkey.counts_back'";
+        let mut sql = database.raw_sql("admin").await;
+        let found = sql.texts(found, 0).await.unwrap_or_default();
+        if found.len() == 2 { Ok(()) } else { Err(found) }
+    })
+    .await;
+    // A mail that can only come after: the owner was told once.
+    register(&ada).await;
+    assert!(smtp.mail(2).await.subject().starts_with("A passkey was added"));
 }
 
 async fn new_passkeys_are_checked(backend: Backend) {
@@ -219,9 +242,12 @@ async fn new_passkeys_are_checked(backend: Backend) {
         (Session::register(&client, "ada").await, Session::register(&client, "bob").await);
     let challenge = ask_for_new(&ada).await;
     let (mut passkey, credential) = Passkey::create(&challenge, ORIGIN);
-    // It was asked of somebody else.
-    let others = finish(&bob, &challenge, &credential).await;
-    assert_eq!(others.refused(422, "validation").fields(), [("credential", "invalid")]);
+    // It was asked of somebody else, or in another session.
+    let elsewhere = Session::login(&client, "ada", PASSWORD).await;
+    for other in [&bob, &elsewhere] {
+        let others = finish(other, &challenge, &credential).await;
+        assert_eq!(others.refused(422, "validation").fields(), [("credential", "invalid")]);
+    }
     "https://evil.example".clone_into(&mut passkey.origin);
     finish(&ada, &challenge, &passkey.attestation(&challenge)).await.refused(422, "validation");
     ORIGIN.clone_into(&mut passkey.origin);
@@ -243,6 +269,29 @@ async fn new_passkeys_are_checked(backend: Backend) {
     let challenge = ask_for_new(&bob).await;
     passkey.flags = PRESENT | panel_harness::passkey::VERIFIED;
     finish(&bob, &challenge, &passkey.attestation(&challenge)).await.refused(409, "conflict");
+}
+
+async fn an_account_with_many_passkeys_has_one_more(backend: Backend) {
+    let (node, database, _smtp) = start(backend).await;
+    let ada = Session::register(&node.client(), "ada").await;
+    // Nineteen, of ids as long as they may be.
+    let id = match backend {
+        Backend::Sqlite => "CAST(printf('%01023d', i) AS BLOB)",
+        Backend::Postgres => "convert_to(lpad(CAST(i AS TEXT), 1023, '0'), 'UTF8')",
+    };
+    let many = format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 19) \
+         INSERT INTO passkeys (id, user_id, credential_id, name, passkey, created_at) \
+         SELECT i, (SELECT id FROM users), {id}, 'Old', '', 0 FROM n"
+    );
+    database.raw_sql("auth").await.run(&many).await;
+    let challenge = ask_for_new(&ada).await;
+    assert_eq!(challenge["publicKey"]["excludeCredentials"].as_array().unwrap().len(), 19);
+    let (_, credential) = Passkey::create(&challenge, ORIGIN);
+    finish(&ada, &challenge, &credential).await.expect(201);
+    let challenge = ask_for_new(&ada).await;
+    let (_, credential) = Passkey::create(&challenge, ORIGIN);
+    finish(&ada, &challenge, &credential).await.refused(409, "conflict");
 }
 
 async fn a_passkey_takes_somebody_who_has_just_shown_who_they_are(backend: Backend) {

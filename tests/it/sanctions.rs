@@ -95,6 +95,8 @@ async fn whoever_is_suspended_is_out_everywhere(backend: Backend) {
     assert_eq!(refused.code.as_deref(), Some("account_suspended"));
     let stranger = Session::try_login(&client, "ada", "not it, not at all").await;
     stranger.refused(401, "unauthorized");
+    // No link would be good for it.
+    act(&root, &ada, "reset-password", &json!({})).await.refused(409, "conflict");
     let mail = smtp.mail_to(&email("ada"), 1).await;
     assert!(mail.0["plain"].as_str().unwrap().contains("spam, <b>again</b>"), "{mail:?}");
     assert!(!mail.0["html"].as_str().unwrap().contains("<b>again"), "{mail:?}");
@@ -242,10 +244,23 @@ async fn sessions_end_and_passwords_are_chosen_anew_on_demand(backend: Backend) 
     act(&root, &ada, "force-logout", &json!({})).await.expect(204);
     is_out(&ada).await;
     let again = Session::login(&client, "ada", PASSWORD).await;
+    // A thief has asked for another address, and for another password a moment ago.
+    let stolen = json!({"email": "eve@example.org", "password": PASSWORD});
+    again.post("/api/v2/auth/email/change").json(&stolen).await.expect(202);
+    let stolen = smtp.mail_to("eve@example.org", 0).await.token("verify-email");
+    let forgot = json!({"email": email("ada")});
+    client.post("/api/v2/auth/password/forgot").json(&forgot).await.expect(202);
+    let early = smtp.mail_to(&email("ada"), 1).await.token("reset-password");
     act(&root, &ada, "reset-password", &json!({})).await.expect(202);
-    let token = smtp.mail(0).await.token("reset-password");
-    let reset = json!({"token": token, "new_password": "a lantern on the violet anchor"});
-    client.post("/api/v2/auth/password/reset").json(&reset).await.expect(204);
+    let token = smtp.mail_to(&email("ada"), 2).await.token("reset-password");
+    let verify = json!({"token": stolen});
+    client.post("/api/v2/auth/email/verify").json(&verify).await.refused(422, "validation");
+    let reset = async |token: &str| {
+        let reset = json!({"token": token, "new_password": "a lantern on the violet anchor"});
+        client.post("/api/v2/auth/password/reset").json(&reset).await
+    };
+    reset(&early).await.refused(422, "validation");
+    reset(&token).await.expect(204);
     is_out(&again).await;
     for action in ["user.force_logout", "user.reset_password"] {
         let record = &audited(&database, action).await[0];

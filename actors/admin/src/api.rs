@@ -193,7 +193,8 @@ async fn force_logout(
 /// Have the owner of an account sent the link to choose another password.
 #[utoipa::path(post, path = "/api/v2/admin/users/{id}/reset-password", tag = "admin",
     params(("id" = String, Path, description = "The account")),
-    responses((status = 202), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
+    responses((status = 202), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody),
+              (status = 409, body = ProblemBody)))]
 async fn reset_password(
     State(app): State<App>,
     caller: Caller,

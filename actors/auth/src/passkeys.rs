@@ -10,26 +10,26 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use panel_kernel::ids::Id;
-use panel_kernel::keys::{ClusterKey, SealingKey, sha256};
+use panel_kernel::keys::ClusterKey;
+use panel_kernel::message::User;
 use panel_kernel::time::Timestamp;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use webauthn_rs::prelude::{
     DiscoverableAuthentication, DiscoverableKey, Passkey, PasskeyRegistration, PublicKeyCredential,
-    RegisterPublicKeyCredential, Url, Uuid, Webauthn, WebauthnBuilder,
+    RegisterPublicKeyCredential, Url, Uuid, Webauthn, WebauthnBuilder, WebauthnError,
 };
 
-use crate::carried::Returned;
+use crate::carried::{Carrier, Returned};
 use crate::error::AuthError;
 
 /// How long a ceremony may take.
 pub(crate) const CEREMONY: Duration = Duration::from_secs(300);
-/// A sealed ceremony is shorter than this.
-const CEREMONY_CHARS: usize = 8 * 1024;
+/// A sealed ceremony is shorter than this, also where it names as many passkeys as an account may have,
+/// of the longest ids there are.
+const CEREMONY_CHARS: usize = 64 * 1024;
 
 /// What the browser is asked for, with what goes back with its answer.
 #[derive(Debug)]
@@ -39,11 +39,13 @@ pub(crate) struct Asked {
     pub(crate) public_key: Value,
 }
 
-/// A ceremony on its way.
-#[derive(Serialize, Deserialize)]
-struct Ceremony<S> {
-    until: Timestamp,
-    state: S,
+/// What an answer came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Checked {
+    /// It is good. The passkey as it is to be kept from now on, where that is another.
+    Good(Option<String>),
+    /// It is good but for its count, which has gone back: there may be two of the passkey.
+    CountsBack,
 }
 
 /// A passkey as it is kept.
@@ -58,7 +60,7 @@ pub(crate) struct Registered {
 pub(crate) struct Passkeys {
     /// `None` where the site has no name that a browser would accept.
     site: Option<Arc<Webauthn>>,
-    sealing: SealingKey,
+    carrier: Carrier,
 }
 
 impl Passkeys {
@@ -66,7 +68,7 @@ impl Passkeys {
     pub(crate) fn new(public_url: &str, key: &ClusterKey) -> Self {
         Self {
             site: site(public_url).map(Arc::new),
-            sealing: key.derive("auth passkey ceremonies"),
+            carrier: Carrier::new(key, "auth passkey ceremonies", CEREMONY_CHARS),
         }
     }
 
@@ -74,19 +76,23 @@ impl Passkeys {
         self.site.as_deref().ok_or(AuthError::NoPasskeysHere)
     }
 
-    /// Asks for a new passkey of an account, on a device that has none of `known`.
+    /// Asks for a new passkey of who is signed in, on a device that has none of `known`; from `now` on,
+    /// and `until` then at the latest.
     pub(crate) fn ask_for_new(
         &self,
-        user: Id,
+        user: &User,
         (name, display_name): (&str, &str),
         known: Vec<Vec<u8>>,
-        now: Timestamp,
+        (now, until): (Timestamp, Timestamp),
     ) -> Result<Asked, AuthError> {
         let (challenge, state) = self
             .site()?
-            .start_passkey_registration(handle(user), name, display_name, Some(known))
+            .start_passkey_registration(handle(user.id), name, display_name, Some(known))
             .map_err(|error| AuthError::Crypto(error.to_string()))?;
-        let mut asked = self.asked(&challenge, state, &purpose(Some(user)), now)?;
+        let until = until.min(now.plus(CEREMONY));
+        let mut asked = self.asked(&challenge, state, &purpose(Some(user)), until)?;
+        let left = u64::try_from(now.until(until).as_millis()).unwrap_or(u64::MAX);
+        asked.public_key["timeout"] = left.into();
         if let Some(selection) = asked.public_key["authenticatorSelection"].as_object_mut() {
             selection.insert("residentKey".to_owned(), "required".into());
             selection.insert("requireResidentKey".to_owned(), true.into());
@@ -94,10 +100,10 @@ impl Passkeys {
         Ok(asked)
     }
 
-    /// Checks a new passkey of an account.
+    /// Checks a new passkey of who is signed in.
     pub(crate) fn new_one(
         &self,
-        user: Id,
+        user: &User,
         (ceremony, answer): (&str, &RegisterPublicKeyCredential),
         now: Timestamp,
     ) -> Result<(Registered, Returned), AuthError> {
@@ -113,17 +119,16 @@ impl Passkeys {
     pub(crate) fn ask_for_any(&self, now: Timestamp) -> Result<Asked, AuthError> {
         let started = self.site()?.start_discoverable_authentication();
         let (challenge, state) = started.map_err(|error| AuthError::Crypto(error.to_string()))?;
-        self.asked(&challenge, state, &purpose(None), now)
+        self.asked(&challenge, state, &purpose(None), now.plus(CEREMONY))
     }
 
-    /// Checks what `passkey`, which is `user`'s, has answered. Gives the passkey as it is to be kept
-    /// from now on, where that is another.
+    /// Checks what `passkey`, which is `user`'s, has answered.
     pub(crate) fn check(
         &self,
         (user, passkey): (Id, &str),
         (ceremony, answer): (&str, &PublicKeyCredential),
         now: Timestamp,
-    ) -> Result<(Option<String>, Returned), AuthError> {
+    ) -> Result<(Checked, Returned), AuthError> {
         let (state, returned) =
             self.returned::<DiscoverableAuthentication>(ceremony, &purpose(None), now)?;
         let site = self.site()?;
@@ -136,12 +141,18 @@ impl Passkeys {
         let mut kept = kept.map_err(|error| AuthError::Crypto(error.to_string()))?;
         let key = DiscoverableKey::from(&kept);
         let checked = site.finish_discoverable_authentication_v2(answer, state, &key);
-        let checked = checked.map_err(|error| bad(&error))?;
+        let checked = match checked {
+            Err(WebauthnError::CredentialPossibleCompromise) => {
+                return Ok((Checked::CountsBack, returned));
+            }
+            checked => checked.map_err(|error| bad(&error))?,
+        };
         if !checked.user_verified() {
             return Err(AuthError::BadPasskey);
         }
         let changed = kept.update_credential(&checked).unwrap_or(false);
-        Ok((if changed { Some(text(&kept)?) } else { None }, returned))
+        let changed = if changed { Some(text(&kept)?) } else { None };
+        Ok((Checked::Good(changed), returned))
     }
 
     fn asked<C: Serialize, S: Serialize>(
@@ -149,15 +160,11 @@ impl Passkeys {
         challenge: &C,
         state: S,
         purpose: &[u8],
-        now: Timestamp,
+        until: Timestamp,
     ) -> Result<Asked, AuthError> {
-        let crypto = |why: String| AuthError::Crypto(why);
-        let mut challenge =
-            serde_json::to_value(challenge).map_err(|error| crypto(error.to_string()))?;
-        let ceremony = Ceremony { until: now.plus(CEREMONY), state };
-        let json = serde_json::to_vec(&ceremony).map_err(|error| crypto(error.to_string()))?;
-        let sealed = self.sealing.seal(purpose, &json).map_err(|it| crypto(it.to_string()))?;
-        let ceremony = URL_SAFE_NO_PAD.encode(sealed);
+        let challenge = serde_json::to_value(challenge);
+        let mut challenge = challenge.map_err(|error| AuthError::Crypto(error.to_string()))?;
+        let ceremony = self.carrier.seal(purpose, state, until)?;
         Ok(Asked { ceremony, public_key: challenge["publicKey"].take() })
     }
 
@@ -167,24 +174,14 @@ impl Passkeys {
         purpose: &[u8],
         now: Timestamp,
     ) -> Result<(S, Returned), AuthError> {
-        if ceremony.len() > CEREMONY_CHARS {
-            return Err(AuthError::BadPasskey);
-        }
-        let sealed = URL_SAFE_NO_PAD.decode(ceremony).map_err(|_| AuthError::BadPasskey)?;
-        let json = self.sealing.open(purpose, &sealed).map_err(|_| AuthError::BadPasskey)?;
-        let Ceremony { until, state } =
-            serde_json::from_slice(&json).map_err(|_| AuthError::BadPasskey)?;
-        if until <= now {
-            return Err(AuthError::BadPasskey);
-        }
-        Ok((state, Returned { hash: sha256(&[b"ceremony", &sealed]), until }))
+        self.carrier.open(purpose, ceremony, now).ok_or(AuthError::BadPasskey)
     }
 }
 
-/// A ceremony is good for what it was begun for.
-fn purpose(user: Option<Id>) -> Vec<u8> {
-    let user = user.map_or(0, Id::raw).to_be_bytes();
-    [&b"passkey ceremony"[..], &user].concat()
+/// A ceremony is good for what it was begun for: a new passkey, in the session that wants it.
+fn purpose(user: Option<&User>) -> Vec<u8> {
+    let (user, session) = user.map_or((0, 0), |user| (user.id.raw(), user.session.raw()));
+    [&b"passkey ceremony"[..], &user.to_be_bytes(), &session.to_be_bytes()].concat()
 }
 
 /// How devices know an account.
@@ -209,7 +206,7 @@ fn is_loopback(url: &Url) -> bool {
     host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
-fn bad(error: &webauthn_rs::prelude::WebauthnError) -> AuthError {
+fn bad(error: &WebauthnError) -> AuthError {
     tracing::debug!(%error, "a passkey was refused");
     AuthError::BadPasskey
 }
@@ -220,7 +217,17 @@ fn text(passkey: &Passkey) -> Result<String, AuthError> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use panel_kernel::role::Role;
+
     use super::*;
+    use crate::rules::MAX_PASSKEYS;
+
+    fn user(id: i64, session: i64) -> User {
+        let (id, session) = (Id::from_raw(id), Id::from_raw(session));
+        User { id, session, role: Role::User, name: String::new(), scopes: None }
+    }
 
     fn passkeys(url: &str) -> Passkeys {
         Passkeys::new(url, &ClusterKey::from_bytes([7; 32]))
@@ -252,10 +259,43 @@ mod tests {
         };
         assert!(back(&purpose(None), 0) && back(&purpose(None), 299));
         assert!(!back(&purpose(None), 300), "too late");
-        assert!(!back(&purpose(Some(Id::from_raw(1))), 0), "another purpose");
+        assert!(!back(&purpose(Some(&user(1, 1))), 0), "another purpose");
         let other = Passkeys::new("https://panel.example", &ClusterKey::from_bytes([8; 32]));
         let purpose = purpose(None);
         assert!(other.returned::<Value>(&asked.ceremony, &purpose, now).is_err());
+    }
+
+    #[test]
+    fn a_new_passkey_is_for_the_session_that_wants_it_while_that_is_fresh() {
+        let passkeys = passkeys("https://panel.example");
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let asked = |fresh_for: u64| {
+            let until = now.plus(Duration::from_secs(fresh_for));
+            passkeys.ask_for_new(&user(1, 1), ("ada", "Ada"), Vec::new(), (now, until)).unwrap()
+        };
+        let (long, short) = (asked(900), asked(100));
+        assert_eq!(long.public_key["timeout"], 300_000);
+        assert_eq!(short.public_key["timeout"], 100_000);
+        let back = |asked: &Asked, whose: &User, seconds: u64| {
+            let (at, purpose) = (now.plus(Duration::from_secs(seconds)), purpose(Some(whose)));
+            passkeys.returned::<PasskeyRegistration>(&asked.ceremony, &purpose, at).is_ok()
+        };
+        assert!(back(&long, &user(1, 1), 299) && !back(&long, &user(1, 1), 300));
+        assert!(back(&short, &user(1, 1), 99) && !back(&short, &user(1, 1), 100));
+        assert!(!back(&long, &user(1, 2), 0), "another session");
+        assert!(!back(&long, &user(2, 1), 0), "another account");
+    }
+
+    #[test]
+    fn a_ceremony_may_name_as_many_passkeys_as_there_may_be() {
+        let passkeys = passkeys("https://panel.example");
+        let now = Timestamp::from_seconds(1_800_000_000);
+        // Ids are 1,023 bytes at most (W3C Web Authentication, Level 3, 4).
+        let known = (0..MAX_PASSKEYS).map(|_| vec![0xff; 1_023]).collect();
+        let span = (now, now.plus(CEREMONY));
+        let asked = passkeys.ask_for_new(&user(1, 1), ("ada", "Ada"), known, span).unwrap();
+        let purpose = purpose(Some(&user(1, 1)));
+        assert!(passkeys.returned::<PasskeyRegistration>(&asked.ceremony, &purpose, now).is_ok());
     }
 
     #[test]
@@ -275,8 +315,10 @@ mod tests {
         #[test]
         fn attestations_of_any_shape_are_refused_and_no_more(bytes: Vec<u8>) {
             let passkeys = passkeys("https://panel.example");
-            let (user, now) = (Id::from_raw(1), Timestamp::from_seconds(1));
-            let asked = passkeys.ask_for_new(user, ("ada", "Ada"), Vec::new(), now).unwrap();
+            let (user, now) = (user(1, 1), Timestamp::from_seconds(1));
+            let until = now.plus(CEREMONY);
+            let asked = passkeys.ask_for_new(&user, ("ada", "Ada"), Vec::new(), (now, until));
+            let asked = asked.unwrap();
             let client = serde_json::json!({
                 "type": "webauthn.create", "challenge": asked.public_key["challenge"],
                 "origin": "https://panel.example", "crossOrigin": false,
@@ -289,7 +331,7 @@ mod tests {
             });
             let answer: RegisterPublicKeyCredential = serde_json::from_value(answer).unwrap();
             let given = (asked.ceremony.as_str(), &answer);
-            proptest::prop_assert!(passkeys.new_one(user, given, now).is_err());
+            proptest::prop_assert!(passkeys.new_one(&user, given, now).is_err());
         }
     }
 }

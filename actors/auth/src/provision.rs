@@ -80,6 +80,16 @@ pub(crate) async fn insert(
     context: &WriteContext,
     user: &NewUser,
 ) -> Result<UserRow, AuthError> {
+    insert_invited(tx, context, user, None).await
+}
+
+/// The same by this invitation, if it took one.
+pub(crate) async fn insert_invited(
+    tx: &mut Tx,
+    context: &WriteContext,
+    user: &NewUser,
+    invitation: Option<Id>,
+) -> Result<UserRow, AuthError> {
     if !users::insert(tx, user, context.now).await? {
         let taken = users::taken(tx, &user.username, &user.email).await?;
         // What stood in the way may be gone by now; another try will do.
@@ -96,11 +106,15 @@ pub(crate) async fn insert(
         role: user.role,
         created_at: context.now,
     });
+    let mut after = json!({"username": user.username, "role": user.role});
+    if let Some(invitation) = invitation {
+        after["invitation"] = invitation.to_string().into();
+    }
     tx.audit(&Audit {
         action: "user.create",
         target: format!("user:{}", user.id),
         before: None,
-        after: Some(json!({"username": user.username, "role": user.role})),
+        after: Some(after),
         context,
     });
     users::by_id(tx, user.id).await?.ok_or(AuthError::NoSuchAccount)

@@ -20,6 +20,8 @@ const USERNAME: (usize, usize) = (3, 30);
 const DISPLAY_NAME: (usize, usize) = (1, 60);
 /// API keys of one account.
 pub(crate) const MAX_API_KEYS: i64 = 100;
+/// Sessions of one account; with one more, the oldest ends.
+pub(crate) const MAX_SESSIONS: i64 = 100;
 /// Passkeys of one account.
 pub(crate) const MAX_PASSKEYS: usize = 20;
 /// Accounts elsewhere of one account.

@@ -20,7 +20,7 @@ use crate::mail::{Delivery, Mailer, Post};
 use crate::passkeys::Passkeys;
 use crate::rotation;
 use crate::setup::Setup;
-use crate::store::{api_keys, invitations, keys, mails, one_time, passkeys, sessions};
+use crate::store::{api_keys, invitations, keys, mailed, mails, one_time, passkeys, sessions};
 use crate::throttle::{Counts, Throttle};
 use crate::token_keeper::{Keys, TokenKeeper};
 
@@ -98,7 +98,7 @@ fn assemble(parts: &Parts, context: &ServiceContext) -> Assembly {
         .expiring(sessions::EXPIRIES)
         .expiring(api_keys::EXPIRIES)
         .expiring([keys::EXPIRY, one_time::EXPIRY, mails::EXPIRY, passkeys::EXPIRY])
-        .expiring([invitations::EXPIRY])
+        .expiring([invitations::EXPIRY, mailed::EXPIRY])
 }
 
 fn mailer(delivery: &Arc<Delivery>, context: &ServiceContext, post: Post) -> ChildSpec {

@@ -62,6 +62,11 @@ const TAKE: &str = "local it = redis.call('HMGET', KEYS[1], 'failures', 'last') 
     redis.call('PEXPIRE', KEYS[1], ARGV[2]) \
     return {failures + 1, now, 1}";
 
+/// One less for `KEYS[1]`, if there is any.
+const WITHDRAW: &str = "local failures = tonumber(redis.call('HGET', KEYS[1], 'failures')) or 0 \
+    if failures > 0 then return redis.call('HINCRBY', KEYS[1], 'failures', -1) end \
+    return 0";
+
 /// Under which mistakes are counted. It does not tell whose they are.
 type Key = [u8; 16];
 
@@ -291,6 +296,16 @@ impl Attempt {
         told.arg(now.as_micros()).arg(millis(guessed.memory()));
         // That Redis is down was logged where it was noticed.
         let _: Result<i64, _> = redis.query(&told).await;
+    }
+
+    /// It was counted before it was looked at, and nobody knows whether it was wrong.
+    pub(crate) async fn withdraw(&self) {
+        let Throttle { counts, redis, .. } = &self.throttle;
+        counts.entry(self.whose).and_upsert_with(|known| {
+            known.map_or_else(Tally::default, moka::Entry::into_value).withdrawn()
+        });
+        // That Redis is down was logged where it was noticed.
+        let _: Result<i64, _> = redis.query(&script(WITHDRAW, &[self.whose])).await;
     }
 
     /// It was right: mistakes made before were somebody's own. Those of the address stay, or an

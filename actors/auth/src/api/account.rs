@@ -5,6 +5,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use panel_kernel::data::{Answer, Audit, Tx, WriteContext};
 use panel_kernel::http::{Caller, IfMatch, Payload, Write, etag};
+use panel_kernel::ids::Id;
 use panel_kernel::message::Principal;
 use panel_kernel::problem::{Kind, Problem, ProblemBody};
 use panel_kernel::role::Role;
@@ -18,7 +19,7 @@ use super::{App, Shared, UserAnswer, UserView};
 use crate::config::Registration;
 use crate::error::AuthError;
 use crate::events::UserRenamed;
-use crate::mail::{Letter, Recipient};
+use crate::mail::Letter;
 use crate::store::invitations;
 use crate::store::one_time::Purpose;
 use crate::store::users::{self, About, NewUser};
@@ -82,24 +83,23 @@ pub(super) async fn register(
     app.db
         .write(&context, move |tx| {
             Box::pin(async move {
-                redeem(tx, invitation, written.now).await?;
-                let row = provision::insert(tx, &written, &user).await?;
+                let invited = redeem(tx, invitation, written.now).await?;
+                let row = provision::insert_invited(tx, &written, &user, invited).await?;
                 Ok(Answer::json(StatusCode::CREATED, &UserAnswer { user: UserView::from(&row) }))
             })
         })
         .await
 }
 
-/// Uses an invitation, where there has to be one.
+/// Uses an invitation, where there has to be one: which.
 pub(super) async fn redeem(
     tx: &mut Tx,
     invitation: Option<[u8; 32]>,
     now: Timestamp,
-) -> Result<(), AuthError> {
-    match invitation {
-        Some(hash) if !invitations::redeem(tx, hash, now).await? => Err(AuthError::BadInvitation),
-        _ => Ok(()),
-    }
+) -> Result<Option<Id>, AuthError> {
+    let Some(hash) = invitation else { return Ok(None) };
+    let used = invitations::redeem(tx, hash, now).await?;
+    used.map(Some).ok_or(AuthError::BadInvitation)
 }
 
 /// Makes the account and sends the link that confirms its address. Whether there was such an account
@@ -114,9 +114,10 @@ async fn register_by_mail(
     let answer = app.db.write(&context, move |tx| {
         Box::pin(async move {
             let now = written.now;
-            match provision::insert(tx, &written, &user).await {
+            // Also by what is taken: what is left of it would tell.
+            let invited = redeem(tx, invitation, now).await?;
+            match provision::insert_invited(tx, &written, &user, invited).await {
                 Ok(row) => {
-                    redeem(tx, invitation, now).await?;
                     send_token(tx, &post, (Purpose::VerifyEmail, mail), &row, now).await?;
                 }
                 Err(AuthError::Taken(_)) => match users::by_email(tx, &user.email).await? {
@@ -128,9 +129,8 @@ async fn register_by_mail(
                     }
                     Some(_) => {}
                     None => {
-                        let NewUser { email, display_name: name, .. } = user;
-                        let to = Recipient { email, name };
-                        post.send(tx, mail, &to, &Letter::NameTaken, now).await?;
+                        post.send_to_stranger(tx, mail, user.email, &Letter::NameTaken, now)
+                            .await?;
                     }
                 },
                 Err(error) => return Err(error),

@@ -14,7 +14,7 @@ use panel_kernel::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::email::send_token;
+use super::email::send_link;
 use super::{Shared, UserView};
 use crate::error::AuthError;
 use crate::events::{UserRestored, UserRoleChanged, UserSuspended};
@@ -219,8 +219,14 @@ async fn reset_password(
     let (mail, written, post) = (app.db.next_id().await?, context.clone(), app.post.clone());
     let answer = app.db.write(&context, move |tx| {
         Box::pin(async move {
-            let (user, _) = target(tx, id, &written).await?;
-            send_token(tx, &post, (Purpose::ResetPassword, mail), &user, written.now).await?;
+            let ((user, _), now) = (target(tx, id, &written).await?, written.now);
+            if !user.is_active(now) {
+                return Err(Problem::new(Kind::Conflict, "the account is suspended").into());
+            }
+            // Whatever was sent before is worth nothing any more; this comes however soon after it.
+            one_time::forget_all(tx, id).await?;
+            users::reset_mailed(tx, id, now).await?;
+            send_link(tx, &post, (Purpose::ResetPassword, mail), &user, now).await?;
             audit(tx, "user.reset_password", id, (Value::Null, Value::Null), &written);
             Ok::<_, AuthError>(super::email::accepted("accepted"))
         })

@@ -74,7 +74,7 @@ pub(super) async fn change(
                 let email_key = current;
                 let new = NewToken { hash, purpose, user: id, email_key, new_email, expires_at };
                 one_time::add(tx, &new).await?;
-                let to = Recipient { email, name: user.display_name };
+                let to = Recipient::stranger(email);
                 post.send(tx, mail, &to, &Letter::NewAddress { token: token.text }, now).await?;
             }
             tx.audit(&Audit {

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use super::session::audit;
 use super::{App, Shared, UserView};
 use crate::error::AuthError;
+use crate::rules::MAX_SESSIONS;
 use crate::store::sessions::{self, NewSession};
 use crate::store::users::UserRow;
 use crate::tokens::{self, Bearer, OneTime, SigningKey};
@@ -96,7 +97,7 @@ impl Beginning {
         self
     }
 
-    /// Begins it.
+    /// Begins it, and ends the oldest where there are too many. The account is held.
     pub(super) async fn begin(
         self,
         tx: &mut Tx,
@@ -104,6 +105,16 @@ impl Beginning {
         context: &WriteContext,
     ) -> Result<Answer, AuthError> {
         let Self { session, cookie, return_to, issue } = self;
+        let ended = sessions::make_room(tx, user.id, MAX_SESSIONS, session.now).await?;
+        if ended > 0 {
+            tx.audit(&Audit {
+                action: "session.end_oldest",
+                target: format!("user:{}", user.id),
+                before: Some(json!({"sessions": ended})),
+                after: None,
+                context,
+            });
+        }
         sessions::begin(tx, &session).await?;
         tx.audit(&Audit {
             after: Some(json!({"user_id": user.id})),

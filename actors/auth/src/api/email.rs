@@ -170,6 +170,17 @@ pub(super) async fn send_token(
     if !users::may_mail(tx, user.id, about, now).await? {
         return Ok(());
     }
+    send_link(tx, post, (purpose, mail), user, now).await
+}
+
+/// Sends a new token to the account's address.
+pub(super) async fn send_link(
+    tx: &mut Tx,
+    post: &Post,
+    (purpose, mail): (Purpose, Id),
+    user: &UserRow,
+    now: Timestamp,
+) -> Result<(), AuthError> {
     let token = OneTime::generate();
     let new = NewToken {
         hash: token.hash,
@@ -180,9 +191,10 @@ pub(super) async fn send_token(
         expires_at: now.plus(purpose.life()),
     };
     one_time::add(tx, &new).await?;
-    let letter = match about {
-        About::VerifyEmail => Letter::VerifyAddress { token: token.text },
-        _ => Letter::ResetPassword { token: token.text },
+    let letter = match purpose {
+        Purpose::VerifyEmail => Letter::VerifyAddress { token: token.text },
+        Purpose::ResetPassword => Letter::ResetPassword { token: token.text },
+        Purpose::ChangeEmail => Letter::NewAddress { token: token.text },
     };
     post.send(tx, mail, &user.recipient(), &letter, now).await
 }

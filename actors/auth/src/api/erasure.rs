@@ -57,8 +57,7 @@ pub(super) async fn erase(
             if administered && !erasure::others_administer(tx, id).await? {
                 return Err(AuthError::LastAdministrator);
             }
-            users::hold(tx, id).await?;
-            step_up::still(tx, &caller).await?;
+            step_up::hold(tx, &caller, None).await?;
             let account = users::by_id(tx, id).await?.ok_or(AuthError::NoSuchAccount)?;
             if account.role() >= Role::Admin && !administered {
                 return Err(DbError::Contention.into());

@@ -19,7 +19,6 @@ use crate::federation::Federation;
 use crate::mail::Letter;
 use crate::rules::federation as rules;
 use crate::store::identities::{self, IdentityRow};
-use crate::store::users;
 
 /// An account elsewhere.
 #[derive(Debug, Serialize, ToSchema)]
@@ -108,8 +107,7 @@ pub(super) async fn unlink(
     let (mail, written, sharing) = (app.db.next_id().await?, context.clone(), Arc::clone(&app));
     let answer = app.db.write(&context, move |tx| {
         Box::pin(async move {
-            users::hold(tx, user.id).await?;
-            step_up::still(tx, &user).await?;
+            step_up::hold(tx, &user, None).await?;
             let rows = identities::of_user(tx, user.id).await?;
             let row = rows.into_iter().find(|row| row.id == id);
             let row = row.ok_or_else(|| Problem::not_found("identity"))?;

@@ -104,7 +104,7 @@ pub(super) async fn make(
                 context: &written,
             });
             if let Some(email) = email {
-                let to = Recipient { name: email.clone(), email };
+                let to = Recipient::stranger(email);
                 let letter = Letter::Invitation { token: token.text.clone() };
                 sharing.post.send(tx, mail, &to, &letter, written.now).await?;
             }

@@ -63,6 +63,7 @@ pub(super) async fn login(
     let hash = if let Verdict::RightAs(hash) = verdict { hash } else { lock.hash.clone() };
     let beginning = Beginning::of(&app, lock.id, cookie, &headers, &context).await?;
     let given = Given::of(request.totp_code, request.recovery_code);
+    let mail = app.db.next_id().await?;
     let code = match given {
         Given::Nothing => None,
         _ => {
@@ -71,7 +72,6 @@ pub(super) async fn login(
         }
     };
     let user = lock.id;
-    let mail = app.db.next_id().await?;
     let (written, sharing) = (context.clone(), Arc::clone(&app));
     let answer = app.db.write(&context, move |tx| {
         Box::pin(async move {
@@ -96,11 +96,15 @@ pub(super) async fn login(
         Err(AuthError::BadFactor) => {
             attempt.failed().await;
             if let Some(code) = code {
-                app.tell_of_guessing(user, &code, context.now).await;
+                app.tell_of_guessing(user, &code, &context).await;
             }
         }
         // Of who has the password, and perhaps no more, nothing is forgiven.
-        Err(_) => {}
+        Err(_) => {
+            if let Some(code) = code {
+                code.withdraw().await;
+            }
+        }
     }
     answer
 }

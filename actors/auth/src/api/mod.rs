@@ -28,7 +28,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::get;
 use panel_kernel::access::{Guarded as _, Need};
-use panel_kernel::data::{Database, Tx, WriteContext};
+use panel_kernel::data::{Audit, Database, Tx, WriteContext};
 use panel_kernel::identity::{CsrfTokens, SiteCookie, stays_private};
 use panel_kernel::ids::Id;
 use panel_kernel::role::Role;
@@ -112,14 +112,28 @@ impl App {
 
     /// Tells the owner of an account that somebody who has got past the first factor guesses at the
     /// second: when they have to wait for the first time.
-    async fn tell_of_guessing(self: &Arc<Self>, user: Id, attempt: &Attempt, now: Timestamp) {
+    async fn tell_of_guessing(
+        self: &Arc<Self>,
+        user: Id,
+        attempt: &Attempt,
+        context: &WriteContext,
+    ) {
         if !attempt.is_last_free() {
             return;
         }
         let Ok(mail) = self.db.next_id().await else { return };
-        let sharing = Arc::clone(self);
+        let (sharing, written) = (Arc::clone(self), context.clone());
         let told = self.db.transact(move |tx| {
-            Box::pin(async move { sharing.tell(tx, mail, user, &Letter::FactorGuessed, now).await })
+            Box::pin(async move {
+                tx.audit(&Audit {
+                    action: "factor.guessed",
+                    target: format!("user:{user}"),
+                    before: None,
+                    after: None,
+                    context: &written,
+                });
+                sharing.tell(tx, mail, user, &Letter::FactorGuessed, written.now).await
+            })
         });
         match told.await {
             Ok(()) => self.post.ring(),

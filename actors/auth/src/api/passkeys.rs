@@ -17,11 +17,11 @@ use utoipa::ToSchema;
 use webauthn_rs::prelude::{PublicKeyCredential, RegisterPublicKeyCredential};
 
 use super::beginning::{Beginning, SessionAnswer, may_begin, new_cookie};
-use super::{App, Shared, step_up, ways_in};
+use super::{Shared, step_up, ways_in};
 use crate::carried::Returned;
 use crate::error::AuthError;
 use crate::mail::Letter;
-use crate::passkeys::Asked;
+use crate::passkeys::{Asked, Checked};
 use crate::rules;
 use crate::store::passkeys::{self, KeptPasskey, PasskeyRow};
 use crate::store::users;
@@ -112,12 +112,12 @@ pub(super) async fn register_start(
     caller: Caller,
 ) -> Result<Json<Challenge>, AuthError> {
     let user = caller.principal.user()?;
-    step_up::fresh(&app, user, caller.now).await?;
+    let until = step_up::fresh(&app, user, caller.now).await?;
     let mut conn = app.db.reader().await?;
     let account = users::by_id(&mut conn, user.id).await?.ok_or(AuthError::NoSuchAccount)?;
     let known = passkeys::credential_ids(&mut conn, user.id).await?;
     let names = (account.username.as_str(), account.display_name.as_str());
-    Ok(Json(app.passkeys.ask_for_new(user.id, names, known, caller.now)?.into()))
+    Ok(Json(app.passkeys.ask_for_new(user, names, known, (caller.now, until))?.into()))
 }
 
 /// Register a passkey: from now on it signs in to this account, by itself.
@@ -134,7 +134,7 @@ pub(super) async fn register_finish(
     let user = caller.principal.user()?.clone();
     let name = rules::passkey_name(request.name.as_deref())?;
     let answer = (request.ceremony.as_str(), &request.credential);
-    let (registered, returned) = match app.passkeys.new_one(user.id, answer, context.now) {
+    let (registered, returned) = match app.passkeys.new_one(&user, answer, context.now) {
         Ok(new) => new,
         Err(AuthError::BadPasskey) => return app.db.refuse(&context, not_right()).await,
         Err(error) => return Err(error),
@@ -147,8 +147,7 @@ pub(super) async fn register_finish(
                 AuthError::BadPasskey => not_right(),
                 error => error,
             })?;
-            users::hold(tx, user.id).await?;
-            step_up::still(tx, &user).await?;
+            step_up::hold(tx, &user, None).await?;
             if passkeys::of_user(tx, user.id).await?.len() >= rules::MAX_PASSKEYS {
                 return Err(AuthError::TooManyPasskeys);
             }
@@ -207,9 +206,10 @@ pub(super) async fn login_finish(
     app.db
         .write(&context, move |tx| {
             Box::pin(async move {
-                shown.use_up(tx, written.now).await?;
+                // From here on nobody suspends it or gives it another rank unseen.
+                users::signed_in(tx, user, written.now).await?;
                 let user = may_begin(users::by_id(tx, user).await?, written.now)?;
-                users::signed_in(tx, user.id, written.now).await?;
+                shown.use_up(tx, written.now).await?;
                 beginning.begin(tx, &user, &written).await
             })
         })
@@ -241,7 +241,7 @@ impl Shown {
 /// # Errors
 /// [`AuthError::BadPasskey`] if it is not good.
 pub(super) async fn shown(
-    app: &App,
+    app: &Shared,
     answer: &PasskeyAnswer,
     context: &WriteContext,
 ) -> Result<Shown, AuthError> {
@@ -250,9 +250,46 @@ pub(super) async fn shown(
     let kept = kept.ok_or(AuthError::BadPasskey)?;
     let (whose, given) = ((kept.user, kept.passkey.as_str()), &answer.credential);
     let ceremony = answer.ceremony.as_str();
-    let (changed, returned) = app.passkeys.check(whose, (ceremony, given), context.now)?;
+    let (checked, returned) = app.passkeys.check(whose, (ceremony, given), context.now)?;
+    let Checked::Good(changed) = checked else {
+        counts_back(app, &kept, returned, context).await?;
+        return Err(AuthError::BadPasskey);
+    };
     let passkey = changed.unwrap_or_else(|| kept.passkey.clone());
     Ok(Shown { kept, passkey, returned })
+}
+
+/// Leaves on record, and tells the owner, that there may be two of a passkey. An answer that was given
+/// before is the same one, and no second.
+async fn counts_back(
+    app: &Shared,
+    kept: &KeptPasskey,
+    returned: Returned,
+    context: &WriteContext,
+) -> Result<(), AuthError> {
+    let (id, user, mail) = (kept.id, kept.user, app.db.next_id().await?);
+    let (written, sharing) = (context.clone(), Arc::clone(app));
+    let told = app.db.transact(move |tx| {
+        Box::pin(async move {
+            if !passkeys::finish(tx, returned).await? {
+                return Ok(());
+            }
+            tx.audit(&Audit {
+                action: "passkey.counts_back",
+                target: format!("passkey:{id}"),
+                before: None,
+                after: Some(json!({"user_id": user})),
+                context: &written,
+            });
+            if sharing.post.may_tell_of(tx, id, written.now).await? {
+                sharing.tell(tx, mail, user, &Letter::PasskeyCopied, written.now).await?;
+            }
+            Ok::<_, AuthError>(())
+        })
+    });
+    told.await?;
+    app.post.ring();
+    Ok(())
 }
 
 async fn finish(tx: &mut Tx, returned: Returned) -> Result<(), AuthError> {
@@ -292,8 +329,7 @@ pub(super) async fn remove(
     let (mail, written, sharing) = (app.db.next_id().await?, context.clone(), Arc::clone(&app));
     let answer = app.db.write(&context, move |tx| {
         Box::pin(async move {
-            users::hold(tx, user.id).await?;
-            step_up::still(tx, &user).await?;
+            step_up::hold(tx, &user, None).await?;
             if !passkeys::remove(tx, user.id, id).await? {
                 return Err(AuthError::Problem(Problem::not_found("passkey")));
             }

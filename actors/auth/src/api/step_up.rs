@@ -19,20 +19,21 @@ use super::{App, Shared};
 use crate::error::AuthError;
 use crate::hashing::{Turn, Verdict};
 use crate::store::locks::{self, Lock};
-use crate::store::sessions;
+use crate::store::{sessions, users};
 use crate::throttle::Guessed;
 
 /// How long that lasts.
 pub(crate) const FRESH: Duration = Duration::from_secs(300);
 
-/// Whether somebody has shown in this session, within the last five minutes, who they are.
+/// Whether somebody has shown in this session, within the last five minutes, who they are; and until when
+/// that is so.
 ///
 /// # Errors
 /// 403 with the code `reauthentication_required` if not.
-pub(super) async fn fresh(app: &App, user: &User, now: Timestamp) -> Result<(), AuthError> {
+pub(super) async fn fresh(app: &App, user: &User, now: Timestamp) -> Result<Timestamp, AuthError> {
     let shown = sessions::authenticated_at(&mut app.db.reader().await?, user.session).await?;
-    if shown.is_some_and(|at| at.until(now) < FRESH) {
-        return Ok(());
+    if let Some(at) = shown.filter(|at| at.until(now) < FRESH) {
+        return Ok(at.plus(FRESH));
     }
     let detail = "show again who you are: POST /api/v2/auth/reauthenticate";
     Err(Problem::new(Kind::Forbidden, detail).code("reauthentication_required").into())
@@ -48,6 +49,20 @@ pub(super) async fn still(tx: &mut Tx, user: &User) -> Result<(), AuthError> {
     there.map(drop).ok_or_else(ended)
 }
 
+/// Holds the account of who asks, and makes sure that their session is still there; and that the password
+/// they have shown is still the account's.
+///
+/// # Errors
+/// As [`still`]; [`AuthError::PasswordChanged`].
+pub(super) async fn hold(tx: &mut Tx, user: &User, shown: Option<&Lock>) -> Result<(), AuthError> {
+    users::hold(tx, user.id).await?;
+    still(tx, user).await?;
+    let Some(shown) = shown else { return Ok(()) };
+    let now = locks::lock(tx, user.id).await?;
+    let same = now.is_some_and(|now| now.since == shown.since);
+    if same { Ok(()) } else { Err(AuthError::PasswordChanged) }
+}
+
 /// Whether who asks shows the password, or has shown in the last five minutes who they are; or what the
 /// request was answered with when it came before.
 ///
@@ -61,7 +76,7 @@ pub(super) async fn shown(
 ) -> Result<ControlFlow<Answer>, AuthError> {
     let Some(given) = given else {
         return match fresh(app, user, context.now).await {
-            Ok(()) => Ok(ControlFlow::Continue(())),
+            Ok(_) => Ok(ControlFlow::Continue(())),
             Err(stale) => app.db.refuse(context, stale).await.map(ControlFlow::Break),
         };
     };
@@ -117,7 +132,7 @@ pub(super) async fn password_if_any(
         Problem::field(field, "required", "is required").into()
     } else {
         match fresh(app, user, context.now).await {
-            Ok(()) => return Ok(ControlFlow::Continue(None)),
+            Ok(_) => return Ok(ControlFlow::Continue(None)),
             Err(stale) => stale,
         }
     };
@@ -193,13 +208,14 @@ async fn by_factor(
         let detail = "give it, or totp_code, recovery_code or passkey";
         return Err(Problem::field("password", "required", detail).into());
     }
+    let (mail, written, sharing) = (app.db.next_id().await?, context.clone(), app.clone());
     let address = context.client_ip.as_deref();
     let attempt = app.throttle.take(Guessed::Factor(user.id), address).await;
     let attempt = attempt.map_err(|wait| app.throttle.refuse(wait))?;
-    let (mail, written, sharing) = (app.db.next_id().await?, context.clone(), app.clone());
     let account = user.id;
     let answer = app.db.write(&context, move |tx| {
         Box::pin(async move {
+            hold(tx, &user, None).await?;
             let passed = sharing.pass_factor(tx, mail, user.id, &given, &written).await?;
             if passed == Passed::Needless {
                 return Err(wrong("totp_code", "there is no second factor".to_owned()));
@@ -209,10 +225,13 @@ async fn by_factor(
     });
     match answer.await {
         Err(bad @ AuthError::BadFactor) => {
-            app.tell_of_guessing(account, &attempt, context.now).await;
+            app.tell_of_guessing(account, &attempt, &context).await;
             Err(wrong("totp_code", bad.to_string()))
         }
-        Err(error) => Err(error),
+        Err(error) => {
+            attempt.withdraw().await;
+            Err(error)
+        }
         Ok(answer) => {
             attempt.succeeded().await;
             app.post.ring();
@@ -222,7 +241,7 @@ async fn by_factor(
 }
 
 async fn by_passkey(
-    app: &App,
+    app: &Shared,
     user: User,
     answer: &PasskeyAnswer,
     context: WriteContext,

@@ -8,6 +8,7 @@ use http::StatusCode;
 use panel_kernel::data::{Answer, Audit, Tx, WriteContext};
 use panel_kernel::http::{Caller, Payload, Write};
 use panel_kernel::ids::{Id, random_bytes};
+use panel_kernel::message::User;
 use panel_kernel::problem::{Problem, ProblemBody};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -17,6 +18,7 @@ use crate::error::AuthError;
 use crate::mail::Letter;
 use crate::rules::totp;
 use crate::store::factors::{self, TotpRow};
+use crate::store::locks::Lock;
 use crate::store::users;
 use crate::throttle::Guessed;
 
@@ -88,10 +90,11 @@ pub(super) async fn enroll(
     Write(context): Write,
     Payload(request): Payload<PasswordRequest>,
 ) -> Result<Answer, AuthError> {
-    let user = match shown(&app, &caller, &context, &request).await? {
-        ControlFlow::Continue(user) => user,
+    let (owner, lock) = match shown(&app, &caller, &context, &request).await? {
+        ControlFlow::Continue(shown) => shown,
         ControlFlow::Break(remembered) => return Ok(remembered),
     };
+    let user = owner.id;
     let account = users::by_id(&mut app.db.reader().await?, user).await?;
     let account = account.ok_or(AuthError::NoSuchAccount)?;
     let secret = random_bytes::<{ totp::SECRET_BYTES }>();
@@ -103,6 +106,7 @@ pub(super) async fn enroll(
     app.db
         .write(&context, move |tx| {
             Box::pin(async move {
+                step_up::hold(tx, &owner, lock.as_ref()).await?;
                 if !factors::enroll(tx, user, sealed, written.now).await? {
                     return Err(AuthError::FactorThere);
                 }
@@ -125,13 +129,15 @@ pub(super) async fn confirm(
     Write(context): Write,
     Payload(request): Payload<CodeRequest>,
 ) -> Result<Answer, AuthError> {
-    let user = caller.principal.user()?.id;
+    let owner = caller.principal.user()?.clone();
+    let user = owner.id;
+    let (mail, written, sharing) = (app.db.next_id().await?, context.clone(), app.clone());
     let address = context.client_ip.as_deref();
     let attempt = app.throttle.take(Guessed::Factor(user), address).await;
     let attempt = attempt.map_err(|wait| app.throttle.refuse(wait))?;
-    let (mail, written, sharing) = (app.db.next_id().await?, context.clone(), app.clone());
     let answer = app.db.write(&context, move |tx| {
         Box::pin(async move {
+            step_up::hold(tx, &owner, None).await?;
             let row = factors::totp(tx, user).await?.filter(|row| !row.is_confirmed());
             let row = row.ok_or(AuthError::NothingToConfirm)?;
             let step = sharing.factors.step(user, &row, &request.code, written.now)?;
@@ -148,7 +154,10 @@ pub(super) async fn confirm(
         Err(AuthError::BadFactor) => {
             Err(Problem::field("code", "wrong", "is not the code of this moment").into())
         }
-        Err(error) => Err(error),
+        Err(error) => {
+            attempt.withdraw().await;
+            Err(error)
+        }
         Ok(answer) => {
             attempt.succeeded().await;
             app.post.ring();
@@ -167,13 +176,15 @@ pub(super) async fn remove(
     Write(context): Write,
     Payload(request): Payload<PasswordRequest>,
 ) -> Result<Answer, AuthError> {
-    let user = match shown(&app, &caller, &context, &request).await? {
-        ControlFlow::Continue(user) => user,
+    let (owner, lock) = match shown(&app, &caller, &context, &request).await? {
+        ControlFlow::Continue(shown) => shown,
         ControlFlow::Break(remembered) => return Ok(remembered),
     };
+    let user = owner.id;
     let (mail, written, sharing) = (app.db.next_id().await?, context.clone(), app.clone());
     let answer = app.db.write(&context, move |tx| {
         Box::pin(async move {
+            step_up::hold(tx, &owner, lock.as_ref()).await?;
             if !factors::remove(tx, user).await? {
                 return Err(Problem::not_found("second factor").into());
             }
@@ -198,18 +209,19 @@ pub(super) async fn renew_codes(
     Write(context): Write,
     Payload(request): Payload<PasswordRequest>,
 ) -> Result<Answer, AuthError> {
-    let user = match shown(&app, &caller, &context, &request).await? {
-        ControlFlow::Continue(user) => user,
+    let (owner, lock) = match shown(&app, &caller, &context, &request).await? {
+        ControlFlow::Continue(shown) => shown,
         ControlFlow::Break(remembered) => return Ok(remembered),
     };
+    let user = owner.id;
     let (mail, written, sharing) = (app.db.next_id().await?, context.clone(), app.clone());
     let answer: Result<Answer, AuthError> = app
         .db
         .write(&context, move |tx| {
             Box::pin(async move {
+                step_up::hold(tx, &owner, lock.as_ref()).await?;
                 let row = factors::totp(tx, user).await?.filter(TotpRow::is_confirmed);
                 row.ok_or_else(|| Problem::not_found("second factor"))?;
-                users::hold(tx, user).await?;
                 let codes = new_codes(tx, user).await?;
                 audit(tx, "recovery_codes.renew", user, &written);
                 sharing.tell(tx, mail, user, &Letter::RecoveryCodesRenewed, written.now).await?;
@@ -221,18 +233,18 @@ pub(super) async fn renew_codes(
     answer
 }
 
-/// Who asks, having shown the password once more; or what was answered when this came before.
+/// Who asks, and the password that they have shown once more; or what was answered when this came before.
 async fn shown(
     app: &App,
     caller: &Caller,
     context: &WriteContext,
     request: &PasswordRequest,
-) -> Result<ControlFlow<Answer, Id>, AuthError> {
+) -> Result<ControlFlow<Answer, (User, Option<Lock>)>, AuthError> {
     let user = caller.principal.user()?;
     let turn = app.passwords.turn()?;
     let given = ("password", request.password.as_deref());
     let shown = step_up::password_if_any(app, &turn, user, given, context).await?;
-    Ok(shown.map_continue(|_| user.id))
+    Ok(shown.map_continue(|lock| (user.clone(), lock)))
 }
 
 async fn new_codes(tx: &mut Tx, user: Id) -> Result<RecoveryCodes, AuthError> {

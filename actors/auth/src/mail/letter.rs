@@ -15,6 +15,14 @@ pub(crate) struct Recipient {
     pub(crate) name: String,
 }
 
+impl Recipient {
+    /// Whoever reads what is sent there: of a name, nobody knows whether it is theirs, or what somebody
+    /// else wants them to read.
+    pub(crate) fn stranger(email: String) -> Self {
+        Self { name: email.clone(), email }
+    }
+}
+
 /// What about. Tokens are those of links.
 #[derive(Clone, Debug)]
 pub(crate) enum Letter {
@@ -60,6 +68,8 @@ pub(crate) enum Letter {
     IdentityLinked { provider: String },
     /// The account is not linked to one at this provider any more.
     IdentityUnlinked { provider: String },
+    /// There may be two of a passkey.
+    PasskeyCopied,
     /// Somebody signed in with a recovery code, of which so many are left.
     RecoveryCodeUsed { left: i64 },
 }
@@ -118,6 +128,7 @@ impl Letter {
             Self::FactorGuessed => "factor_guessed",
             Self::PasskeyAdded => "passkey_added",
             Self::PasskeyRemoved => "passkey_removed",
+            Self::PasskeyCopied => "passkey_copied",
             Self::Suspended { .. } => "suspended",
             Self::Erased => "erased",
             Self::IdentityLinked { .. } => "identity_linked",
@@ -203,6 +214,7 @@ mod tests {
             Letter::FactorGuessed,
             Letter::PasskeyAdded,
             Letter::PasskeyRemoved,
+            Letter::PasskeyCopied,
             Letter::FactorRemoved,
             Letter::RecoveryCodeUsed { left: 9 },
             Letter::Suspended { reason: "<b>Ada & co".to_owned(), until: None },

@@ -14,12 +14,15 @@ use ractor::ActorRef;
 use super::letter::{Letter, Mail, Recipient};
 use super::mailer::MailerMessage;
 use crate::error::AuthError;
+use crate::rules::lookup_key;
+use crate::store::mailed;
 use crate::store::mails::{self, MailRow};
 
 /// Takes letters. Cheap to clone; clones have one mailer.
 #[derive(Clone, Debug)]
 pub(crate) struct Post {
-    sealing: SealingKey,
+    sealing: Arc<SealingKey>,
+    subjects: Arc<SealingKey>,
     site: Arc<str>,
     mailer: Address<MailerMessage>,
     rung: Arc<AtomicBool>,
@@ -28,7 +31,8 @@ pub(crate) struct Post {
 impl Post {
     pub(crate) fn new(runtime: &Runtime) -> Self {
         Self {
-            sealing: runtime.key.derive("auth mail"),
+            sealing: Arc::new(runtime.key.derive("auth mail")),
+            subjects: Arc::new(runtime.key.derive("auth mail subjects")),
             site: Arc::clone(&runtime.public_url),
             mailer: Address::new(),
             rung: Arc::default(),
@@ -50,6 +54,34 @@ impl Post {
         let context = id.raw().to_be_bytes();
         let sealed = self.sealing.seal(&context, &json).map_err(|it| crypto(it.to_string()))?;
         Ok(mails::add(tx, id, letter.kind(), sealed, now).await?)
+    }
+
+    /// Has a letter delivered to an address that is no account's, as if it were any; unless it had such
+    /// letters just now, or several today.
+    pub(crate) async fn send_to_stranger(
+        &self,
+        tx: &mut Tx,
+        id: Id,
+        email: String,
+        letter: &Letter,
+        now: Timestamp,
+    ) -> Result<(), AuthError> {
+        let about = self.subjects.tag(&[b"address", lookup_key(&email).as_bytes()]);
+        if !mailed::may_mail(tx, about, now).await? {
+            return Ok(());
+        }
+        self.send(tx, id, &Recipient::stranger(email), letter, now).await
+    }
+
+    /// Whether a mail about a passkey may be sent now: not where there was one just now, or several today.
+    pub(crate) async fn may_tell_of(
+        &self,
+        tx: &mut Tx,
+        passkey: Id,
+        now: Timestamp,
+    ) -> Result<bool, AuthError> {
+        let about = self.subjects.tag(&[b"passkey", &passkey.raw().to_be_bytes()]);
+        Ok(mailed::may_mail(tx, about, now).await?)
     }
 
     /// Says that there may be something to deliver: not to have it wait for the next look.

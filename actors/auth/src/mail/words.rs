@@ -143,6 +143,14 @@ pub(super) const fn words(letter: &Letter) -> Words {
             "Your account at {host} was unlinked from another",
             &["An account at {first} does not sign in to yours any more.", NOT_YOU],
         ),
+        Letter::PasskeyCopied => (
+            "There may be a copy of your passkey for {host}",
+            &[
+                "Somebody wanted to sign in with one of your passkeys, which has counted back: that \
+                 happens when there are two of it. Nobody was let in.",
+                "If you did not copy the device, remove the passkey, and tell an administrator.",
+            ],
+        ),
         Letter::Suspended { .. } => (
             "Your account at {host} is suspended",
             &[

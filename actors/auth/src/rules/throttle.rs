@@ -19,6 +19,11 @@ impl Tally {
     pub(crate) fn failed(self, now: Timestamp) -> Self {
         Self { failures: self.failures.saturating_add(1), last: self.last.max(now) }
     }
+
+    /// With one less.
+    pub(crate) fn withdrawn(self) -> Self {
+        Self { failures: self.failures.saturating_sub(1), ..self }
+    }
 }
 
 /// So many mistakes for nothing, then waiting, up to a longest wait.

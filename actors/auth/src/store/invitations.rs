@@ -75,15 +75,21 @@ pub(crate) async fn is_good(
     Ok(row.is_some())
 }
 
-/// Uses one; `false` if it is not good any more.
-pub(crate) async fn redeem(tx: &mut Tx, hash: [u8; 32], now: Timestamp) -> Result<bool, DbError> {
-    tx.changed(
-        sql("UPDATE invitations SET uses_left = uses_left - 1 \
-             WHERE hash = $1 AND uses_left > 0 AND expires_at > $2")
-        .bind(hash)
-        .bind(now),
-    )
-    .await
+/// Uses one; which, if it is good.
+pub(crate) async fn redeem(
+    tx: &mut Tx,
+    hash: [u8; 32],
+    now: Timestamp,
+) -> Result<Option<Id>, DbError> {
+    let used: Option<(Id,)> = tx
+        .optional(
+            sql("UPDATE invitations SET uses_left = uses_left - 1 \
+                 WHERE hash = $1 AND uses_left > 0 AND expires_at > $2 RETURNING id")
+            .bind(hash)
+            .bind(now),
+        )
+        .await?;
+    Ok(used.map(|(id,)| id))
 }
 
 /// Takes one back; `false` if there is none such.

@@ -7,6 +7,7 @@ pub(crate) mod identities;
 pub(crate) mod invitations;
 pub(crate) mod keys;
 pub(crate) mod locks;
+pub(crate) mod mailed;
 pub(crate) mod mails;
 pub(crate) mod news;
 pub(crate) mod one_time;

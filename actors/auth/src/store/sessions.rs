@@ -11,9 +11,20 @@ use panel_kernel::time::Timestamp;
 /// so that ending it is still told to gateways.
 const KEEP_EXPIRED: Duration = Duration::from_secs(24 * 3_600);
 
-/// A refresh token goes with its session, and not before: one that was used stays recognisable, and
-/// with it the session that a thief may share. The joins are in this order on SQLite, too.
-pub(crate) const EXPIRIES: [Expiry; 2] = [
+/// How long a refresh token stays after its own end. One that was used is recognised, and with it the
+/// session that a thief may share, for as long as its owner could have used it (`auth.session_life`
+/// from when it was given), and for a week more. It can't go sooner: where the thief was the first to
+/// use it, its owner may be the second as late as that.
+const KEEP_TOKENS: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+/// A refresh token goes with its session; in one that goes on and on, a week after its own end. The
+/// joins are in this order on SQLite, too.
+pub(crate) const EXPIRIES: [Expiry; 3] = [
+    Expiry {
+        delete: "DELETE FROM refresh_tokens WHERE hash IN \
+                 (SELECT hash FROM refresh_tokens WHERE expires_at <= $1 LIMIT $2)",
+        keep: KEEP_TOKENS,
+    },
     Expiry {
         delete: "DELETE FROM refresh_tokens WHERE hash IN \
                  (SELECT t.hash FROM sessions s CROSS JOIN refresh_tokens t \
@@ -80,6 +91,27 @@ pub(crate) async fn begin(tx: &mut Tx, session: &NewSession) -> Result<(), DbErr
     )
     .await
     .map(|_| ())
+}
+
+/// Ends the oldest sessions that an account has, so that with one more there are `most`; how many that
+/// were.
+pub(crate) async fn make_room(
+    tx: &mut Tx,
+    user: Id,
+    most: i64,
+    now: Timestamp,
+) -> Result<u64, DbError> {
+    tx.execute(
+        sql("UPDATE sessions SET revoked_at = $2 \
+             WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 AND id <= \
+               (SELECT id FROM sessions \
+                WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 \
+                ORDER BY id DESC LIMIT 1 OFFSET $3)")
+        .bind(user)
+        .bind(now)
+        .bind(most - 1),
+    )
+    .await
 }
 
 pub(crate) async fn add_token(

@@ -75,8 +75,12 @@ impl UserRow {
         [&self.username, &self.email, &self.display_name]
     }
 
-    /// Where mail to its owner goes.
+    /// Where mail to its owner goes; or to whoever has the address, as long as nobody has shown that it
+    /// is the owner's.
     pub(crate) fn recipient(&self) -> Recipient {
+        if !self.is_verified() {
+            return Recipient::stranger(self.email.clone());
+        }
         Recipient { email: self.email.clone(), name: self.display_name.clone() }
     }
 }
@@ -219,6 +223,12 @@ pub(crate) async fn may_mail(
         }
     };
     tx.changed(sql(note).bind(id).bind(now).bind(now.minus(BETWEEN_MAILS))).await
+}
+
+/// Notes that a link to choose another password is sent to the account, however soon after another.
+pub(crate) async fn reset_mailed(tx: &mut Tx, id: Id, now: Timestamp) -> Result<(), DbError> {
+    let note = sql("UPDATE users SET reset_mailed_at = $2 WHERE id = $1").bind(id).bind(now);
+    tx.execute(note).await.map(|_| ())
 }
 
 /// Until the transaction ends, nobody else changes the account, nor what hangs on it.

@@ -49,7 +49,12 @@ pub async fn forward<T: Serialize>(
         },
         extensions,
     };
-    match member.call(envelope, &runtime.clock).await {
+    let called = tokio::select! {
+        called = member.call(envelope, &runtime.clock) => called,
+        // It may yet do it, and would be waited for in vain.
+        () = member.troubled() => return Err(Problem::outcome_unknown()),
+    };
+    match called {
         Ok(reply) => match reply.refusal {
             None => Ok(response(reply)),
             Some(Refusal::Aborted) => Err(Problem::outcome_unknown()),

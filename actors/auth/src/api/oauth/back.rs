@@ -150,8 +150,8 @@ pub(in crate::api) async fn finish(
     let answer = settle::begin(&arrival, waiting, None, given, &context).await;
     match &answer {
         Ok(_) => code.succeeded().await,
-        Err(AuthError::BadFactor) => app.tell_of_guessing(user, &code, context.now).await,
-        Err(_) => {}
+        Err(AuthError::BadFactor) => app.tell_of_guessing(user, &code, &context).await,
+        Err(_) => code.withdraw().await,
     }
     Ok(answer?.cookie(&app.away.over()))
 }

@@ -169,8 +169,8 @@ async fn register(
         .write(context, move |tx| {
             Box::pin(async move {
                 once(tx, returned).await?;
-                redeem(tx, invitation, written.now).await?;
-                let user = insert(tx, &written, user).await?;
+                let invitation = redeem(tx, invitation, written.now).await?;
+                let user = insert(tx, &written, user, invitation).await?;
                 users::verify_email(tx, user.id, written.now).await?;
                 if !identities::add(tx, &row, &identity.subject).await? {
                     // Somebody was faster by a moment, with the same account: it will be found.
@@ -189,13 +189,14 @@ async fn insert(
     tx: &mut Tx,
     context: &WriteContext,
     mut user: NewUser,
+    invitation: Option<Id>,
 ) -> Result<UserRow, AuthError> {
     if users::by_email(tx, &user.email).await?.is_some() {
         return Err(AuthError::AccountThere);
     }
     let wanted = user.username.clone();
     for number in 2..=NAMES {
-        match provision::insert(tx, context, &user).await {
+        match provision::insert_invited(tx, context, &user, invitation).await {
             Err(AuthError::Taken("username")) => {
                 user.username = rules::another_username(&wanted, number);
             }
@@ -204,7 +205,7 @@ async fn insert(
         }
     }
     user.username = rules::another_username(&wanted, user.id.raw().unsigned_abs());
-    provision::insert(tx, context, &user).await
+    provision::insert_invited(tx, context, &user, invitation).await
 }
 
 /// Links the account elsewhere to one here.
