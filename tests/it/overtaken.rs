@@ -99,3 +99,23 @@ async fn whoever_was_signed_out_changes_no_factor() {
     let request = thief.delete(totp).json(&password);
     overtaken(&database, changed, request).await.refused(409, "conflict");
 }
+
+#[tokio::test]
+async fn an_account_is_made_by_a_command_whose_transaction_was_ended() {
+    let (node, database) = start().await;
+    let mut holding = database.raw_sql("auth").await;
+    holding.run("BEGIN; LOCK TABLE users IN SHARE MODE").await;
+    let ending = async {
+        eventually("it waits, and is ended", Duration::from_secs(10), async || {
+            let end = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity \
+                       WHERE application_name = 'panel-auth-admin' AND wait_event_type = 'Lock' \
+                       AND datname = current_database()";
+            let ended = database.raw_sql("auth").await.texts(end, 0).await.unwrap();
+            if ended.is_empty() { Err("nobody waits") } else { Ok(()) }
+        })
+        .await;
+        holding.run("COMMIT").await;
+    };
+    let (root, ()) = futures::join!(node.admin("root"), ending);
+    root.get("/api/v2/auth/me").await.expect(200);
+}

@@ -28,7 +28,7 @@ pub struct NewAccount {
 }
 
 /// Makes an account without a request: for the command line, on a database that a node may be
-/// running on.
+/// running on. Once for one context, however often it is tried.
 ///
 /// # Errors
 /// A [`Problem`] that says what is wrong with the account, or with the database.
@@ -36,23 +36,23 @@ pub async fn create_account(
     db: &Database,
     config: &AuthConfig,
     account: NewAccount,
-) -> Result<Id, Problem> {
+    context: &WriteContext,
+) -> Result<(), Problem> {
     let registrant = rules::registrant(&account.username, &account.email, &account.password, None)?;
     let crypto = |why: String| Problem::from(AuthError::Crypto(why));
     let argon2 = argon2id(config.argon2_memory_kib, config.argon2_iterations).map_err(crypto)?;
     let password_hash = hash(&argon2, registrant.password.as_bytes()).map_err(crypto)?;
     let user = new_user(db.next_id().await?, registrant, password_hash, account.role, false);
-    let (id, context) = (user.id, WriteContext::internal("command line", db.clock().now()));
     let written = context.clone();
     let made: Result<Answer, AuthError> = db
-        .write(&context, move |tx| {
+        .write(context, move |tx| {
             Box::pin(async move {
                 insert(tx, &written, &user).await?;
                 Ok(Answer::no_content())
             })
         })
         .await;
-    made.map(|_| id).map_err(Problem::from)
+    made.map(drop).map_err(Problem::from)
 }
 
 /// The account as it will be kept.

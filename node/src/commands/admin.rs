@@ -1,14 +1,22 @@
 //! `panel-node admin create`: works beside a running node, and without one.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::time::Duration;
 
 use panel_auth::{AuthConfig, NewAccount};
 use panel_kernel::config::Section;
+use panel_kernel::data::WriteContext;
+use panel_kernel::problem::Kind;
+use panel_kernel::time::Clock;
 
 use super::{accounts, brief_runtime, say};
 use crate::Failure;
 use crate::cli::CreateArgs;
 use crate::config::Config;
+
+/// What a node does for its clients when a database is not there for a moment, a command does for itself.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(500);
 
 pub(super) fn create(args: &CreateArgs) -> Result<(), Failure> {
     let config = Config::load_common(&args.common)?;
@@ -28,10 +36,22 @@ pub(super) fn create(args: &CreateArgs) -> Result<(), Failure> {
 
 async fn make(config: &Config, auth: &Section, account: NewAccount) -> Result<(), Failure> {
     let auth = AuthConfig::parse(auth).map_err(|error| Failure::Usage(error.to_string()))?;
-    let db = accounts::open(config).await?;
-    let made = panel_auth::create_account(&db, &auth, account).await;
-    db.give_back().await;
-    made.map(|_| ()).map_err(|problem| {
+    let context = WriteContext::internal("command line", Clock::system().now());
+    let mut tries = 0;
+    let made = loop {
+        let db = accounts::open(config).await?;
+        let made = panel_auth::create_account(&db, &auth, account.clone(), &context).await;
+        db.give_back().await;
+        tries += 1;
+        match made {
+            // On a busy machine PostgreSQL may have ended the transaction: it waits for nobody.
+            Err(problem) if problem.kind == Kind::Unavailable && tries < TRIES => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            made => break made,
+        }
+    };
+    made.map_err(|problem| {
         let fields: Vec<String> = problem
             .errors
             .iter()
