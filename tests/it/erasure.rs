@@ -35,12 +35,7 @@ async fn rig(backend: Backend, clock: &Clock) -> Rig {
         .service((panel_cms::SERVICE.configure)(&section("cms", json!({}))).unwrap())
         .service((panel_admin::SERVICE.configure)(&section("admin", json!({}))).unwrap());
     let rig = Box::pin(builder.start()).await;
-    let client = rig.client();
-    eventually("tokens can be signed", Duration::from_secs(4), async || {
-        let keys = client.get("/api/v2/auth/.well-known/jwks.json").await.expect(200).json();
-        keys["keys"].as_array().is_some_and(|keys| !keys.is_empty())
-    })
-    .await;
+    rig.await_signing_key().await;
     rig
 }
 

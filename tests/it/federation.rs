@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use panel_harness::http::{Answer, Client};
+use panel_harness::http::{Answer, Client, RequestBuilder};
 use panel_harness::session::{PASSWORD, email};
 use panel_harness::{
     Backend, Node, NodeBuilder, OidcProvider, Session, Smtp, TestDatabase, eventually,
@@ -63,6 +63,20 @@ async fn travel(place: &Place, start: &str, person: &str) -> Answer {
     let left = client.get(start).await.expect(303);
     let back = place.provider.agree(left.header("location").unwrap(), person).await;
     client.get(&back).header("cookie", &cookie(&left)).await
+}
+
+/// Leaves by a script, agrees there as `person`, and comes back by what `back` sends.
+async fn link(place: &Place, session: &Session, provider: &str, person: &str) -> RequestBuilder {
+    let link = format!("/api/v2/auth/oauth/{provider}/link");
+    back(place, &session.post(&link).json(&json!({})).await, person).await
+}
+
+/// The way back of who has left by a script.
+async fn back(place: &Place, left: &Answer, person: &str) -> RequestBuilder {
+    assert_eq!(left.status, 200, "{left:?}");
+    let there = left.json()["authorize_url"].as_str().unwrap().to_owned();
+    let path = place.provider.agree(&there, person).await;
+    place.node.client().get(&path).header("cookie", &cookie(left))
 }
 
 /// Refused with this word.
@@ -176,41 +190,28 @@ async fn an_address_alone_is_no_proof(backend: Backend) {
     place.provider.person("ada", &json!({"email": email("ada"), "email_verified": true})).await;
     refused(&travel(&place, START, "ada").await, 409, "account_exists");
     assert_eq!(ada.get(IDENTITIES).await.expect(200).json()["items"], json!([]));
-    // She signs in, and links it.
-    let link = |session: &Session| session.post("/api/v2/auth/oauth/company/link").json(&json!({}));
-    let left = link(&ada).await.expect(200);
-    let to = left.json()["authorize_url"].as_str().unwrap().to_owned();
-    let back = place.provider.agree(&to, "ada").await;
-    // Whoever is signed in as somebody else, in that browser, links nothing.
+    // She signs in, and links it. Whoever is signed in as somebody else, in that browser, does not.
     let eve = Session::register(&client, "eve").await;
-    let mixed = eve.get(&back).header("cookie", &cookie(&left)).await;
+    let mixed = link(&place, &ada, "company", "ada").await.bearer(&eve.access_token).await;
     refused(&mixed, 400, "oauth_begin_again");
-    let left = link(&ada).await.expect(200);
-    let to = left.json()["authorize_url"].as_str().unwrap().to_owned();
-    let back = place.provider.agree(&to, "ada").await;
-    let linked = client.get(&back).header("cookie", &cookie(&left)).await.expect(200).json();
+    let linked = link(&place, &ada, "company", "ada").await.await.expect(200).json();
     assert_eq!((&linked["provider"], &linked["name"]), (&json!("company"), &json!("ada")));
     let told = smtp.mail_to(&email("ada"), 0).await;
     assert!(told.subject().contains("linked"), "{told:?}");
     assert!(told.0["plain"].as_str().unwrap().contains("The Company"), "{told:?}");
     assert_eq!(signed_in(&client, travel(&place, START, "ada").await).user_id, ada.user_id);
     // It is hers alone, and linked once.
-    let left = link(&eve).await.expect(200);
-    let to = left.json()["authorize_url"].as_str().unwrap().to_owned();
-    let back = place.provider.agree(&to, "ada").await;
-    let taken = client.get(&back).header("cookie", &cookie(&left)).await;
+    let taken = link(&place, &eve, "company", "ada").await.await;
     refused(&taken, 409, "identity_taken");
-    // A session in which nobody has shown who they are links nothing; nor does one that has ended.
-    let left = link(&eve).await.expect(200);
-    let to = left.json()["authorize_url"].as_str().unwrap().to_owned();
+    // A session that has ended links nothing, nor one in which nobody has shown who they are.
     place.provider.person("eve", &json!({})).await;
-    let back = place.provider.agree(&to, "eve").await;
+    let late = link(&place, &eve, "company", "eve").await;
     eve.post("/api/v2/auth/logout").await.expect(204);
-    let ended = client.get(&back).header("cookie", &cookie(&left)).await;
-    ended.refused(401, "unauthorized");
+    late.await.refused(401, "unauthorized");
     let eve = Session::login(&client, "eve", PASSWORD).await;
     place.database.raw_sql("auth").await.run("UPDATE sessions SET authenticated_at = 0").await;
-    let stale = link(&eve).await.refused(403, "forbidden");
+    let stale = eve.post("/api/v2/auth/oauth/company/link").json(&json!({})).await;
+    let stale = stale.refused(403, "forbidden");
     assert_eq!(stale.code.as_deref(), Some("reauthentication_required"));
 }
 
@@ -268,15 +269,21 @@ async fn the_last_way_in_stays(backend: Backend) {
     let company = format!("{IDENTITIES}/{}", listed["items"][0]["id"].as_str().unwrap());
     refused(&grace.delete(&company).await, 409, "last_credential");
     // Another account elsewhere is another way.
-    let left = grace.post("/api/v2/auth/oauth/hub/link").json(&json!({})).await.expect(200);
-    let to = left.json()["authorize_url"].as_str().unwrap().to_owned();
-    let back = place.provider.agree(&to, "grace").await;
-    let linked = client.get(&back).header("cookie", &cookie(&left)).await.expect(200).json();
+    let linked = link(&place, &grace, "hub", "grace").await.await.expect(200).json();
     let hub = format!("{IDENTITIES}/{}", linked["id"].as_str().unwrap());
     Session::register(&client, "eve").await;
     let eve = Session::login(&client, "eve", PASSWORD).await;
     eve.delete(&company).await.refused(404, "not_found");
-    grace.delete(&company).await.expect(204);
+    let unlink = || grace.delete(&company).idempotency_key("once");
+    unlink().await.expect(204);
+    // The same request again is answered the same, also when the session is stale by then.
+    let aged = |at: &'static str| format!("UPDATE sessions SET authenticated_at = {at}");
+    let mut sql = place.database.raw_sql("auth").await;
+    sql.run("UPDATE sessions SET last_used_at = authenticated_at").await;
+    sql.run(&aged("0")).await;
+    unlink().await.expect(204);
+    refused(&grace.delete(&hub).await, 403, "reauthentication_required");
+    sql.run(&aged("last_used_at")).await;
     refused(&grace.delete(&hub).await, 409, "last_credential");
     refused(&travel(&place, START, "grace").await, 409, "account_exists");
     // So is a passkey, and so is a password.
@@ -334,9 +341,7 @@ async fn registration_is_by_its_rules(backend: Backend) {
         let about = json!({"email": format!("{person}@example.org"), "email_verified": true});
         place.provider.person(person, &about).await;
         let left = client.post(START).json(&json!({"invitation": invitation})).await.expect(200);
-        let to = left.json()["authorize_url"].as_str().unwrap().to_owned();
-        let back = place.provider.agree(&to, person).await;
-        let answer = client.get(&back).header("cookie", &cookie(&left)).await;
+        let answer = back(&place, &left, person).await.await;
         assert_eq!(answer.status.as_u16(), status, "{answer:?}");
     }
 }

@@ -39,13 +39,7 @@ async fn start_with(
 ) -> Rig {
     let builder = RigBuilder::new(backend.database().await).service(accounts);
     let rig = Box::pin(change(builder).start()).await;
-    let client = rig.client();
-    // Well before the keys are looked at again.
-    eventually("tokens can be signed", Duration::from_secs(4), async || {
-        let keys = client.get("/api/v2/auth/.well-known/jwks.json").await.expect(200).json();
-        keys["keys"].as_array().is_some_and(|keys| !keys.is_empty())
-    })
-    .await;
+    rig.await_signing_key().await;
     rig
 }
 

@@ -37,12 +37,7 @@ async fn start_with(builder: RigBuilder, accounts: Value, clock: &Clock) -> Rig 
         .gateway(|gateway| gateway.trusted_proxies = vec!["127.0.0.1".parse().unwrap()])
         .service((panel_auth::SERVICE.configure)(&section).unwrap());
     let rig = Box::pin(builder.start()).await;
-    let client = rig.client();
-    eventually("tokens can be signed", Duration::from_secs(4), async || {
-        let keys = client.get("/api/v2/auth/.well-known/jwks.json").await.expect(200).json();
-        keys["keys"].as_array().is_some_and(|keys| !keys.is_empty())
-    })
-    .await;
+    rig.await_signing_key().await;
     rig
 }
 

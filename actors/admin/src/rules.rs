@@ -62,7 +62,7 @@ pub(crate) fn without_person(service: &str, record: &str, id: Id) -> String {
     }
     if is_about || (is_own && service == "auth") {
         for part in ["before", "after"] {
-            if let Some(fields) = read[part].as_object_mut() {
+            if let Some(Value::Object(fields)) = read.get_mut(part) {
                 fields.retain(|name, _| !PERSONAL.contains(&name.as_str()));
             }
         }

@@ -30,6 +30,8 @@ pub use builder::RigBuilder;
 
 /// For everything to be up.
 const START: Duration = Duration::from_secs(20);
+/// For the first signing key: well before the keys are looked at again.
+const FIRST_KEY: Duration = Duration::from_secs(4);
 /// For everything to be gone.
 const STOP: Duration = Duration::from_secs(20);
 
@@ -186,6 +188,16 @@ impl Rig {
         eventually("the gateway knows tokens", START, async || {
             let answer = client.get("/api/v2/probe/counts").await;
             if answer.status == expected { Ok(()) } else { Err(answer) }
+        })
+        .await;
+    }
+
+    /// Waits until the auth service, where it is one of them, can sign tokens.
+    pub async fn await_signing_key(&self) {
+        let client = self.client();
+        eventually("tokens can be signed", FIRST_KEY, async || {
+            let keys = client.get("/api/v2/auth/.well-known/jwks.json").await.expect(200).json();
+            keys["keys"].as_array().is_some_and(|keys| !keys.is_empty())
         })
         .await;
     }

@@ -21,7 +21,6 @@ use crate::error::AuthError;
 use crate::mail::Letter;
 use crate::rules;
 use crate::store::api_keys::{self, KeyRow, NewKey};
-use crate::store::users;
 use crate::tokens::OneTime;
 
 /// Of the key, behind [`API_KEY_PREFIX`], as its owner sees it later.
@@ -118,8 +117,7 @@ pub(super) async fn make(
         .db
         .write(&context, move |tx| {
             Box::pin(async move {
-                users::hold(tx, user.id).await?;
-                step_up::still(tx, &user).await?;
+                step_up::hold(tx, &user, None).await?;
                 if api_keys::count(tx, new.user).await? >= rules::MAX_API_KEYS {
                     return Err(AuthError::TooManyKeys);
                 }

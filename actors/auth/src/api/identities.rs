@@ -1,5 +1,6 @@
 //! Accounts elsewhere that sign in to one's own here.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use axum::Json;
@@ -103,7 +104,9 @@ pub(super) async fn unlink(
     Write(context): Write,
 ) -> Result<Answer, AuthError> {
     let user = caller.principal.user()?.clone();
-    step_up::fresh(&app, &user, context.now).await?;
+    if let ControlFlow::Break(before) = step_up::shown(&app, &user, None, &context).await? {
+        return Ok(before);
+    }
     let (mail, written, sharing) = (app.db.next_id().await?, context.clone(), Arc::clone(&app));
     let answer = app.db.write(&context, move |tx| {
         Box::pin(async move {

@@ -150,8 +150,11 @@ impl Provider {
     /// Where somebody goes to say there who they are.
     pub(crate) async fn depart(&self, talk: &Talk<'_>) -> Result<Departure, FederationError> {
         match &self.speaks {
-            Speaks::Oidc(oidc) => self.count(talk, oidc.depart(talk).await),
-            // Nobody is asked.
+            // What it says of itself is known, mostly: then nobody is asked.
+            Speaks::Oidc(oidc) => match oidc.depart(talk).await {
+                Err(error) => self.count(talk, Err(error)),
+                departure => departure,
+            },
             Speaks::OAuth2(oauth2) => Ok(oauth2.depart(talk.redirect)?),
         }
     }
