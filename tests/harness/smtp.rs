@@ -104,6 +104,12 @@ impl Mail {
         self.0["headers"]["Subject"].as_str().unwrap()
     }
 
+    /// What it says, in its plain form.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.0["plain"].as_str().unwrap()
+    }
+
     /// What is behind the `#` of the link in it, on this page.
     ///
     /// # Panics

@@ -6,6 +6,7 @@
 mod access;
 mod architecture;
 mod auth;
+mod blobs;
 mod breaches;
 mod certificates;
 mod configuration;
@@ -23,6 +24,7 @@ mod edge_cache;
 mod edge_clients;
 mod erasure;
 mod exactly_once;
+mod exports;
 mod factor_writes;
 mod factors;
 mod facts;

@@ -33,6 +33,8 @@ pub struct AuthConfig {
     pub breach_url: String,
     /// How long a session lasts without use.
     pub session_life: Span,
+    /// How long what there is of somebody can be fetched once it was put together for them.
+    pub export_life: Span,
     /// After which a new key signs access tokens.
     pub signing_key_life: Span,
     /// Wrong passwords for one name that cost nothing; after that, waiting.
@@ -75,6 +77,7 @@ impl Default for AuthConfig {
             providers: BTreeMap::new(),
             breach_url: String::new(),
             session_life: Span::seconds(30 * 24 * 3_600),
+            export_life: Span::seconds(7 * 24 * 3_600),
             signing_key_life: Span::seconds(90 * 24 * 3_600),
             login_attempts: 5,
             login_attempts_per_address: 50,
@@ -100,6 +103,9 @@ impl AuthConfig {
         };
         if config.session_life.0.as_secs() < 60 {
             return bad("session_life", "must be at least 1m");
+        }
+        if !(3_600..=90 * 24 * 3_600).contains(&config.export_life.0.as_secs()) {
+            return bad("export_life", "must be between 1h and 90d");
         }
         if config.signing_key_life.0 < ACCESS_TOKEN_LIFE * 6 {
             return bad("signing_key_life", "must be at least 1h");

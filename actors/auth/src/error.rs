@@ -33,6 +33,9 @@ pub enum AuthError {
     /// The account has as many API keys as one may have.
     #[error("an account may have {MAX_API_KEYS} API keys; end one first")]
     TooManyKeys,
+    /// Somebody has asked for what there is of them several times today.
+    #[error("this can be asked for three times a day")]
+    TooManyExports(Duration),
     /// Somebody changed the password at the same moment.
     #[error("the password was changed meanwhile")]
     PasswordChanged,
@@ -185,7 +188,7 @@ impl From<AuthError> for Problem {
                 errors: vec![panel_kernel::problem::FieldError::new(what, "taken", "is taken")],
                 ..Self::new(Kind::Conflict, detail)
             },
-            AuthError::Throttled { wait, .. } => {
+            AuthError::Throttled { wait, .. } | AuthError::TooManyExports(wait) => {
                 Self::new(Kind::RateLimited, detail).retry_after(seconds(wait))
             }
             AuthError::MailedJustNow => {

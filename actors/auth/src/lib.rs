@@ -5,6 +5,7 @@
 //! ├── keeper, writer, relay, janitor   (kernel)
 //! ├── token_keeper      holds the keys that sign access tokens, and changes them
 //! ├── mailer            delivers mails
+//! ├── exporter          puts together what there is of people, for themselves
 //! ├── setup             makes the first administrator's link, once per installation
 //! └── serving           (kernel)
 //! ```
@@ -13,6 +14,7 @@
 //! |---|---|
 //! | `token_keeper` | logins and refreshes answer 503 until it has read the keys again; tokens in use stay good |
 //! | `mailer`, or the mail server | mails wait in the database and come later, for three days |
+//! | `exporter`, or a service that it asks | what was asked for comes later; another node takes over what one that died was at |
 //! | `setup` | the link is printed a moment later |
 //! | Redis | each node counts wrong passwords for itself |
 //! | more logins come than `hashing` takes | they answer 503 at once; everything else goes on |
@@ -24,6 +26,7 @@ mod carried;
 mod config;
 mod error;
 mod events;
+mod export;
 mod federation;
 mod hashing;
 mod mail;

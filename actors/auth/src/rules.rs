@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 mod api_key;
+pub(crate) mod exports;
 pub(crate) mod federation;
 mod invitation;
 mod password;

@@ -8,19 +8,23 @@ use panel_kernel::config::{BadValue, Section};
 use panel_kernel::data::Migrations;
 use panel_kernel::identity::{CsrfTokens, SiteCookie};
 use panel_kernel::ids::random_bytes;
+use panel_kernel::personal::Asking;
 use panel_kernel::service::{Assembly, Registration, ServiceContext, ServiceSpec};
 use panel_kernel::supervision::ChildSpec;
 
 use crate::api::{self, App, Away, Factors};
 use crate::breaches::Breaches;
 use crate::config::AuthConfig;
+use crate::export::{self, ExportBell, Exporter};
 use crate::federation::Federation;
 use crate::hashing::{Passwords, argon2id, hash};
 use crate::mail::{Delivery, Mailer, Post};
 use crate::passkeys::Passkeys;
 use crate::rotation;
 use crate::setup::Setup;
-use crate::store::{api_keys, invitations, keys, mailed, mails, one_time, passkeys, sessions};
+use crate::store::{
+    api_keys, invitations, keys, mailed, mails, one_time, passkeys, personal, sessions,
+};
 use crate::throttle::{Counts, Throttle};
 use crate::token_keeper::{Keys, TokenKeeper};
 
@@ -53,7 +57,7 @@ fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
     Ok(ServiceSpec {
         name: SERVICE.name,
         port: 5001,
-        pages: &["/setup", "/join", "/verify-email", "/reset-password"],
+        pages: &["/setup", "/join", "/verify-email", "/reset-password", "/account-export"],
         pool: parts.config.pool,
         migrations: migrations(),
         subscriptions: &[],
@@ -75,6 +79,7 @@ struct Parts {
 fn assemble(parts: &Parts, context: &ServiceContext) -> Assembly {
     let Parts { config, passwords, counts, delivery, federation, breaches } = parts;
     let (keys, post) = (Keys::default(), Post::new(&context.runtime));
+    let exports = export::bell();
     let app = App {
         db: context.db.clone(),
         runtime: context.runtime.clone(),
@@ -90,11 +95,14 @@ fn assemble(parts: &Parts, context: &ServiceContext) -> Assembly {
         federation: federation.clone(),
         breaches: breaches.clone(),
         away: Away::new(&context.runtime),
+        exports: exports.clone(),
     };
     Assembly::new(api::router(app))
         .child(token_keeper(config, context, keys))
-        .child(mailer(delivery, context, post))
+        .child(mailer(delivery, context, post.clone()))
+        .child(exporter(config, context, post, exports))
         .child(setup(context))
+        .personal(personal::RECORDS)
         .expiring(sessions::EXPIRIES)
         .expiring(api_keys::EXPIRIES)
         .expiring([keys::EXPIRY, one_time::EXPIRY, mails::EXPIRY, passkeys::EXPIRY])
@@ -112,6 +120,32 @@ fn mailer(delivery: &Arc<Delivery>, context: &ServiceContext, post: Post) -> Chi
     })
     // A server that hangs must not hold up a drain; the mail is claimed, and comes later.
     .shutdown(Duration::from_secs(2))
+}
+
+fn exporter(
+    config: &AuthConfig,
+    context: &ServiceContext,
+    post: Post,
+    bell: ExportBell,
+) -> ChildSpec {
+    let (db, runtime, life) = (context.db.clone(), context.runtime.clone(), config.export_life.0);
+    // One at a time is put together.
+    let computing = BlockingPool::new(1, 0);
+    ChildSpec::new("exporter", move || {
+        let exporter = Exporter {
+            db: db.clone(),
+            asking: Asking::new(&runtime, SERVICE.name),
+            blobs: runtime.blobs.clone(),
+            node: runtime.node.name.to_string(),
+            post: post.clone(),
+            bell: bell.clone(),
+            computing: computing.clone(),
+            site: runtime.public_url.to_string(),
+            life,
+            outcomes: runtime.metrics.exports.clone(),
+        };
+        (exporter, ())
+    })
 }
 
 fn token_keeper(config: &AuthConfig, context: &ServiceContext, keys: Keys) -> ChildSpec {

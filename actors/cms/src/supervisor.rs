@@ -8,6 +8,7 @@ use panel_kernel::service::{Assembly, Registration, ServiceSpec};
 use crate::api::{self, App};
 use crate::config::CmsConfig;
 use crate::events::{Listener, SUBSCRIPTIONS};
+use crate::store;
 
 /// The service's entry in the node's list.
 pub const SERVICE: Registration = Registration { name: "cms", configure, effective };
@@ -30,7 +31,9 @@ fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
         subscriptions: SUBSCRIPTIONS,
         openapi: || api::routes().into_openapi(),
         assemble: Arc::new(|context| {
-            Assembly::new(api::router(App::new(context))).consumer(Listener)
+            Assembly::new(api::router(App::new(context)))
+                .consumer(Listener)
+                .personal(store::personal::RECORDS)
         }),
     })
 }

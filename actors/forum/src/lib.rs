@@ -59,5 +59,8 @@ fn assemble(context: &ServiceContext, config: &ForumConfig, renderer: &Renderer)
         renderer: renderer.clone(),
         max_body_chars: config.max_body_chars,
     });
-    Assembly::new(api::router(forum)).child(views.into_child()).consumer(AuthorNames)
+    Assembly::new(api::router(forum))
+        .child(views.into_child())
+        .consumer(AuthorNames)
+        .personal(store::personal::RECORDS)
 }

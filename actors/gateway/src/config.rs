@@ -38,6 +38,8 @@ pub struct GatewayConfig {
     pub trusted_proxies: Vec<IpAddr>,
     /// Bytes of answers kept for who is not signed in; 0: none are.
     pub cache_bytes: u64,
+    /// Files that are being sent at one time. Each takes 256 KiB of memory at most.
+    pub max_downloads: usize,
     /// Verified tokens remembered, at most.
     pub token_cache: u64,
     /// How a member of a service is chosen, by service.
@@ -59,6 +61,7 @@ impl Default for GatewayConfig {
             cors_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             cache_bytes: 32 * 1024 * 1024,
+            max_downloads: 256,
             token_cache: 10_000,
             balance: BTreeMap::new(),
         }
@@ -87,6 +90,9 @@ impl GatewayConfig {
         }
         if self.max_connections == 0 {
             return bad("max_connections", "must be at least 1".to_owned());
+        }
+        if !(1..=100_000).contains(&self.max_downloads) {
+            return bad("max_downloads", "must be between 1 and 100000".to_owned());
         }
         for (key, span) in [
             ("head_timeout", self.head_timeout),

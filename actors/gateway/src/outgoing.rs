@@ -2,19 +2,36 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
-use http_body_util::Full;
-use panel_kernel::message::Reply;
+use panel_kernel::message::{BlobRef, Reply};
 use panel_kernel::problem::{Kind, Problem};
 use serde::Serialize;
 
-use crate::server::HttpResponse;
+use crate::server::{AnswerBody, HttpResponse};
 
 /// An answer, before it is HTTP.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
+    pub(crate) content: Content,
+}
+
+/// What an answer consists of.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// These bytes.
+    Bytes(Bytes),
+    /// What lies in the blob store.
+    Blob(BlobRef),
+    /// The same, or a part of it, as it comes.
+    Open(AnswerBody),
+    /// So many bytes, which nobody wants to have.
+    Announced(u64),
+}
+
+impl Content {
+    /// Nothing.
+    pub(crate) const EMPTY: Self = Self::Bytes(Bytes::new());
 }
 
 impl Outgoing {
@@ -23,21 +40,22 @@ impl Outgoing {
         let body = serde_json::to_vec(value).map_err(|_| Problem::internal())?;
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Ok(Self { status: StatusCode::OK, headers, body: body.into() })
+        Ok(Self { status: StatusCode::OK, headers, content: Content::Bytes(body.into()) })
     }
 
     /// A refusal.
     pub(crate) fn problem(problem: &Problem, request_id: &str) -> Self {
         let reply = Reply::problem(problem);
         let body = serde_json::to_vec(&problem.body(request_id)).unwrap_or_default();
-        Self { status: reply.status, headers: reply.headers, body: body.into() }
+        let content = Content::Bytes(body.into());
+        Self { status: reply.status, headers: reply.headers, content }
     }
 
     /// 204: the methods there are.
     pub(crate) fn allow(methods: &'static str) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(header::ALLOW, HeaderValue::from_static(methods));
-        Self { status: StatusCode::NO_CONTENT, headers, body: Bytes::new() }
+        Self { status: StatusCode::NO_CONTENT, headers, content: Content::EMPTY }
     }
 
     /// 405: the methods there are instead.
@@ -52,15 +70,28 @@ impl Outgoing {
     pub(crate) fn into_http(mut self, method: &Method) -> HttpResponse {
         // The service's own count is of the body it sent, which the edge may have changed since.
         self.headers.remove(header::CONTENT_LENGTH);
-        let body = if method == Method::HEAD {
-            self.headers.insert(header::CONTENT_LENGTH, self.body.len().into());
-            Bytes::new()
-        } else {
-            self.body
+        let body = match self.content {
+            Content::Announced(length) => {
+                self.headers.insert(header::CONTENT_LENGTH, length.into());
+                AnswerBody::default()
+            }
+            Content::Bytes(bytes) if method == Method::HEAD => {
+                self.headers.insert(header::CONTENT_LENGTH, bytes.len().into());
+                AnswerBody::default()
+            }
+            Content::Bytes(bytes) => AnswerBody::whole(bytes),
+            Content::Open(body) => body,
+            // Nobody has opened it: of a file nothing is sent that is not asked for.
+            Content::Blob(_) => AnswerBody::default(),
         };
-        let mut response = Response::new(Full::new(body));
+        let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         response
+    }
+
+    /// Its bytes are not wanted after all.
+    pub(crate) fn emptied(&mut self) {
+        self.content = Content::EMPTY;
     }
 }

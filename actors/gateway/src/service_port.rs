@@ -2,16 +2,14 @@
 
 use std::net::SocketAddr;
 
-use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use panel_kernel::ids::random_hex;
 use panel_kernel::problem::{Kind, Problem};
 use serde::Serialize;
 
 use crate::health::{Health, MemberReport};
-use crate::server::{Handler, HttpResponse};
+use crate::server::{AnswerBody, Handler, HttpResponse};
 
 /// Answers for one service.
 #[derive(Clone)]
@@ -64,7 +62,7 @@ pub fn unless_read(method: &Method) -> Option<HttpResponse> {
     let mut answer = match *method {
         Method::GET | Method::HEAD => return None,
         Method::OPTIONS => {
-            let mut answer = Response::new(Full::default());
+            let mut answer = Response::new(AnswerBody::default());
             *answer.status_mut() = StatusCode::NO_CONTENT;
             answer
         }
@@ -77,7 +75,7 @@ pub fn unless_read(method: &Method) -> Option<HttpResponse> {
 /// A small answer, never kept by anybody.
 #[must_use]
 pub fn small_answer(status: StatusCode, media_type: &'static str, body: Vec<u8>) -> HttpResponse {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+    let mut response = Response::new(AnswerBody::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::cache::Cache;
 use crate::config::GatewayConfig;
 use crate::dispatch::{Balances, Budgets, DispatchMetrics, Dispatcher};
-use crate::edge::{Browsers, Cors, Edge, EdgeParts, Limits, Observer, Targets};
+use crate::edge::{Browsers, Cors, Edge, EdgeParts, Files, Limits, Observer, Targets};
 use crate::health::{Dependencies, DependencyHealth, Health};
 use crate::identity::{Credentials, Follower, Identity};
 use crate::limits::{Limiter, LimitsConfig};
@@ -145,6 +145,7 @@ impl Gateway {
             observer: Observer::new(&runtime.metrics)?,
             limits: Limits::new(limiter.clone(), &runtime.metrics)?,
             cache: Cache::new(config.cache_bytes, names, &runtime.metrics)?,
+            files: Files::new(runtime.blobs.clone(), config.max_downloads),
             clock,
             config,
             own,

@@ -9,17 +9,20 @@
 //! | [`directory`] | who serves what: the table of front doors that callers read |
 //! | [`data`] | the database handle, transactions, exactly-once writes, leases |
 //! | [`events`] | outbox, relay and inbox: facts between services |
+//! | [`blobs`] | content that is too large for a row or a message |
 //! | [`redis`] | the optional memory that nodes share |
 //! | [`faults`] | places where tests make the program fail |
 //! | [`blocking`] | work that holds a processor for long, off the async threads |
 //! | [`http`] | what routes share: extractors, problems, pages, ETags |
 //! | [`outbound`] | HTTP to others' servers, with its bounds |
+//! | [`personal`] | what services have of one person, for that person |
 //! | [`access`] | what routes need of who asks, declared and checked in one place |
 //!
 //! Architecture invariant: nothing in here performs I/O at import, reads the environment,
 //! or asks the operating system for time outside [`time`]; secrets come from [`ids::random_bytes`].
 
 pub mod access;
+pub mod blobs;
 pub mod blocking;
 pub mod config;
 pub mod cursor;
@@ -35,6 +38,7 @@ pub mod message;
 pub mod metrics;
 mod openapi;
 pub mod outbound;
+pub mod personal;
 pub mod problem;
 pub mod redis;
 pub mod role;

@@ -18,6 +18,8 @@ pub struct Metrics {
     pub throttled: IntCounterVec,
     /// Attempts to deliver a mail, by service and outcome.
     pub mails: IntCounterVec,
+    /// Attempts to put together what there is of somebody, by service and outcome.
+    pub exports: IntCounterVec,
     /// Requests to others' servers, by whom they are to and outcome.
     pub outbound: IntCounterVec,
     /// Requests inside a service (queued or running), by service.
@@ -72,6 +74,11 @@ impl Metrics {
             mails: counter(
                 "panel_mails_total",
                 "Attempts to deliver a mail.",
+                &["service", "outcome"],
+            )?,
+            exports: counter(
+                "panel_exports_total",
+                "Attempts to put together what there is of somebody.",
                 &["service", "outcome"],
             )?,
             outbound: counter(

@@ -59,6 +59,8 @@ kinds! {
     PreconditionFailed, "precondition_failed", PRECONDITION_FAILED, "Somebody else changed it first";
     /// The body is larger than this route takes.
     PayloadTooLarge, "payload_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
+    /// The part that is asked for lies behind the end of the file.
+    RangeNotSatisfiable, "range_not_satisfiable", RANGE_NOT_SATISFIABLE, "The file has no such part";
     /// The URL is longer than the gateway takes.
     UriTooLong, "uri_too_long", URI_TOO_LONG, "The URL is too long";
     /// The body's media type is not one this route takes.

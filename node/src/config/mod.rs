@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use panel_cluster::ClusterConfig;
 use panel_gateway::{GatewayConfig, LimitsConfig};
+use panel_kernel::blobs::{BlobsConfig, BlobsLocation};
 use panel_kernel::config::{BadValue, Section};
 use panel_kernel::data::{DatabaseConfig, DatabaseUrl};
 use panel_kernel::faults::FaultsConfig;
@@ -75,6 +76,7 @@ pub(crate) struct Config {
     pub(crate) node: NodeSection,
     pub(crate) log: LogSection,
     pub(crate) database: DatabaseConfig,
+    pub(crate) blobs: BlobsConfig,
     pub(crate) redis: RedisConfig,
     pub(crate) limits: LimitsConfig,
     pub(crate) gateway: GatewayConfig,
@@ -101,8 +103,9 @@ impl Config {
     }
 
     fn from_layers(layers: &Layers) -> Result<Self, ConfigError> {
-        let mut known =
-            vec!["node", "log", "database", "redis", "limits", "gateway", "cluster", "faults"];
+        let mut known = vec![
+            "node", "log", "database", "blobs", "redis", "limits", "gateway", "cluster", "faults",
+        ];
         known.extend(SERVICES.iter().map(|service| service.name));
         layers.refuse_unknown(&known)?;
         let node: NodeSection = layers.section("node")?;
@@ -125,6 +128,7 @@ impl Config {
             node,
             log: layers.section("log")?,
             database: layers.section("database")?,
+            blobs: layers.section("blobs")?,
             redis,
             limits,
             gateway,
@@ -180,6 +184,9 @@ impl Config {
                 return bad("database.url", reason);
             }
         }
+        if let Err(reason) = self.blobs() {
+            return bad("blobs.url", reason);
+        }
         self.faults.check("faults")?;
         crate::telemetry::check(&self.log.level).or_else(|reason| bad("log.level", reason))
     }
@@ -192,6 +199,19 @@ impl Config {
     /// Where a service has its data.
     pub(crate) fn location(&self, service: &str) -> Result<DatabaseUrl, String> {
         self.database.location(service, &self.node.data_dir)
+    }
+
+    /// Where files are kept; `None` for a gateway in a cluster that has been told of no such place.
+    pub(crate) fn blobs(&self) -> Result<Option<BlobsLocation>, String> {
+        let location = self.blobs.location(&self.database, &self.node.data_dir)?;
+        let is_directory = matches!(location, BlobsLocation::Directory(_));
+        match (is_directory && self.cluster.is_wanted(), self.own_services().next()) {
+            (false, _) => Ok(Some(location)),
+            (true, None) if self.blobs.url.expose().is_empty() => Ok(None),
+            (true, _) => Err("nodes that are linked can't share a directory of files: give \
+                              database.url or blobs.url as postgres://…"
+                .to_owned()),
+        }
     }
 
     /// Whether this node has that role.
@@ -232,6 +252,7 @@ impl Config {
             ("node", serde_json::to_value(&self.node)),
             ("log", serde_json::to_value(&self.log)),
             ("database", serde_json::to_value(&self.database)),
+            ("blobs", serde_json::to_value(&self.blobs)),
             ("redis", serde_json::to_value(&self.redis)),
             ("limits", serde_json::to_value(&self.limits)),
             ("gateway", serde_json::to_value(&self.gateway)),

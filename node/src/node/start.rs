@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use panel_cluster::{Cluster, ClusterParts};
 use panel_gateway::server::{ServerLimits, ServerParts};
 use panel_gateway::{Dependencies, DependencyHealth, Gateway, GatewayParts, Listener};
+use panel_kernel::blobs::Blobs;
 use panel_kernel::data::{DatabaseHealth, DatabaseUrl};
 use panel_kernel::events::Outlet;
 use panel_kernel::faults;
@@ -41,6 +42,7 @@ pub(crate) async fn start(config: &Config) -> Result<Node, Failure> {
     let sockets = Sockets::bind(config)?;
     let mut runtime = runtime(config, &sockets)?;
     runtime.redis = Redis::new(&config.redis, &runtime.metrics).map_err(Failure::Usage)?;
+    runtime.blobs = blobs(config, &runtime)?;
     let run_file = RunFile {
         pid: std::process::id(),
         http: sockets.http().map(|address| address.to_string()),
@@ -51,7 +53,7 @@ pub(crate) async fn start(config: &Config) -> Result<Node, Failure> {
     let drain = Drain::default();
     let cluster = cluster(config, &runtime, sockets.cluster, &drain)?;
     let (children, running) = own_services(config, &runtime)?;
-    let dependencies = dependencies(running.clone(), runtime.redis.clone());
+    let dependencies = dependencies(running.clone(), &runtime);
     let gateway = sockets
         .gateway
         .map(|sockets| gateway(config, &runtime, dependencies.clone(), sockets))
@@ -84,8 +86,10 @@ pub(crate) async fn start(config: &Config) -> Result<Node, Failure> {
     spec = spec
         .child(ops_child(sockets.ops, ops.clone(), config, ops_shutdown.clone()))
         .child(cluster.child());
-    let redis = runtime.redis.child();
-    for child in redis.into_iter().chain(children).chain(gateway.as_ref().map(Gateway::child)) {
+    let (redis, blobs) = (runtime.redis.child(), runtime.blobs.child(&runtime));
+    for child in
+        redis.into_iter().chain(blobs).chain(children).chain(gateway.as_ref().map(Gateway::child))
+    {
         spec = spec.child(child);
     }
     let root = Root::start(spec).await.map_err(Failure::other)?;
@@ -196,13 +200,30 @@ fn own_services(
     Ok((children, running))
 }
 
-fn dependencies(services: Vec<Running>, redis: Redis) -> Dependencies {
+fn blobs(config: &Config, runtime: &Runtime) -> Result<Blobs, Failure> {
+    let Some(location) = config.blobs().map_err(Failure::Usage)? else {
+        tracing::warn!("this gateway sends no files: it is not told where they are (blobs.url)");
+        return Ok(Blobs::none());
+    };
+    let blobs = Blobs::new(location, &config.database, runtime).map_err(Failure::Usage)?;
+    blobs.tidy().map_err(|error| Failure::Other(format!("files can't be kept: {error}")))?;
+    Ok(blobs)
+}
+
+fn dependencies(services: Vec<Running>, runtime: &Runtime) -> Dependencies {
+    let (redis, blobs) = (runtime.redis.clone(), runtime.blobs.clone());
     Arc::new(move || {
         let mut report = BTreeMap::new();
         report.insert("database", database_health(&services));
+        report.insert("blobs", blobs_health(&blobs));
         report.insert("redis", redis_health(redis.health()));
         report
     })
+}
+
+fn blobs_health(blobs: &Blobs) -> DependencyHealth {
+    let Some(db) = blobs.database() else { return DependencyHealth::up() };
+    db.health().cause().map_or_else(DependencyHealth::up, DependencyHealth::down)
 }
 
 fn redis_health(health: RedisHealth) -> DependencyHealth {

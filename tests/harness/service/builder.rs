@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use panel_gateway::{Gateway, GatewayConfig, GatewayParts, LimitsConfig, Sockets};
+use panel_kernel::blobs::{Blobs, BlobsConfig};
 use panel_kernel::config::Span;
 use panel_kernel::data::DatabaseConfig;
 use panel_kernel::events::Outlet;
@@ -136,12 +137,15 @@ impl RigBuilder {
         runtime.services = self.specs.iter().map(|spec| spec.name).collect();
         runtime.redis = Redis::new(&self.redis, &runtime.metrics).unwrap();
         self.settings.url = SecretUrl::new(self.database.url());
+        let place = BlobsConfig::default().location(&self.settings, data.path()).unwrap();
+        runtime.blobs = Blobs::new(place, &self.settings, &runtime).unwrap();
 
         let before = actors().iter().map(ActorCell::get_id).collect();
         let mut root = SupervisorSpec::new("", &runtime.tree)
             .intensity(Intensity::never_give_up(Duration::from_secs(1)))
             .child(panel_cluster::Cluster::alone(&runtime, Vec::new()).child());
-        root = runtime.redis.child().into_iter().fold(root, SupervisorSpec::child);
+        let shared = runtime.redis.child().into_iter().chain(runtime.blobs.child(&runtime));
+        root = shared.fold(root, SupervisorSpec::child);
         let mut running = Vec::new();
         for spec in &self.specs {
             let wishes = self.specs.iter().map(|spec| (spec.name, spec.subscriptions));

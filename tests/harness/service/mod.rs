@@ -166,6 +166,11 @@ impl Rig {
         assert_eq!(told.count(), 1, "{service} has one janitor");
     }
 
+    /// Lets the janitor at this path sweep now: that of no service, `blobs/janitor`.
+    pub fn tell_janitor(&self, path: &str) {
+        self.actor(path).send_message(JanitorMessage::Sweep).unwrap();
+    }
+
     /// Waits until every service is a member, its database answers and it can make ids, and tokens
     /// are taken.
     pub async fn await_up(&self) {
@@ -180,6 +185,11 @@ impl Rig {
             self.running.iter().find(down).map_or(Ok(()), |running| {
                 Err((running.name, running.db.load().as_ref().map(|db| db.health())))
             })
+        })
+        .await;
+        eventually("files can be kept", START, async || {
+            let health = self.runtime.blobs.database().map(Database::health);
+            if matches!(health, None | Some(DatabaseHealth::Up)) { Ok(()) } else { Err(health) }
         })
         .await;
         // Once it knows whose tokens it takes, it takes or refuses them.

@@ -79,6 +79,7 @@ pub(super) async fn erase(
     });
     let answer = answer.await?;
     app.post.ring();
+    app.exports.ring();
     for name in &names {
         app.throttle.forgive(Guessed::Name(name)).await;
     }

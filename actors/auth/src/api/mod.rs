@@ -8,6 +8,7 @@ mod beginning;
 mod devices;
 mod email;
 mod erasure;
+mod export;
 mod identities;
 mod identity;
 mod invitations;
@@ -42,6 +43,7 @@ use utoipa_axum::routes;
 use crate::breaches::Breaches;
 use crate::config::AuthConfig;
 use crate::error::AuthError;
+use crate::export::ExportBell;
 use crate::federation::Federation;
 use crate::hashing::Passwords;
 use crate::mail::{Letter, Post};
@@ -72,6 +74,8 @@ pub(crate) struct App {
     pub(crate) federation: Federation,
     pub(crate) breaches: Breaches,
     pub(crate) away: Away,
+    /// Rung where somebody wants what there is of them, or where that is over.
+    pub(crate) exports: ExportBell,
 }
 
 impl App {
@@ -209,6 +213,9 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
         .guarded(Need::Session, routes!(devices::end))
         .guarded(Need::Session, routes!(devices::end_all))
         .guarded(Need::Session, routes!(erasure::erase))
+        .guarded(Need::Session, routes!(export::request, export::list))
+        .guarded(Need::Session, routes!(export::show))
+        .guarded(Need::Session, routes!(export::file))
         .guarded(Need::Session, routes!(password::change))
         .guarded(Need::Session, routes!(step_up::reauthenticate))
         .guarded(Need::Rank(Role::Moderator), routes!(invitations::list, invitations::make))

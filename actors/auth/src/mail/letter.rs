@@ -70,6 +70,12 @@ pub(crate) enum Letter {
     IdentityUnlinked { provider: String },
     /// There may be two of a passkey.
     PasskeyCopied,
+    /// Somebody wants to have what there is of the account.
+    ExportAsked,
+    /// It is there, until then.
+    ExportReady { until: Timestamp },
+    /// It could not be put together.
+    ExportFailed,
     /// Somebody signed in with a recovery code, of which so many are left.
     RecoveryCodeUsed { left: i64 },
 }
@@ -134,6 +140,9 @@ impl Letter {
             Self::IdentityLinked { .. } => "identity_linked",
             Self::IdentityUnlinked { .. } => "identity_unlinked",
             Self::RecoveryCodeUsed { .. } => "recovery_code_used",
+            Self::ExportAsked => "export_asked",
+            Self::ExportReady { .. } => "export_ready",
+            Self::ExportFailed => "export_failed",
         }
     }
 
@@ -153,6 +162,7 @@ impl Letter {
         let host = site.split_once("://").map_or(site, |(_, host)| host);
         let (first, second) = match self {
             Self::RecoveryCodeUsed { left } => (left.to_string(), String::new()),
+            Self::ExportReady { until } => (until.to_string(), String::new()),
             Self::Suspended { reason, until: Some(until) } => (until.to_string(), reason.clone()),
             Self::Suspended { reason, until: None } => {
                 ("further notice".to_owned(), reason.clone())
@@ -184,6 +194,9 @@ impl Letter {
             }
             Self::Invitation { token } => ("Make an account", "join", token),
             Self::ResetPassword { token } => ("Choose another password", "reset-password", token),
+            Self::ExportReady { .. } => {
+                return Some(("Fetch it", format!("{site}/account-export")));
+            }
             _ => return None,
         };
         Some((what, format!("{site}/{page}#{token}")))
@@ -208,6 +221,9 @@ mod tests {
             Letter::PasswordChanged,
             Letter::SessionStolen,
             Letter::FactorAdded,
+            Letter::ExportAsked,
+            Letter::ExportReady { until: Timestamp::from_micros(0) },
+            Letter::ExportFailed,
             Letter::AddressChangeAsked,
             Letter::ApiKeyMade { name: "<b>Ada & co".to_owned() },
             Letter::RecoveryCodesRenewed,

@@ -65,7 +65,7 @@ impl Actor for Mailer {
                 "no mail server is configured (auth.mail.url): mails are written to files"
             );
         }
-        self.post.served_by(&myself);
+        self.post.bell().answered_by(&myself);
         myself.send_message(MailerMessage::Look)?;
         Ok(carrier)
     }
@@ -76,7 +76,7 @@ impl Actor for Mailer {
         message: MailerMessage,
         carrier: &mut Carrier,
     ) -> Result<(), ActorProcessingErr> {
-        self.post.heard();
+        self.post.bell().heard();
         match self.look(carrier).await {
             Ok(true) => self.post.ring(),
             Ok(false) => {}

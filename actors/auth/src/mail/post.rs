@@ -1,15 +1,13 @@
 //! Where handlers leave what is to be mailed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use panel_kernel::data::Tx;
 use panel_kernel::ids::Id;
 use panel_kernel::keys::SealingKey;
 use panel_kernel::service::Runtime;
-use panel_kernel::supervision::Address;
+use panel_kernel::supervision::Bell;
 use panel_kernel::time::Timestamp;
-use ractor::ActorRef;
 
 use super::letter::{Letter, Mail, Recipient};
 use super::mailer::MailerMessage;
@@ -24,8 +22,7 @@ pub(crate) struct Post {
     sealing: Arc<SealingKey>,
     subjects: Arc<SealingKey>,
     site: Arc<str>,
-    mailer: Address<MailerMessage>,
-    rung: Arc<AtomicBool>,
+    bell: Bell<MailerMessage>,
 }
 
 impl Post {
@@ -34,8 +31,7 @@ impl Post {
             sealing: Arc::new(runtime.key.derive("auth mail")),
             subjects: Arc::new(runtime.key.derive("auth mail subjects")),
             site: Arc::clone(&runtime.public_url),
-            mailer: Address::new(),
-            rung: Arc::default(),
+            bell: Bell::new(|| MailerMessage::Rung),
         }
     }
 
@@ -86,21 +82,12 @@ impl Post {
 
     /// Says that there may be something to deliver: not to have it wait for the next look.
     pub(crate) fn ring(&self) {
-        if !self.rung.swap(true, Ordering::AcqRel) && self.mailer.send(MailerMessage::Rung).is_err()
-        {
-            self.heard();
-        }
+        self.bell.ring();
     }
 
-    /// The mailer looks now; what is committed after this wakes it again.
-    pub(super) fn heard(&self) {
-        self.rung.store(false, Ordering::Release);
-    }
-
-    /// From now on this mailer hears it.
-    pub(super) fn served_by(&self, mailer: &ActorRef<MailerMessage>) {
-        self.mailer.announce(mailer);
-        self.heard();
+    /// What the mailer hears it by.
+    pub(super) const fn bell(&self) -> &Bell<MailerMessage> {
+        &self.bell
     }
 
     /// What was written; `None` if it was sealed with another key.

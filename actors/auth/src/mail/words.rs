@@ -158,6 +158,26 @@ pub(super) const fn words(letter: &Letter) -> Words {
                 "The reason: {second}",
             ],
         ),
+        Letter::ExportAsked => (
+            "Your data at {host} is being put together",
+            &[
+                "Somebody who is signed in to your account wants to have everything there is of it. \
+                 Another mail comes when it is there.",
+                NOT_YOU,
+            ],
+        ),
+        Letter::ExportReady { .. } => (
+            "Your data at {host} is there",
+            &[
+                "Everything there is of your account was put together, as you have asked. You can fetch \
+                 it until {first}, with your account.",
+                NOT_YOU,
+            ],
+        ),
+        Letter::ExportFailed => (
+            "Your data at {host} could not be put together",
+            &["That should not be. Ask for it again, and tell an administrator if it fails again."],
+        ),
         Letter::RecoveryCodeUsed { .. } => (
             "A recovery code for {host} was used",
             &[

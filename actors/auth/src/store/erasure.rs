@@ -6,12 +6,14 @@ use panel_kernel::role::Role;
 use panel_kernel::time::Timestamp;
 
 /// What is the account's alone goes, and what it has handed out is worth nothing any more.
-const GONE: [&str; 6] = [
+const GONE: [&str; 7] = [
     "DELETE FROM totp WHERE user_id = $1",
     "DELETE FROM recovery_codes WHERE user_id = $1",
     "DELETE FROM passkeys WHERE user_id = $1",
     "DELETE FROM identities WHERE user_id = $1",
     "DELETE FROM one_time_tokens WHERE user_id = $1",
+    // The files go by the rows, at once.
+    "UPDATE exports SET status = 'ended', progress = '{}', expires_at = 0 WHERE user_id = $1",
     "UPDATE invitations SET note = '', uses_left = 0 WHERE created_by = $1",
 ];
 

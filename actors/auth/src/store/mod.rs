@@ -2,6 +2,7 @@
 
 pub(crate) mod api_keys;
 pub(crate) mod erasure;
+pub(crate) mod exports;
 pub(crate) mod factors;
 pub(crate) mod identities;
 pub(crate) mod invitations;
@@ -12,6 +13,7 @@ pub(crate) mod mails;
 pub(crate) mod news;
 pub(crate) mod one_time;
 pub(crate) mod passkeys;
+pub(crate) mod personal;
 pub(crate) mod sessions;
 pub(crate) mod setup;
 pub(crate) mod users;

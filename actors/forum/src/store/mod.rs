@@ -6,6 +6,7 @@ mod packed;
 
 pub(crate) mod authors;
 pub(crate) mod categories;
+pub(crate) mod personal;
 pub(crate) mod posts;
 #[macro_use]
 pub(crate) mod threads;

@@ -12,7 +12,7 @@ use panel_kernel::time::Timestamp;
 use super::{EdgeParts, Exchange, from_reply};
 use crate::cache::{Kept, Landing, Outcome, Question, is_failure};
 use crate::dispatch::Affinity;
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Content, Outgoing};
 
 const STALE: HeaderName = HeaderName::from_static("x-panel-stale");
 /// RFC 7234, 5.5.1. Its successor has dropped it; clients know it all the same.
@@ -115,5 +115,5 @@ fn shown(kept: &Kept, exchange: &mut Exchange, now: Timestamp) -> Outgoing {
     exchange.route.clone_from(&kept.route);
     let mut headers = kept.headers.clone();
     headers.insert(header::AGE, kept.age(now).into());
-    Outgoing { status: StatusCode::OK, headers, body: kept.body.clone() }
+    Outgoing { status: StatusCode::OK, headers, content: Content::Bytes(kept.body.clone()) }
 }

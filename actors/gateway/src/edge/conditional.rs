@@ -3,7 +3,7 @@
 use http::{HeaderValue, Method, StatusCode, header, request};
 use panel_kernel::http::etag;
 
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Content, Outgoing};
 
 pub(super) fn apply(parts: &request::Parts, outgoing: &mut Outgoing) {
     let is_read = matches!(parts.method, Method::GET | Method::HEAD);
@@ -11,7 +11,8 @@ pub(super) fn apply(parts: &request::Parts, outgoing: &mut Outgoing) {
         return;
     }
     if !outgoing.headers.contains_key(header::ETAG)
-        && let Ok(tag) = HeaderValue::from_str(&etag::of_body(&outgoing.body))
+        && let Some(tag) = tag_of(&outgoing.content)
+        && let Ok(tag) = HeaderValue::from_str(&tag)
     {
         outgoing.headers.insert(header::ETAG, tag);
     }
@@ -20,7 +21,15 @@ pub(super) fn apply(parts: &request::Parts, outgoing: &mut Outgoing) {
     if matches(asked, tag) {
         outgoing.status = StatusCode::NOT_MODIFIED;
         outgoing.headers.remove(header::CONTENT_TYPE);
-        outgoing.body = bytes::Bytes::new();
+        outgoing.emptied();
+    }
+}
+
+fn tag_of(content: &Content) -> Option<String> {
+    match content {
+        Content::Bytes(bytes) => Some(etag::of_body(bytes)),
+        Content::Blob(blob) => Some(etag::of_hash(&blob.sha256)),
+        Content::Open(_) | Content::Announced(_) => None,
     }
 }
 

@@ -1,9 +1,8 @@
 //! Cross-origin requests, by an exact list of origins.
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request};
 
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Content, Outgoing};
 
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 const REQUEST_HEADERS: &str = "authorization, content-type, idempotency-key, if-match, \
@@ -49,7 +48,7 @@ impl Cors {
         ] {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        Some(Outgoing { status: StatusCode::NO_CONTENT, headers, body: Bytes::new() })
+        Some(Outgoing { status: StatusCode::NO_CONTENT, headers, content: Content::EMPTY })
     }
 
     /// Marks the answer for the browser.

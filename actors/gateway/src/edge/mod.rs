@@ -11,8 +11,9 @@
 //! 8. `cache`: who sends no credentials may be answered from what is kept
 //! 9. dispatch: as a message to a member of the service
 //! 10. `conditional`: the answer gets an entity tag; who has it gets 304
-//! 11. `finish`: security headers, CORS headers, request id, HEAD without body
-//! 12. `watch`, `observe`: one log line, two metrics, also if the client has gone meanwhile
+//! 11. `file`: what lies in the blob store is read while it is sent, all of it or a part
+//! 12. `finish`: security headers, CORS headers, request id, HEAD without body
+//! 13. `watch`, `observe`: one log line, two metrics, also if the client has gone meanwhile
 
 mod authenticate;
 mod body;
@@ -22,6 +23,7 @@ mod conditional;
 mod cors;
 mod envelope;
 mod exchange;
+mod file;
 mod finish;
 mod head;
 mod limit;
@@ -46,13 +48,14 @@ use crate::cache::Cache;
 use crate::config::GatewayConfig;
 use crate::dispatch::Dispatcher;
 use crate::identity::{Credentials, Identity};
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Content, Outgoing};
 use crate::own::Own;
 use crate::server::{Handler, HttpResponse};
 
 pub(crate) use authenticate::Browsers;
 pub(crate) use cors::Cors;
 pub(crate) use exchange::Exchange;
+pub(crate) use file::Files;
 pub(crate) use limit::Limits;
 pub(crate) use observe::Observer;
 pub(crate) use target::{Target, Targets};
@@ -72,6 +75,7 @@ pub(crate) struct EdgeParts {
     pub(crate) browsers: Browsers,
     pub(crate) limits: Limits,
     pub(crate) cache: Cache,
+    pub(crate) files: Files,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) own: Own,
     pub(crate) observer: Observer,
@@ -175,6 +179,7 @@ impl Edge {
             }
         };
         conditional::apply(parts, &mut outgoing);
+        edge.files.open(parts, &mut outgoing, &exchange.request_id).await?;
         Ok(outgoing)
     }
 
@@ -192,9 +197,16 @@ impl Edge {
 /// A service's reply as it leaves: problems get the request id that only the edge knows.
 fn from_reply(reply: Reply, exchange: &mut Exchange) -> Result<Outgoing, Problem> {
     exchange.route = reply.extensions.text(Extensions::ROUTE).map(str::to_owned);
-    let Body::Inline(mut body) = reply.body else {
-        // No service of this release answers with anything else.
-        return Err(Problem::new(Kind::Internal, "the answer is of an unknown form"));
+    let mut body = match reply.body {
+        Body::Inline(body) => body,
+        Body::Blob(blob) => {
+            let content = Content::Blob(blob);
+            return Ok(Outgoing { status: reply.status, headers: reply.headers, content });
+        }
+        // No service of this release answers with one.
+        Body::Stream { .. } => {
+            return Err(Problem::new(Kind::Internal, "the answer is of an unknown form"));
+        }
     };
     let failed = reply.status.is_client_error() || reply.status.is_server_error();
     if failed
@@ -209,5 +221,6 @@ fn from_reply(reply: Reply, exchange: &mut Exchange) -> Result<Outgoing, Problem
         }
         body = serde_json::to_vec(&problem).unwrap_or_default().into();
     }
-    Ok(Outgoing { status: reply.status, headers: reply.headers, body })
+    let content = Content::Bytes(body);
+    Ok(Outgoing { status: reply.status, headers: reply.headers, content })
 }

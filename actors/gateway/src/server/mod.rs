@@ -1,5 +1,6 @@
 //! An HTTP/1.1 server on one socket: what both the edge and the ops port run on.
 
+mod body;
 mod refusal;
 mod wire;
 
@@ -9,9 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use body::AnswerBody;
 use wire::{Turn, Wire};
 
 /// How much of what is not wanted is still read before a connection is closed, and for how long.
@@ -37,7 +37,7 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 const PARTING: Duration = Duration::from_millis(300);
 
 /// What leaves the server.
-pub type HttpResponse = Response<Full<Bytes>>;
+pub type HttpResponse = Response<AnswerBody>;
 
 /// Answers requests.
 pub trait Handler: Clone + Send + Sync + 'static {
@@ -140,7 +140,7 @@ async fn connection<H: Handler>(
     parts: ServerParts,
     _permit: OwnedSemaphorePermit,
 ) {
-    let (turn, handler, ending) = (&Turn::default(), &handler, &parts.shutdown);
+    let (turn, handler, ending) = (&Arc::new(Turn::default()), &handler, &parts.shutdown);
     let service = service_fn(move |request| {
         turn.service();
         let answering = handler.handle(request, peer);
@@ -149,7 +149,7 @@ async fn connection<H: Handler>(
             if ending.is_cancelled() {
                 answer.headers_mut().insert(header::CONNECTION, CLOSE);
             }
-            turn.answered();
+            answer.body_mut().ends(turn);
             Ok::<_, Infallible>(answer)
         }
     });

@@ -8,6 +8,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use panel_kernel::problem::{Kind, Problem};
+use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -54,7 +55,9 @@ pub(super) async fn send(mut wire: Wire<'_, TcpStream>, turn: &Turn, answer: Htt
     turn.service();
     // hyper writes it, as if it had been asked something it can read: one place knows how an
     // answer is written.
-    let answers = service_fn(|_| ready(Ok::<_, Infallible>(answer.clone())));
+    let answer = Mutex::new(Some(answer));
+    let answers =
+        service_fn(|_| ready(Ok::<_, Infallible>(answer.lock().take().unwrap_or_default())));
     let io = TokioIo::new(tokio::io::join(READABLE, &mut wire));
     // That it has no more to say does not mean that it has gone.
     let served = http1::Builder::new()

@@ -177,6 +177,22 @@ pub trait FromRow: Sized {
     fn from_row(row: &Row) -> Result<Self, DbError>;
 }
 
+/// Whatever the columns are.
+impl FromRow for Vec<Value> {
+    fn from_row(row: &Row) -> Result<Self, DbError> {
+        let columns = match row {
+            Row::Sqlite(row) => row.len(),
+            Row::Postgres(row) => row.len(),
+        };
+        let value = |at| {
+            let int = row.get(at).map(Value::Int);
+            let text = int.or_else(|_| row.get(at).map(Value::Text));
+            text.or_else(|_| row.get(at).map(Value::Blob))
+        };
+        (0..columns).map(value).collect()
+    }
+}
+
 macro_rules! tuple_from_row {
     ($($name:ident $at:literal),*) => {
         impl<$($name: Cell),*> FromRow for ($($name,)*) {

@@ -16,8 +16,8 @@ mod subscription;
 
 pub(crate) use inbox::{Batch, receive};
 pub use inbox::{Consumer, Event, Rejected};
+pub(crate) use relay::Relay;
 pub use relay::RelayMessage;
-pub(crate) use relay::{Bell, Relay};
 pub use subscription::{Outlet, Subscription};
 
 /// The path under which every service with a consumer takes batches. Not reachable from

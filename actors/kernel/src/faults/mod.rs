@@ -23,7 +23,7 @@ pub use actors::{ActorFault, strike};
 pub(crate) use actors::{Breakable, has_ended};
 pub use config::FaultsConfig;
 pub(crate) use points::{
-    DOOR_ADMIT, RELAY_DELIVER, RELAY_DELIVERED, REPLY_SENT, WRITE_AFTER_COMMIT,
+    DOOR_ADMIT, RECORDS_PAGE, RELAY_DELIVER, RELAY_DELIVERED, REPLY_SENT, WRITE_AFTER_COMMIT,
     WRITE_BEFORE_COMMIT, WRITE_BEFORE_TRANSACTION, WRITE_IN_TRANSACTION,
 };
 pub use points::{POINTS, Point, find};

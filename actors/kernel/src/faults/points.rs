@@ -57,8 +57,12 @@ pub(crate) static RELAY_DELIVERED: Point = of_write(
     "a batch of facts is committed by its consumer and not yet noted as delivered",
 );
 
+/// The answering side; the asking one hears that the service can't be asked.
+pub(crate) static RECORDS_PAGE: Point =
+    of_write("records.page", "a service is asked for records of somebody, before they are read");
+
 /// Every point.
-pub static POINTS: [&Point; 8] = [
+pub static POINTS: [&Point; 9] = [
     &WRITE_BEFORE_TRANSACTION,
     &WRITE_IN_TRANSACTION,
     &WRITE_BEFORE_COMMIT,
@@ -67,6 +71,7 @@ pub static POINTS: [&Point; 8] = [
     &DOOR_ADMIT,
     &RELAY_DELIVER,
     &RELAY_DELIVERED,
+    &RECORDS_PAGE,
 ];
 
 /// The point of this name.

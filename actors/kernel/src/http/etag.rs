@@ -20,6 +20,12 @@ pub fn of_body(body: &[u8]) -> String {
     format!("\"{:032x}\"", xxh3_128(body))
 }
 
+/// The tag of content that is known by its SHA-256.
+#[must_use]
+pub fn of_hash(sha256: &[u8; 32]) -> String {
+    format!("\"{}\"", crate::ids::hex(&sha256[..16]))
+}
+
 /// The tag of version `version` shown as `body`.
 #[must_use]
 pub fn of_version(version: i64, body: &[u8]) -> String {

@@ -4,10 +4,12 @@
 mod cache_for;
 pub mod etag;
 mod extract;
+mod file;
 mod page;
 pub mod validate;
 
 pub use cache_for::CacheFor;
 pub use etag::IfMatch;
 pub use extract::{Caller, IdPath, Params, Payload, Write};
+pub use file::Attachment;
 pub use page::{Listing, MAX_PAGE_BYTES, NewestFirst, PageQuery, PageRequest, json_bytes};

@@ -17,8 +17,8 @@ use crate::data::{RequestShape, WriteContext};
 use crate::ids::hex;
 use crate::keys::sha256;
 use crate::message::{
-    Body, Envelope, Extensions, IdempotencyKey, KeyOrigin, Payload, Principal, Refusal, Reply,
-    TraceContext,
+    BlobRef, Body, Envelope, Extensions, IdempotencyKey, KeyOrigin, Payload, Principal, Refusal,
+    Reply, TraceContext,
 };
 use crate::problem::{Kind, OutcomeUnknown, Problem};
 use crate::time::Timestamp;
@@ -155,13 +155,17 @@ async fn into_reply(response: Response, wants_options: bool) -> Reply {
         // The gateway sends it again, under the same key.
         return Reply::refuse(Refusal::Aborted);
     }
-    let Ok(collected) = body.collect().await else {
-        return Reply::problem(&Problem::internal());
+    let body = match parts.extensions.remove::<BlobRef>() {
+        Some(blob) => Body::Blob(blob),
+        None => match body.collect().await {
+            Ok(collected) => Body::Inline(collected.to_bytes()),
+            Err(_) => return Reply::problem(&Problem::internal()),
+        },
     };
     let mut reply = Reply {
         status: parts.status,
         headers: std::mem::take(&mut parts.headers),
-        body: Body::Inline(collected.to_bytes()),
+        body,
         refusal: None,
         extensions: Extensions::default(),
     };

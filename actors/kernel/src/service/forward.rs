@@ -1,15 +1,23 @@
-//! Has another service do what it alone may do, in the name of who asked this one: under the same
-//! idempotency key, so that it is done once however often either is asked, and by the same deadline.
+//! What services ask of each other: to do what another alone may do, in the name of who asked this one;
+//! and to tell what another alone knows, for themselves. Each is tried once, with one member.
+//!
+//! What is done in somebody's name is done under the same idempotency key, so that it is done once however
+//! often either is asked, and by the same deadline.
+
+use std::time::Duration;
 
 use axum::body::Body as HttpBody;
 use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use serde::Serialize;
 
 use super::{RequestMeta, Runtime};
 use crate::directory::CallError;
 use crate::ids::random_hex;
-use crate::message::{Body, Envelope, Extensions, Payload, Refusal, Reply};
+use crate::message::{
+    Body, Envelope, Extensions, Payload, Principal, Refusal, Reply, TraceContext,
+};
 use crate::problem::{Kind, Problem};
 
 /// Sends it to a member of `service`, and gives its answer. `path` is one of those that services answer
@@ -24,8 +32,6 @@ pub async fn forward<T: Serialize>(
     (method, path): (Method, &str),
     body: &T,
 ) -> Result<Response, Problem> {
-    let unavailable = |how: &str| Problem::unavailable(service, format!("{service} is {how}"));
-    let member = runtime.directory.any(service).ok_or_else(|| unavailable("not available"))?;
     let body = serde_json::to_vec(body).map_err(|_| Problem::internal())?;
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -49,6 +55,53 @@ pub async fn forward<T: Serialize>(
         },
         extensions,
     };
+    call(runtime, service, envelope).await.map(response)
+}
+
+/// How long a service may take to answer another.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Asks a member of `service` for what is at `path`, one of those that services answer to each other alone,
+/// in the name of the service `asking`.
+///
+/// # Errors
+/// 503 with the service's name if it can't be asked; else what it refused with.
+pub(crate) async fn ask(
+    runtime: &Runtime,
+    asking: &'static str,
+    service: &'static str,
+    path: &str,
+) -> Result<Bytes, Problem> {
+    let envelope = Envelope {
+        method: Method::GET,
+        uri: path.parse().map_err(|_| Problem::internal())?,
+        headers: HeaderMap::new(),
+        body: Payload::EMPTY,
+        principal: Principal::Service(asking.to_owned()),
+        deadline: runtime.clock.now().plus(PATIENCE),
+        idempotency_key: None,
+        trace: TraceContext::begin(),
+        request_id: random_hex(),
+        extensions: Extensions::default(),
+    };
+    let reply = call(runtime, service, envelope).await?;
+    match reply.body {
+        Body::Inline(body) if reply.status.is_success() => Ok(body),
+        _ => match Kind::from_status(reply.status) {
+            Kind::Unavailable => Err(Problem::unavailable(service, "is not ready")),
+            kind => Err(Problem::new(kind, format!("{service} answered {}", reply.status))),
+        },
+    }
+}
+
+/// Asks a member, and says why there is no answer.
+async fn call(
+    runtime: &Runtime,
+    service: &'static str,
+    envelope: Envelope,
+) -> Result<Reply, Problem> {
+    let unavailable = |how: &str| Problem::unavailable(service, format!("{service} is {how}"));
+    let member = runtime.directory.any(service).ok_or_else(|| unavailable("not available"))?;
     let called = tokio::select! {
         called = member.call(envelope, &runtime.clock) => called,
         // It may yet do it, and would be waited for in vain.
@@ -56,7 +109,7 @@ pub async fn forward<T: Serialize>(
     };
     match called {
         Ok(reply) => match reply.refusal {
-            None => Ok(response(reply)),
+            None => Ok(reply),
             Some(Refusal::Aborted) => Err(Problem::outcome_unknown()),
             Some(_) => Err(unavailable("at capacity")),
         },

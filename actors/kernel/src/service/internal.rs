@@ -40,7 +40,7 @@ pub(super) fn routes(
 }
 
 /// Only other services: nothing a client sends can carry this principal.
-fn insiders_only(caller: &Caller) -> Result<(), Problem> {
+pub(crate) fn insiders_only(caller: &Caller) -> Result<(), Problem> {
     match caller.principal {
         Principal::Service(_) => Ok(()),
         _ => Err(Problem::new(Kind::NotFound, "there is no such route")),

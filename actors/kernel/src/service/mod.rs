@@ -41,8 +41,10 @@ mod spec;
 mod tree;
 
 pub use adapter::Request as RequestMeta;
+pub(crate) use forward::ask;
 pub use forward::forward;
 pub use front_door::FrontDoor;
+pub(crate) use internal::insiders_only;
 pub use load::Load;
 pub use pool::{WORKER_DEATHS, WORKER_PERIOD};
 pub use runtime::{NodeIdentity, Runtime};

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::blobs::Blobs;
 use crate::cursor::Cursors;
 use crate::directory::Directory;
 use crate::faults;
@@ -51,6 +52,8 @@ pub struct Runtime {
     pub directory: Directory,
     /// What nodes share, if there is such a thing; [`Redis::none`] until the node says otherwise.
     pub redis: Redis,
+    /// Where files are, if there is such a place; [`Blobs::none`] until the node says otherwise.
+    pub blobs: Blobs,
     /// The services of this release, wherever they run. Empty where nobody has said.
     pub services: Arc<[&'static str]>,
     /// Where this node keeps its files.
@@ -84,6 +87,7 @@ impl Runtime {
             tree: Tree::new(clock.clone(), metrics.clone()),
             directory: Directory::new(),
             redis: Redis::none(),
+            blobs: Blobs::none(),
             services: Arc::default(),
             data_dir: Arc::new(data_dir),
             public_url: Arc::from(public_url.trim_end_matches('/')),

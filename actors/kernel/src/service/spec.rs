@@ -9,6 +9,7 @@ use super::Runtime;
 use crate::config::{BadValue, PoolConfig, Section};
 use crate::data::{Database, Expiry, Migrations};
 use crate::events::{Consumer, Subscription};
+use crate::personal::Records;
 use crate::supervision::ChildSpec;
 
 /// A service's entry in the node's list: all the node knows of it.
@@ -70,6 +71,8 @@ pub struct Assembly {
     pub consumer: Option<Arc<dyn Consumer>>,
     /// Rows that the janitor removes for it, in this order.
     pub expiries: Vec<Expiry>,
+    /// What it has of people, for themselves.
+    pub personal: Vec<Records>,
 }
 
 impl std::fmt::Debug for Assembly {
@@ -82,7 +85,13 @@ impl Assembly {
     /// Routes alone.
     #[must_use]
     pub fn new(router: Router) -> Self {
-        Self { router, children: Vec::new(), consumer: None, expiries: Vec::new() }
+        Self {
+            router,
+            children: Vec::new(),
+            consumer: None,
+            expiries: Vec::new(),
+            personal: Vec::new(),
+        }
     }
 
     /// With an actor of its own.
@@ -96,6 +105,13 @@ impl Assembly {
     #[must_use]
     pub fn consumer(mut self, consumer: impl Consumer) -> Self {
         self.consumer = Some(Arc::new(consumer));
+        self
+    }
+
+    /// With records of people: what it tells somebody who wants to know what there is of them.
+    #[must_use]
+    pub fn personal(mut self, records: impl IntoIterator<Item = Records>) -> Self {
+        self.personal.extend(records);
         self
     }
 

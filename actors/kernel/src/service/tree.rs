@@ -16,10 +16,11 @@ use crate::data::{
     SqliteWriter,
 };
 use crate::directory::{SCOPE, group};
-use crate::events::{Bell, Outlet, Relay};
+use crate::events::{Outlet, Relay, RelayMessage};
 use crate::message::FrontDoorMessage;
+use crate::personal;
 use crate::supervision::{
-    Address, Backoff, ChildSpec, Intensity, Strategy, Supervisor, SupervisorSpec,
+    Address, Backoff, Bell, ChildSpec, Intensity, Strategy, Supervisor, SupervisorSpec,
 };
 
 /// A service's handle for the node: draining, load.
@@ -122,7 +123,8 @@ impl Start {
         let assembly = (self.spec.assemble)(&context);
         let top = self.data_children(top, &db, assembly.expiries.into());
         let top = assembly.children.into_iter().fold(top, SupervisorSpec::child);
-        let own = internal::routes(db, assembly.consumer, (self.spec.openapi)());
+        let own = internal::routes(db.clone(), assembly.consumer, (self.spec.openapi)());
+        let own = own.merge(personal::routes(db, assembly.personal.into()));
         let router = assembly.router.merge(own).route_layer(LabelLayer);
         top.child(self.serving(router, &context.db).into_child("serving"))
     }
@@ -172,7 +174,7 @@ impl Start {
         let relays = self.outlets.iter().fold(relays, |relays, outlet| {
             let (db, leases, outlet) = (db.clone(), leases.clone(), outlet.clone());
             let (directory, metrics) = (runtime.directory.clone(), runtime.metrics.clone());
-            let bell = Bell::default();
+            let bell = Bell::new(|| RelayMessage::Wake);
             let rung = bell.clone();
             db.on_published(move || rung.ring());
             relays.child(ChildSpec::new(outlet.consumer, move || {

@@ -10,6 +10,7 @@
 //! health, metrics and the administrator without asking any actor.
 
 mod address;
+mod bell;
 mod child;
 mod policy;
 mod spec;
@@ -19,6 +20,7 @@ mod task;
 mod tree;
 
 pub use address::{Address, CallFailed};
+pub use bell::Bell;
 pub use child::{ChildSpec, Restart};
 pub use policy::{Backoff, Intensity, RestartWindow, Strategy};
 pub use spec::SupervisorSpec;

@@ -8,7 +8,6 @@
 //! last acknowledged batch ended. A batch sent twice is handled once (inbox). A consumer that
 //! hangs or is down delays nobody but itself.
 
-mod bell;
 mod delivery;
 mod outbox;
 
@@ -23,9 +22,7 @@ use crate::data::{Database, DbError, Lease, Leases};
 use crate::directory::Directory;
 use crate::faults;
 use crate::metrics::Metrics;
-use crate::supervision::Backoff;
-
-pub(crate) use self::bell::Bell;
+use crate::supervision::{Backoff, Bell};
 
 const LOOK: Duration = Duration::from_secs(1);
 /// How long facts gather before they are sent: a batch costs the consumer one commit, and the
@@ -58,7 +55,7 @@ pub(crate) struct Relay {
     /// Who it is.
     pub(crate) outlet: Outlet,
     /// Where it is told of new facts.
-    pub(crate) bell: Bell,
+    pub(crate) bell: Bell<RelayMessage>,
     /// Where it reports.
     pub(crate) metrics: Metrics,
 }

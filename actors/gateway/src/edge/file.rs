@@ -1,0 +1,202 @@
+//! Answers whose content lies in the blob store: it is read there while it is sent, the whole of it or the
+//! part that is asked for (RFC 9110, 14). So a download that was cut off goes on where it was, through
+//! whichever gateway.
+//!
+//! Each holds one piece in memory; so many may be under way on a gateway (`gateway.max_downloads`).
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request};
+use panel_kernel::blobs::Blobs;
+use panel_kernel::problem::{Kind, Problem};
+use tokio::sync::Semaphore;
+
+use crate::outgoing::{Content, Outgoing};
+use crate::server::AnswerBody;
+
+/// What is wanted of a file.
+#[derive(Debug, PartialEq, Eq)]
+enum Wanted {
+    All,
+    Part(Range<u64>),
+    /// A part that begins behind its end.
+    Nothing,
+}
+
+/// Where files come from. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    blobs: Blobs,
+    places: Arc<Semaphore>,
+}
+
+impl Files {
+    /// From these, so many at a time.
+    pub(crate) fn new(blobs: Blobs, at_once: usize) -> Self {
+        Self { blobs, places: Arc::new(Semaphore::new(at_once)) }
+    }
+
+    /// Opens what an answer is to be made of, if that is a file.
+    pub(super) async fn open(
+        &self,
+        parts: &request::Parts,
+        outgoing: &mut Outgoing,
+        request_id: &str,
+    ) -> Result<(), Problem> {
+        let Content::Blob(blob) = &outgoing.content else { return Ok(()) };
+        outgoing.headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        let is_get = parts.method == Method::GET && outgoing.status == StatusCode::OK;
+        let wanted = if is_get {
+            wanted(&parts.headers, &outgoing.headers, blob.bytes)
+        } else {
+            Wanted::All
+        };
+        let range = match wanted {
+            Wanted::All => 0..blob.bytes,
+            Wanted::Part(range) => {
+                let part = format!("bytes {}-{}/{}", range.start, range.end - 1, blob.bytes);
+                set(&mut outgoing.headers, header::CONTENT_RANGE, &part);
+                outgoing.status = StatusCode::PARTIAL_CONTENT;
+                range
+            }
+            Wanted::Nothing => {
+                let bytes = blob.bytes;
+                let problem =
+                    Problem::new(Kind::RangeNotSatisfiable, format!("the file has {bytes} bytes"));
+                *outgoing = Outgoing::problem(&problem, request_id);
+                let nothing = format!("bytes */{bytes}");
+                set(&mut outgoing.headers, header::CONTENT_RANGE, &nothing);
+                return Ok(());
+            }
+        };
+        let length = range.end - range.start;
+        if parts.method == Method::HEAD {
+            outgoing.content = Content::Announced(length);
+            return Ok(());
+        }
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+            Problem::new(Kind::Unavailable, "too many files are being sent").retry_after(5)
+        })?;
+        let pieces = self.blobs.read(blob, range).await?;
+        let pieces = pieces.map(move |piece| {
+            let _held = &place;
+            piece.map_err(|error| {
+                tracing::warn!(%error, "a file was not sent to its end");
+                io::Error::other(error)
+            })
+        });
+        outgoing.content = Content::Open(AnswerBody::pieces(pieces.boxed(), length));
+        Ok(())
+    }
+}
+
+fn set(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// What a client asks for of a file that has so many bytes. Of several parts, all are sent as the whole;
+/// what can't be read asks for nothing (RFC 9110, 14.2).
+fn wanted(asked: &HeaderMap, answer: &HeaderMap, bytes: u64) -> Wanted {
+    let Some(ranges) = asked.get(header::RANGE).and_then(|value| value.to_str().ok()) else {
+        return Wanted::All;
+    };
+    // Only of the very file that the client has the beginning of. It knows tags alone.
+    if let Some(condition) = asked.get(header::IF_RANGE)
+        && answer.get(header::ETAG) != Some(condition)
+    {
+        return Wanted::All;
+    }
+    let Some(range) = ranges.strip_prefix("bytes=").filter(|list| !list.contains(',')) else {
+        return Wanted::All;
+    };
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match range.trim().split_once('-') {
+        // The last so many.
+        Some(("", last)) if digits(last) => match last.parse::<u64>().unwrap_or(u64::MAX) {
+            0 => Wanted::Nothing,
+            _ if bytes == 0 => Wanted::Nothing,
+            last => Wanted::Part(bytes.saturating_sub(last)..bytes),
+        },
+        Some((first, last)) if digits(first) && (last.is_empty() || digits(last)) => {
+            let first = first.parse::<u64>().unwrap_or(u64::MAX);
+            let last = last.parse::<u64>().unwrap_or(u64::MAX);
+            if last < first {
+                Wanted::All
+            } else if first >= bytes {
+                Wanted::Nothing
+            } else {
+                Wanted::Part(first..last.saturating_add(1).min(bytes))
+            }
+        }
+        _ => Wanted::All,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of(range: &str, bytes: u64) -> Wanted {
+        let mut asked = HeaderMap::new();
+        asked.insert(header::RANGE, HeaderValue::from_str(range).unwrap());
+        wanted(&asked, &HeaderMap::new(), bytes)
+    }
+
+    #[test]
+    fn ranges_are_as_the_standard_has_them() {
+        assert_eq!(of("bytes=0-0", 10), Wanted::Part(0..1));
+        assert_eq!(of("bytes=2-5", 10), Wanted::Part(2..6));
+        assert_eq!(of("bytes=9-", 10), Wanted::Part(9..10));
+        assert_eq!(of("bytes=0-99", 10), Wanted::Part(0..10));
+        assert_eq!(of("bytes=-3", 10), Wanted::Part(7..10));
+        assert_eq!(of("bytes=-99999999999999999999999", 10), Wanted::Part(0..10));
+        assert_eq!(of("bytes=0-18446744073709551615", 10), Wanted::Part(0..10));
+        for behind in ["bytes=10-", "bytes=10-20", "bytes=-0", "bytes=99999999999999999999-"] {
+            assert_eq!(of(behind, 10), Wanted::Nothing, "{behind}");
+        }
+        assert_eq!((of("bytes=0-", 0), of("bytes=-1", 0)), (Wanted::Nothing, Wanted::Nothing));
+        for odd in [
+            "bytes=5-2",
+            "bytes=0-1,3-4",
+            "bytes=",
+            "bytes=-",
+            "bytes=a-b",
+            "bytes=+1-2",
+            "rows=1-2",
+            "1-2",
+            "",
+        ] {
+            assert_eq!(of(odd, 10), Wanted::All, "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_of_what_the_client_has_the_beginning_of() {
+        let headers = |name: header::HeaderName, value: &'static str| {
+            HeaderMap::from_iter([(name, HeaderValue::from_static(value))])
+        };
+        let answer = headers(header::ETAG, "\"one\"");
+        for (condition, part) in [("\"one\"", true), ("\"two\"", false), ("W/\"one\"", false)] {
+            let mut asked = headers(header::RANGE, "bytes=1-");
+            asked.extend(headers(header::IF_RANGE, condition));
+            let got = wanted(&asked, &answer, 3);
+            assert_eq!(got, if part { Wanted::Part(1..3) } else { Wanted::All }, "{condition}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_asked_for_is_within_the_file(range in "bytes=[0-9,-]{0,24}", bytes: u64) {
+            if let Wanted::Part(part) = of(&range, bytes) {
+                prop_assert!(part.start < part.end && part.end <= bytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Blobs as files, for one node: only its owner may look into the directory.
+
+use std::io::{self, SeekFrom};
+use std::ops::Range;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use bytes::{Bytes, BytesMut};
+use futures::stream::{self, StreamExt as _};
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
+
+use super::{BlobError, Content, PIECE};
+use crate::ids::random_hex;
+use crate::message::BlobRef;
+
+/// Where files are until they are whole. No key begins with a dot.
+const STAGING: &str = ".partial";
+
+/// A directory of blobs.
+#[derive(Clone, Debug)]
+pub(super) struct Directory {
+    root: PathBuf,
+}
+
+impl Directory {
+    pub(super) const fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// Removes what was not finished.
+    pub(super) fn tidy(&self) -> io::Result<()> {
+        match std::fs::remove_dir_all(self.root.join(STAGING)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// A file that is none of the blobs yet.
+    pub(super) async fn stage(&self) -> Result<Staged, BlobError> {
+        let staging = self.root.join(STAGING);
+        make_private(&staging).map_err(|error| BlobError::Unavailable(error.to_string()))?;
+        let path = staging.join(random_hex());
+        let mut options = File::options();
+        options.write(true).create_new(true).mode(0o600);
+        let file = options.open(&path).await;
+        let file = file.map_err(|error| BlobError::Unavailable(error.to_string()))?;
+        Ok(Staged { file, place: Leftover(path), root: self.root.clone() })
+    }
+
+    pub(super) async fn read(
+        &self,
+        blob: &BlobRef,
+        range: Range<u64>,
+    ) -> Result<Content, BlobError> {
+        let mut file = File::open(self.root.join(&blob.key)).await?;
+        if file.metadata().await?.len() != blob.bytes {
+            return Err(BlobError::Gone);
+        }
+        file.seek(SeekFrom::Start(range.start)).await?;
+        let left = range.end.saturating_sub(range.start);
+        let first = next(file, left).await?;
+        let Some((piece, rest)) = first else { return Ok(stream::empty().boxed()) };
+        let rest = stream::try_unfold(rest, |(file, left)| next(file, left));
+        Ok(stream::iter([Ok(piece)]).chain(rest).boxed())
+    }
+
+    pub(super) async fn remove(&self, key: &str) -> Result<(), BlobError> {
+        match tokio::fs::remove_file(self.root.join(key)).await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+type Rest = (File, u64);
+
+/// What comes next of a file, of which so many bytes are wanted.
+async fn next(mut file: File, left: u64) -> Result<Option<(Bytes, Rest)>, BlobError> {
+    if left == 0 {
+        return Ok(None);
+    }
+    let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(PIECE);
+    let mut piece = BytesMut::with_capacity(wanted);
+    while piece.len() < wanted {
+        let space = (wanted - piece.len()) as u64;
+        if (&mut file).take(space).read_buf(&mut piece).await? == 0 {
+            return Err(BlobError::Fault("a file has become shorter".to_owned()));
+        }
+    }
+    Ok(Some((piece.freeze(), (file, left - wanted as u64))))
+}
+
+/// A file that is being written.
+#[derive(Debug)]
+pub(super) struct Staged {
+    file: File,
+    place: Leftover,
+    root: PathBuf,
+}
+
+impl Staged {
+    pub(super) async fn write(&mut self, piece: &[u8]) -> Result<(), BlobError> {
+        self.file.write_all(piece).await.map_err(|error| BlobError::Unavailable(error.to_string()))
+    }
+
+    /// On disk, then in its place, and its place on disk.
+    pub(super) async fn finish(mut self, key: &str) -> Result<(), BlobError> {
+        let unavailable = |error: io::Error| BlobError::Unavailable(error.to_string());
+        self.file.flush().await.map_err(unavailable)?;
+        self.file.sync_all().await.map_err(unavailable)?;
+        let target = self.root.join(key);
+        let folder = target.parent().unwrap_or(&self.root);
+        make_private(folder).map_err(unavailable)?;
+        tokio::fs::rename(&self.place.0, &target).await.map_err(unavailable)?;
+        // The folders above may be new.
+        for folder in folder.ancestors().take_while(|folder| folder.starts_with(&self.root)) {
+            let folder = File::open(folder).await.map_err(unavailable)?;
+            folder.sync_all().await.map_err(unavailable)?;
+        }
+        Ok(())
+    }
+}
+
+/// Goes with whoever holds it. What was moved is not there any more.
+#[derive(Debug)]
+struct Leftover(PathBuf);
+
+impl Drop for Leftover {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.0));
+    }
+}
+
+fn make_private(path: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}

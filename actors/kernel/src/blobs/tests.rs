@@ -1,0 +1,92 @@
+//! What is a directory's own. Both stores are tested as one, in `tests/it/blobs.rs`.
+
+use super::*;
+
+fn store(root: &std::path::Path) -> Blobs {
+    Blobs(Some(Arc::new(Place::Directory(Directory::new(root.to_owned())))))
+}
+
+fn files(root: &std::path::Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(root).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path.display().to_string());
+        }
+    }
+    found
+}
+
+#[test]
+fn keys_lead_nowhere_else() {
+    for good in ["a", "exports/0c1d.zip", "a/b/c-d_e.f", &"x".repeat(200)] {
+        assert!(checked(good).is_ok(), "{good}");
+    }
+    let long = "x".repeat(201);
+    for bad in [
+        "",
+        "/",
+        "/a",
+        "a/",
+        "a//b",
+        "..",
+        "../a",
+        "a/../b",
+        "a/.b",
+        ".partial/a",
+        "A",
+        "a b",
+        "ä",
+        "a\0",
+        &long,
+    ] {
+        assert!(checked(bad).is_err(), "{bad:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_there_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = store(&dir.path().join("blobs"));
+    let mut writer = blobs.write("exports/one.zip", 3).await.unwrap();
+    writer.write(b"one").await.unwrap();
+    writer.finish().await.unwrap();
+    let file = dir.path().join("blobs/exports/one.zip");
+    for (path, wanted) in [(file.as_path(), 0o600), (file.parent().unwrap(), 0o700)] {
+        let mode = std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, wanted, "{}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn what_was_not_finished_is_never_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = store(dir.path());
+    let mut long = blobs.write("a", 5).await.unwrap();
+    long.write(b"12345").await.unwrap();
+    assert!(matches!(long.write(b"6").await, Err(BlobError::TooLarge(5))));
+    drop(long);
+    let mut dropped = blobs.write("a", u64::MAX).await.unwrap();
+    dropped.write(&vec![0; 2 * PIECE]).await.unwrap();
+    assert_eq!(files(dir.path()).len(), 1);
+    drop(dropped);
+    assert_eq!(files(dir.path()), [""; 0]);
+    // Of a process that was killed something stays, until the next begins.
+    let mut killed = blobs.write("a", u64::MAX).await.unwrap();
+    killed.write(&vec![0; PIECE]).await.unwrap();
+    std::mem::forget(killed);
+    assert_eq!(files(dir.path()).len(), 1);
+    store(dir.path()).tidy().unwrap();
+    assert_eq!(files(dir.path()), [""; 0]);
+    store(dir.path()).tidy().unwrap();
+}
+
+#[tokio::test]
+async fn where_there_is_no_store_that_is_said() {
+    let blobs = Blobs::none();
+    assert!(matches!(blobs.write("a", 1).await, Err(BlobError::Unavailable(_))));
+    assert!(matches!(blobs.remove("a").await, Err(BlobError::Unavailable(_))));
+}
