@@ -41,7 +41,9 @@
               their own"
 )]
 
+pub mod authenticator;
 pub mod backend;
+pub mod browser;
 pub mod checks;
 pub mod cluster;
 pub mod eventually;
@@ -66,7 +68,9 @@ pub mod service;
 pub mod session;
 pub mod smtp;
 
+pub use authenticator::Authenticator;
 pub use backend::{Backend, TestDatabase};
+pub use browser::Browser;
 pub use cluster::{Cluster, ClusterBuilder, Network, Trust};
 pub use eventually::eventually;
 pub use files::FileServer;

@@ -75,6 +75,11 @@ impl OidcProvider {
         self.teach("key", &json!(null)).await;
     }
 
+    /// Whose browser comes by itself, without a word about who that is.
+    pub async fn is_used_by(&self, username: &str) {
+        self.teach("browser", &json!({"username": username})).await;
+    }
+
     async fn teach(&self, what: &str, value: &Value) {
         self.client.post(&format!("/tests/{what}")).json(value).await.expect(204);
     }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use panel_harness::session::{PASSWORD, email};
 use panel_harness::{
-    Answer, Backend, Client, Node, Session, Smtp, TestDatabase, eventually, on_both_databases,
+    Answer, Authenticator, Backend, Client, Node, Session, Smtp, TestDatabase, eventually,
+    on_both_databases,
 };
-use panel_kernel::time::Clock;
 use serde_json::{Value, json};
 
 on_both_databases!(
@@ -31,46 +31,9 @@ async fn start(backend: Backend) -> (Node, TestDatabase, Smtp) {
     (node, database, smtp)
 }
 
-/// An authenticator.
-struct Device(totp_rs::Totp);
-
-impl Device {
-    fn of(enrolled: &Value) -> Self {
-        let uri = enrolled["otpauth_uri"].as_str().unwrap();
-        let device = totp_rs::Totp::from_url(uri).unwrap();
-        assert_eq!(device.secret().to_base32(), enrolled["secret"].as_str().unwrap());
-        Self(device)
-    }
-
-    /// What it shows now.
-    fn code(&self) -> String {
-        let now = Clock::system().now().as_seconds();
-        self.0.generate(u64::try_from(now).unwrap()).to_string()
-    }
-
-    /// A code that is none of those that are good about now.
-    fn wrong_code(&self) -> String {
-        let now = u64::try_from(Clock::system().now().as_seconds()).unwrap();
-        let about_now = [now - 60, now - 30, now, now + 30, now + 60];
-        let good = about_now.map(|at| self.0.generate(at).to_string());
-        (0..10).map(|digit| digit.to_string().repeat(6)).find(|code| !good.contains(code)).unwrap()
-    }
-}
-
 /// As if the codes used so far were of long ago.
 async fn let_time_pass(database: &TestDatabase) {
     database.raw_sql("auth").await.run("UPDATE totp SET last_step = 0").await;
-}
-
-/// Turns the second factor on.
-async fn turn_on(session: &Session) -> (Device, Vec<String>) {
-    let password = json!({"password": PASSWORD});
-    let enrolled = session.post(&format!("{TOTP}/enroll")).json(&password).await.expect(201);
-    let device = Device::of(&enrolled.json());
-    let code = json!({"code": device.code()});
-    let confirmed = session.post(&format!("{TOTP}/confirm")).json(&code).await.expect(200).json();
-    let codes = confirmed["recovery_codes"].as_array().unwrap();
-    (device, codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect())
 }
 
 async fn login(client: &Client, more: &Value) -> Answer {
@@ -96,10 +59,10 @@ async fn signing_in_takes_the_code_once_it_is_on(backend: Backend) {
     // A secret that was not confirmed keeps nobody out, and makes way for another.
     let password = json!({"password": PASSWORD});
     let enroll = || ada.post(&format!("{TOTP}/enroll")).json(&password);
-    let first = Device::of(&enroll().await.expect(201).json());
+    let first = Authenticator::of(&enroll().await.expect(201).json());
     login(&client, &json!({})).await.expect(200);
-    let (device, codes) = turn_on(&ada).await;
-    assert_ne!(first.0.secret(), device.0.secret());
+    let (device, codes) = Authenticator::turn_on(&ada).await;
+    assert_ne!(first.secret(), device.secret());
     assert_eq!(codes.len(), 10);
     let on = json!({"enabled": true, "recovery_codes_left": 10});
     assert_eq!(ada.get(TOTP).await.expect(200).json(), on);
@@ -127,7 +90,7 @@ async fn a_code_works_once(backend: Backend) {
     let (node, database, _smtp) = start(backend).await;
     let client = node.client();
     let ada = Session::register(&client, "ada").await;
-    let (device, _) = turn_on(&ada).await;
+    let (device, _) = Authenticator::turn_on(&ada).await;
     let_time_pass(&database).await;
     let code = device.code();
     // At the same moment, too; and an answer that is given again is no second use.
@@ -148,7 +111,7 @@ async fn a_recovery_code_stands_in_once(backend: Backend) {
     let (node, _database, smtp) = start(backend).await;
     let client = node.client();
     let ada = Session::register(&client, "ada").await;
-    let (device, codes) = turn_on(&ada).await;
+    let (device, codes) = Authenticator::turn_on(&ada).await;
     let code = json!({"recovery_code": codes[3].to_uppercase().replace('-', " ")});
     login(&client, &code).await.expect(200);
     assert_eq!(ada.get(TOTP).await.expect(200).json()["recovery_codes_left"], 9);
@@ -171,8 +134,8 @@ async fn a_recovery_code_stands_in_once(backend: Backend) {
     off.await.expect(204);
     ada.delete(TOTP).json(&json!({"password": PASSWORD})).await.refused(404, "not_found");
     login(&client, &json!({})).await.expect(200);
-    let (again, _) = turn_on(&ada).await;
-    assert_ne!(again.0.secret(), device.0.secret());
+    let (again, _) = Authenticator::turn_on(&ada).await;
+    assert_ne!(again.secret(), device.secret());
     refused(&login(&client, &json!({"recovery_code": code})).await, "totp_invalid");
 }
 
@@ -195,7 +158,7 @@ async fn guessing_codes_is_slowed_down(backend: Backend) {
     let node = node.database(&database).start().await;
     let client = node.client();
     let ada = Session::register(&client, "ada").await;
-    let (device, _) = turn_on(&ada).await;
+    let (device, _) = Authenticator::turn_on(&ada).await;
     // Whoever has the password, and signs in from where nobody is: by one name or the other, and a
     // right password in between forgives nothing.
     database.raw_sql("auth").await.run("UPDATE sessions SET ip = NULL").await;
@@ -252,7 +215,7 @@ async fn what_turns_it_on_and_off_takes_the_password(backend: Backend) {
     ada.post(&confirm).json(&json!({"code": "000000"})).await.refused(409, "conflict");
     let password = json!({"password": PASSWORD});
     let enrolled = ada.post(&format!("{TOTP}/enroll")).json(&password).await.expect(201).json();
-    let device = Device::of(&enrolled);
+    let device = Authenticator::of(&enrolled);
     for bad in [device.wrong_code().as_str(), "", "12345", "1234567", "abcdef", "１２３４５６"]
     {
         let answer = ada.post(&confirm).json(&json!({"code": bad})).await;
@@ -275,7 +238,7 @@ async fn who_has_the_factor_shows_again_who_they_are(backend: Backend) {
     assert_eq!(empty.refused(422, "validation").fields(), [("password", "required")]);
     let off = ada.post(show).json(&json!({"totp_code": "000000"})).await;
     assert_eq!(off.refused(422, "validation").fields(), [("totp_code", "wrong")]);
-    let (device, codes) = turn_on(&ada).await;
+    let (device, codes) = Authenticator::turn_on(&ada).await;
     let long_ago = "UPDATE sessions SET authenticated_at = 0";
     let change = json!({"email": "new@example.org"});
     for shown in [json!({"totp_code": ""}), json!({"recovery_code": codes[0]})] {

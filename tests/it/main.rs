@@ -54,6 +54,7 @@ mod node_life;
 mod outage;
 mod outbox;
 mod overtaken;
+mod pages;
 mod passkeys;
 mod plans;
 mod readme;

@@ -35,6 +35,10 @@ def new_key():
     return key.private_bytes(*kinds, serialization.NoEncryption()).decode()
 
 
+# Who uses the browser that says nothing of that.
+browser = {}
+
+
 class Quiet(WSGIRequestHandler):
     def log_message(self, *_):
         pass
@@ -49,7 +53,7 @@ class Person:
     def __call__(self, request):
         from django.contrib.auth.models import AnonymousUser, User
 
-        name = request.headers.get("X-Person")
+        name = request.headers.get("X-Person") or browser.get("username")
         request.user = User.objects.filter(username=name).first() or AnonymousUser()
         return self.get_response(request)
 
@@ -106,6 +110,10 @@ def person(wanted):
     User.objects.get_or_create(username=wanted["username"], defaults={"last_login": timezone.now()})
 
 
+def whose_browser(wanted):
+    browser.update(wanted)
+
+
 def key(_):
     oauth2_settings.OIDC_RSA_PRIVATE_KEY = new_key()
 
@@ -129,7 +137,7 @@ urlpatterns = [
     path("o/", include("oauth2_provider.urls", namespace="oauth2_provider")),
     path("user", user), path("user/emails", emails),
     path("tests/redirect", taught(redirect_to)), path("tests/person", taught(person)),
-    path("tests/key", taught(key)),
+    path("tests/key", taught(key)), path("tests/browser", taught(whose_browser)),
 ]
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sees to it that there are the servers that tests start themselves, each its own: Redis, aiosmtpd to
-# send mail to, and Django's OAuth Toolkit to sign in through.
+# send mail to, Django's OAuth Toolkit to sign in through, and Chromium to look at pages with.
 #
 #   tests/scripts/packages.sh    installs Debian's packages of those that are missing
 set -euo pipefail
@@ -14,6 +14,8 @@ missing() {
     command -v redis-server >/dev/null || echo redis-server
     /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null || echo python3-aiosmtpd
     /usr/bin/python3 -c 'import oauth2_provider' 2>/dev/null || echo python3-django-oauth-toolkit
+    command -v chromium >/dev/null || echo chromium
+    command -v chromedriver >/dev/null || echo chromium-driver
 }
 
 # A package would start a server of its own, which nobody asked for.

@@ -1,6 +1,7 @@
 //! The pages that links lead to: making the first administrator, joining, confirming an address, choosing
 //! another password. Each is a form; the token stays behind the `#` of the link, and the page's script
-//! reads it there.
+//! reads it there. And those that need no link: signing in, and having one's data put together. All of them
+//! ask the API, as any other program does.
 
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
@@ -29,6 +30,18 @@ struct ResetPasswordPage {
 }
 
 #[derive(Template)]
+#[template(path = "sign-in.html")]
+struct SignInPage {
+    nonce: String,
+}
+
+#[derive(Template)]
+#[template(path = "account-export.html")]
+struct AccountExportPage {
+    nonce: String,
+}
+
+#[derive(Template)]
 #[template(path = "join.html")]
 struct JoinPage {
     nonce: String,
@@ -52,6 +65,16 @@ pub(crate) async fn verify_email() -> Result<Response, Problem> {
 /// `GET /reset-password`.
 pub(crate) async fn reset_password() -> Result<Response, Problem> {
     page(|nonce| ResetPasswordPage { nonce }.render())
+}
+
+/// `GET /sign-in`. With `return_to`, a path of this site, the browser goes on there.
+pub(crate) async fn sign_in() -> Result<Response, Problem> {
+    page(|nonce| SignInPage { nonce }.render())
+}
+
+/// `GET /account-export`.
+pub(crate) async fn account_export() -> Result<Response, Problem> {
+    page(|nonce| AccountExportPage { nonce }.render())
 }
 
 /// A page whose own script and style alone are run.

@@ -57,7 +57,14 @@ fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
     Ok(ServiceSpec {
         name: SERVICE.name,
         port: 5001,
-        pages: &["/setup", "/join", "/verify-email", "/reset-password", "/account-export"],
+        pages: &[
+            "/setup",
+            "/join",
+            "/verify-email",
+            "/reset-password",
+            "/sign-in",
+            "/account-export",
+        ],
         pool: parts.config.pool,
         migrations: migrations(),
         subscriptions: &[],
