@@ -30,6 +30,12 @@ struct ResetPasswordPage {
 }
 
 #[derive(Template)]
+#[template(path = "forgot-password.html")]
+struct ForgotPasswordPage {
+    nonce: String,
+}
+
+#[derive(Template)]
 #[template(path = "sign-in.html")]
 struct SignInPage {
     nonce: String,
@@ -65,6 +71,11 @@ pub(crate) async fn verify_email() -> Result<Response, Problem> {
 /// `GET /reset-password`.
 pub(crate) async fn reset_password() -> Result<Response, Problem> {
     page(|nonce| ResetPasswordPage { nonce }.render())
+}
+
+/// `GET /forgot-password`.
+pub(crate) async fn forgot_password() -> Result<Response, Problem> {
+    page(|nonce| ForgotPasswordPage { nonce }.render())
 }
 
 /// `GET /sign-in`. With `return_to`, a path of this site, the browser goes on there.

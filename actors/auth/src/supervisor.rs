@@ -62,6 +62,7 @@ fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
             "/join",
             "/verify-email",
             "/reset-password",
+            "/forgot-password",
             "/sign-in",
             "/account-export",
         ],

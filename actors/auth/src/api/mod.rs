@@ -256,6 +256,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/join", get(pages::join))
         .route("/verify-email", get(pages::verify_email))
         .route("/reset-password", get(pages::reset_password))
+        .route("/forgot-password", get(pages::forgot_password))
         .route("/sign-in", get(pages::sign_in))
         .route("/account-export", get(pages::account_export))
         .route(panel_kernel::identity::PATH, get(identity::report))
