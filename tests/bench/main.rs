@@ -20,6 +20,7 @@ mod load;
 mod report;
 mod scenario;
 mod seed;
+mod tokens;
 
 use std::process::ExitCode;
 
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
             }
             if backends.is_empty() || backends.contains(&"accounts") {
                 runtime.block_on(accounts::run(rounds));
+                tokens::run();
             }
             ExitCode::SUCCESS
         }

@@ -60,7 +60,7 @@ async fn somebody_signs_in_and_has_their_data() {
     for elsewhere in
         ["https://evil.example/", "//evil.example/", "/\\evil.example", "/.//evil.example"]
     {
-        let there: String = elsewhere.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let there = elsewhere.replace('/', "%2F").replace(':', "%3A").replace('\\', "%5C");
         browser.open(&node.url(&format!("/sign-in?return_to={there}"))).await;
         browser.sees("You are signed in as ada.").await;
         assert!(browser.url().await.starts_with(&node.url("/sign-in")));

@@ -31,6 +31,7 @@ mod supervisor;
 pub use config::GatewayConfig;
 pub use dispatch::Balance;
 pub use health::{Dependencies, DependencyHealth};
+pub use identity::TokenCheck;
 pub use limits::LimitsConfig;
 pub use listener::{Listener, ListenerMessage};
 pub use own::own_document;

@@ -5,9 +5,12 @@
 //! whether the work ended, panicked (then its caller does) or nobody waits for it any more. What
 //! has begun is finished, and counts as running until then.
 
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// The number of threads that leaves room for everything else: half of the processors.
 #[must_use]
@@ -24,8 +27,94 @@ pub struct Busy;
 #[derive(Clone, Debug)]
 pub struct BlockingPool {
     places: Arc<Semaphore>,
-    threads: Arc<Semaphore>,
+    line: Arc<Line>,
     most: usize,
+}
+
+/// A piece of work that waits for a thread.
+struct Piece {
+    number: u64,
+    work: Box<dyn FnOnce() + Send>,
+}
+
+/// The pieces that wait, in the order of asking, and how many threads are at work. A thread that is through
+/// with one takes the next itself: nobody has to be woken between two pieces.
+#[derive(Default)]
+struct Waiting {
+    pieces: VecDeque<Piece>,
+    asked: u64,
+    running: usize,
+}
+
+struct Line {
+    threads: usize,
+    waiting: Mutex<Waiting>,
+}
+
+impl std::fmt::Debug for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let waiting = self.waiting.lock();
+        write!(f, "Line({} waiting, {} running)", waiting.pieces.len(), waiting.running)
+    }
+}
+
+impl Line {
+    /// Puts a piece at the end of the line; by which number it is known there.
+    fn join(self: &Arc<Self>, work: Box<dyn FnOnce() + Send>) -> u64 {
+        let mut waiting = self.waiting.lock();
+        waiting.asked += 1;
+        let number = waiting.asked;
+        waiting.pieces.push_back(Piece { number, work });
+        if waiting.running == self.threads {
+            return number;
+        }
+        waiting.running += 1;
+        drop(waiting);
+        let thread = Thread { line: Arc::clone(self), is_through: false };
+        #[allow(clippy::disallowed_methods, reason = "this is the bounded pool")]
+        drop(tokio::task::spawn_blocking(move || thread.run()));
+        number
+    }
+
+    /// Nobody waits for it any more.
+    fn leave(&self, number: u64) {
+        self.waiting.lock().pieces.retain(|piece| piece.number != number);
+    }
+}
+
+/// One of the threads, as long as there is something to do.
+struct Thread {
+    line: Arc<Line>,
+    is_through: bool,
+}
+
+impl Thread {
+    fn run(mut self) {
+        loop {
+            let mut waiting = self.line.waiting.lock();
+            let Some(piece) = waiting.pieces.pop_front() else {
+                waiting.running -= 1;
+                self.is_through = true;
+                return;
+            };
+            drop(waiting);
+            (piece.work)();
+        }
+    }
+}
+
+/// One that never ran, since the process ends: nor does what waits for it.
+impl Drop for Thread {
+    fn drop(&mut self) {
+        if self.is_through {
+            return;
+        }
+        let mut waiting = self.line.waiting.lock();
+        waiting.running -= 1;
+        let never = std::mem::take(&mut waiting.pieces);
+        drop(waiting);
+        drop(never);
+    }
 }
 
 impl BlockingPool {
@@ -35,7 +124,7 @@ impl BlockingPool {
         let threads = threads.max(1);
         Self {
             places: Arc::new(Semaphore::new(threads + queue)),
-            threads: Arc::new(Semaphore::new(threads)),
+            line: Arc::new(Line { threads, waiting: Mutex::default() }),
             most: threads + queue,
         }
     }
@@ -52,7 +141,7 @@ impl BlockingPool {
     /// [`Busy`] if all are taken.
     pub fn enter(&self) -> Result<Place, Busy> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Busy)?;
-        Ok(Place { threads: Arc::clone(&self.threads), _place: place })
+        Ok(Place { line: Arc::clone(&self.line), _place: place })
     }
 }
 
@@ -60,8 +149,20 @@ impl BlockingPool {
 /// before and after the work.
 #[derive(Debug)]
 pub struct Place {
-    threads: Arc<Semaphore>,
+    line: Arc<Line>,
     _place: OwnedSemaphorePermit,
+}
+
+/// Leaves the line with whoever waits.
+struct InLine<'a> {
+    line: &'a Line,
+    number: u64,
+}
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        self.line.leave(self.number);
+    }
 }
 
 impl Place {
@@ -76,16 +177,17 @@ impl Place {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Busy> {
-        let turn = Arc::clone(&self.threads).acquire_owned().await.map_err(|_| Busy)?;
-        #[allow(clippy::disallowed_methods, reason = "this is the bounded pool")]
-        let done = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            work()
-        });
-        done.await.map_err(|error| match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Busy,
-        })
+        let (done, outcome) = oneshot::channel();
+        let number = self.line.join(Box::new(move || {
+            // The panic is the caller's.
+            drop(done.send(catch_unwind(AssertUnwindSafe(work))));
+        }));
+        let _in_line = InLine { line: &self.line, number };
+        match outcome.await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(panic)) => resume_unwind(panic),
+            Err(_) => Err(Busy),
+        }
     }
 }
 
@@ -138,14 +240,44 @@ mod tests {
         let pool = BlockingPool::new(1, 1);
         let (work, begun, end) = held();
         let gone = pool.enter().unwrap();
-        assert_eq!(gone.run(work).now_or_never(), None);
+        let mut asked = Box::pin(gone.run(work));
+        assert_eq!(asked.as_mut().now_or_never(), None);
         begun.recv().unwrap();
+        drop(asked);
         drop(gone);
         let next = pool.enter().unwrap();
         let mut next = Box::pin(next.run(|| 2));
         assert_eq!(next.as_mut().now_or_never(), None);
         end.send(()).unwrap();
         assert_eq!(next.await, Ok(2));
+    }
+
+    #[tokio::test]
+    async fn pieces_are_done_in_the_order_of_asking() {
+        let pool = BlockingPool::new(1, 3);
+        let (work, begun, end) = held();
+        let places: Vec<_> = (0..4).map(|_| pool.enter().unwrap()).collect();
+        let mut first = Box::pin(places[0].run(work));
+        assert_eq!(first.as_mut().now_or_never(), None);
+        begun.recv().unwrap();
+        let (tell, told) = mpsc::channel();
+        let mut others: Vec<_> = places[1..]
+            .iter()
+            .enumerate()
+            .map(|(number, place)| {
+                let tell = tell.clone();
+                Box::pin(place.run(move || tell.send(number).unwrap()))
+            })
+            .collect();
+        for other in &mut others {
+            assert_eq!(other.as_mut().now_or_never(), None);
+        }
+        // Who goes leaves no gap.
+        drop(others.remove(1));
+        end.send(()).unwrap();
+        futures::future::join_all(others).await;
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), [0, 2]);
+        assert_eq!(first.await, Ok(1));
     }
 
     #[tokio::test]

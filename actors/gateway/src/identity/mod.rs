@@ -6,6 +6,7 @@
 
 mod credentials;
 mod follower;
+mod token_check;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use panel_kernel::time::Timestamp;
 
 pub(crate) use credentials::Credentials;
 pub(crate) use follower::Follower;
+pub use token_check::TokenCheck;
 
 /// Without news for this long, revocations are not up to date.
 const STALE: Duration = Duration::from_secs(3);
