@@ -222,3 +222,49 @@ fn every_file_says_what_it_is_and_fits() {
         }
     }
 }
+
+/// Columns that say whose something is.
+const WHOSE: [&str; 6] = ["user_id", "author_id", "created_by", "deleted_by", "actor", "subject"];
+/// Tables that have one and are in nobody's export, and why that is right.
+const NOT_TOLD: [(&str, &str, &str); 2] = [
+    (
+        "auth",
+        "one_time_tokens",
+        "hashes of links that were mailed to their owner, for a day at most",
+    ),
+    ("auth", "recovery_codes", "hashes, and nothing else"),
+];
+
+#[test]
+fn whatever_has_an_owner_is_in_what_its_owner_can_have() {
+    for service in SERVICES {
+        let records = root().join(format!("actors/{service}/src/store/personal.rs"));
+        let records = std::fs::read_to_string(records).unwrap();
+        let words: Vec<&str> = records.split_whitespace().collect();
+        let told: BTreeSet<&str> =
+            words.windows(2).filter(|pair| pair[0] == "FROM").map(|pair| pair[1]).collect();
+        let mut schema = String::new();
+        let directory = root().join(format!("migrations/{service}/sqlite"));
+        let mut files: Vec<PathBuf> =
+            std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        for file in files {
+            schema += &std::fs::read_to_string(file).unwrap();
+        }
+        let mut owned = BTreeSet::new();
+        for table in schema.split("CREATE TABLE ").skip(1) {
+            let (name, rest) = table.split_once([' ', '(']).unwrap();
+            let columns = rest.split(';').next().unwrap().lines();
+            let mut names = columns.filter_map(|line| line.split_whitespace().next());
+            if names.any(|column| WHOSE.contains(&column)) {
+                // A table that is made anew takes the place of the old one.
+                owned.insert(name.trim_end_matches("_new"));
+            }
+        }
+        assert!(!owned.is_empty(), "the schema of {service} is read wrongly");
+        for table in owned {
+            let excepted = NOT_TOLD.iter().any(|(of, name, _)| (*of, *name) == (service, table));
+            assert!(told.contains(table) || excepted, "{service}.{table} is told to nobody");
+        }
+    }
+}

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use panel_harness::{
-    Answer, Backend, Client, Probe, Rig, RigBuilder, eventually, on_both_databases,
+    Answer, Backend, Client, PASSWORD, Probe, Rig, RigBuilder, Session, eventually,
+    on_both_databases,
 };
 use panel_kernel::config::{PoolConfig, Section};
 use panel_kernel::data::DbError;
@@ -17,6 +18,7 @@ on_both_databases!(
     the_death_of_any_part_costs_at_most_what_it_held,
     a_forum_outlives_its_view_counter,
     auth_outlives_its_token_keeper,
+    auth_outlives_its_mailer_and_its_exporter,
     a_whole_service_restarts_with_requests_inside,
 );
 
@@ -225,6 +227,41 @@ async fn auth_outlives_its_token_keeper(backend: Backend) {
         }
     }
     login().await.refused(401, "unauthorized");
+    assert_eq!(rig.restarts("auth"), 0);
+    rig.shutdown().await;
+}
+
+async fn auth_outlives_its_mailer_and_its_exporter(backend: Backend) {
+    let cheap = json!({"argon2_memory_kib": 64, "argon2_iterations": 1});
+    let auth = configured(&panel_auth::SERVICE, cheap);
+    let builder = RigBuilder::new(backend.database().await).identity("auth").service(auth);
+    let rig = Box::pin(builder.start()).await;
+    rig.await_signing_key().await;
+    let ada = Session::register(&rig.client(), "ada").await;
+    let mails = || {
+        let directory = std::fs::read_dir(rig.runtime.data_dir.join("mail"));
+        let files = directory.into_iter().flatten().map(|file| file.unwrap().path());
+        files.filter(|file| file.extension().is_some_and(|it| it == "eml")).count()
+    };
+    // What was asked for while they were dead, or in their hands, comes all the same.
+    let export = "/api/v2/auth/account/export";
+    let before = mails();
+    for part in ["auth/exporter", "auth/mailer"] {
+        let asked = ada.post(export).json(&json!({"password": PASSWORD})).await.expect(202).json();
+        rig.kill(part).await;
+        let path = format!("{export}/{}", asked["id"].as_str().unwrap());
+        eventually("it is there", WITHIN, async || {
+            let answer = ada.get(&path).await.expect(200).json();
+            if answer["status"] == "ready" { Ok(()) } else { Err(answer) }
+        })
+        .await;
+    }
+    eventually("both are told of", WITHIN, async || {
+        let told = mails() - before;
+        // Of the four, the one that was in the mailer's hands is tried again a minute later.
+        if told >= 3 { Ok(()) } else { Err(told) }
+    })
+    .await;
     assert_eq!(rig.restarts("auth"), 0);
     rig.shutdown().await;
 }

@@ -58,7 +58,20 @@ async fn remains(rig: &Rig, words: &[&str]) -> Vec<String> {
             }
         }
     }
+    // What is in a file can't be searched for: of nobody, there is none.
+    found.extend(files(rig).await);
     found
+}
+
+/// Every file that anybody has.
+async fn files(rig: &Rig) -> Vec<String> {
+    if rig.backend() == Backend::Postgres {
+        return rig.raw_sql("blobs").await.texts("SELECT key FROM blobs", 0).await.unwrap();
+    }
+    let folder = rig.runtime.data_dir.join("blobs");
+    let folders = [folder.join("exports"), folder.join(".partial")];
+    let files = folders.iter().flat_map(std::fs::read_dir).flatten();
+    files.map(|file| file.unwrap().path().display().to_string()).collect()
 }
 
 async fn nothing_is_left_that_tells_who_it_was(backend: Backend) {
@@ -113,6 +126,13 @@ async fn nothing_is_left_that_tells_who_it_was(backend: Backend) {
     root.post(&format!("{user}/restore")).await.expect(200);
     clock.advance(Duration::from_secs(2));
     let zelda = Session::login(&client, "zelda", PASSWORD).await;
+    zelda.post(&format!("{ACCOUNT}/export")).await.expect(202);
+    eventually("there is a file", TOLD, async || {
+        let listed = zelda.get(&format!("{ACCOUNT}/export")).await.expect(200).json();
+        if listed["items"][0]["status"] == "ready" { Ok(()) } else { Err(listed) }
+    })
+    .await;
+    assert_eq!(files(&rig).await.len(), 1);
     assert!(remains(&rig, &words).await.len() > 10, "this looks where things are");
     zelda.delete(ACCOUNT).json(&password).await.expect(204);
     // All services hear of it, and what is kept for a while goes.

@@ -24,6 +24,7 @@ use http::StatusCode;
 use panel_harness::{Backend, Client, Rig, RigBuilder, eventually, on_both_databases};
 use panel_kernel::config::Section;
 use panel_kernel::data::sql;
+use panel_kernel::personal::Asking;
 use panel_kernel::role::Role;
 use serde_json::{Value, json};
 
@@ -36,6 +37,7 @@ on_both_databases!(
     bad_entries_are_refused_and_leave_nothing,
     pages_follow_each_other,
     a_signature_is_told_and_recorded,
+    what_somebody_signed_they_can_have,
     a_panic_costs_nothing_but_its_request,
     a_restart_costs_nothing,
 );
@@ -132,6 +134,47 @@ async fn a_signature_is_told_and_recorded(backend: Backend) {
     assert_eq!(payload(1)["action"], "entry.sign");
     assert_eq!(payload(1)["actor"], entry["author_id"]);
     assert_eq!(payload(1)["after"], entry);
+    rig.shutdown().await;
+}
+
+async fn what_somebody_signed_they_can_have(backend: Backend) {
+    let rig = start(backend).await;
+    let (ada, bob) = (rig.signed_in(Role::User), rig.signed_in(Role::User));
+    // More than a page, with somebody else's in between.
+    let mut author = Value::Null;
+    for number in 0..120 {
+        let text = json!({"text": format!("ada {number}")});
+        author = ada.post(ENTRIES).json(&text).await.expect(201).json()["author_id"].clone();
+    }
+    bob.post(ENTRIES).json(&json!({"text": "bob"})).await.expect(201);
+    let asking = Asking::new(&rig.runtime, "auth");
+    assert_eq!(asking.kinds("guestbook").await.unwrap(), ["entries"]);
+    assert_eq!(asking.kinds("probe").await.unwrap(), [""; 0]);
+    let person = author.as_str().unwrap().parse().unwrap();
+    let (mut found, mut pages, mut after) = (Vec::new(), 0, None);
+    loop {
+        let page = asking.page("guestbook", "entries", person, after).await.unwrap();
+        found.extend(page.records);
+        (pages, after) = (pages + 1, page.after);
+        if after.is_none() {
+            break;
+        }
+    }
+    let found: Vec<Value> =
+        found.iter().map(|record| serde_json::from_str(record.get()).unwrap()).collect();
+    let texts: Vec<String> = (0..120).map(|number| format!("ada {number}")).collect();
+    assert_eq!(
+        found.iter().map(|one| &one["text"]).collect::<Vec<_>>(),
+        texts.iter().collect::<Vec<_>>()
+    );
+    assert_eq!(pages, 2);
+    let fields: Vec<_> = found[0].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(fields, ["id", "author_name", "text", "created_at"]);
+    let unknown = asking.page("guestbook", "others", person, None).await.unwrap_err();
+    assert_eq!(unknown.kind, panel_kernel::problem::Kind::NotFound);
+    // Nobody outside can ask that, whoever they are.
+    let path = format!("/.panel/personal-data/entries?person={}", author.as_str().unwrap());
+    rig.signed_in(Role::SystemAdmin).get(&path).await.refused(404, "not_found");
     rig.shutdown().await;
 }
 

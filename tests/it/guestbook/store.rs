@@ -2,6 +2,7 @@
 
 use panel_kernel::data::{Conn, DbError, Tx, sql};
 use panel_kernel::ids::Id;
+use panel_kernel::personal::{Column, Person, Records};
 use panel_kernel::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -52,3 +53,17 @@ pub(crate) async fn newest(
     )
     .await
 }
+
+/// What there is of somebody, for themselves.
+pub(crate) const RECORDS: [Records; 1] = [Records {
+    name: "entries",
+    select: "SELECT id, author_name, text, created_at FROM entries \
+             WHERE author_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+    person: Person::Id,
+    columns: &[
+        ("id", Column::Id),
+        ("author_name", Column::Text),
+        ("text", Column::Text),
+        ("created_at", Column::Time),
+    ],
+}];

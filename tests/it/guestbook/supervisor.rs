@@ -7,6 +7,7 @@ use panel_kernel::service::{Assembly, Registration, ServiceSpec};
 
 use super::api::{self, App};
 use super::config::GuestbookConfig;
+use super::store;
 
 /// The service's entry in the node's list.
 pub(crate) const SERVICE: Registration = Registration { name: "guestbook", configure, effective };
@@ -29,7 +30,7 @@ fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
         subscriptions: &[],
         openapi: api::openapi,
         assemble: Arc::new(move |context| {
-            Assembly::new(api::router(App::new(context, config.max_chars)))
+            Assembly::new(api::router(App::new(context, config.max_chars))).personal(store::RECORDS)
         }),
     })
 }

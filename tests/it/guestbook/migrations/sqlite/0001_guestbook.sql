@@ -6,3 +6,4 @@ CREATE TABLE entries (
     text        TEXT    NOT NULL,
     created_at  INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX entries_by_author ON entries (author_id, id);
