@@ -6,7 +6,6 @@ use panel_harness::session::{PASSWORD, email};
 use panel_harness::{
     Backend, Client, Node, Rig, RigBuilder, Session, Smtp, eventually, on_both_databases,
 };
-use panel_kernel::config::Section;
 use panel_kernel::time::Clock;
 use serde_json::json;
 
@@ -24,16 +23,9 @@ const TOLD: Duration = Duration::from_secs(20);
 
 /// All services in this process, at a time of the test's own.
 async fn rig(backend: Backend, clock: &Clock) -> Rig {
-    let section = |path: &str, values| Section { path: path.to_owned(), values };
-    let cheap = json!({"argon2_memory_kib": 64, "argon2_iterations": 1});
-    let builder = RigBuilder::new(backend.database().await)
+    let builder = RigBuilder::everything(backend.database().await)
         .clock(clock.clone())
-        .identity("auth")
-        .gateway(|gateway| gateway.trusted_proxies = vec!["127.0.0.1".parse().unwrap()])
-        .service((panel_auth::SERVICE.configure)(&section("auth", cheap)).unwrap())
-        .service((panel_forum::SERVICE.configure)(&section("forum", json!({}))).unwrap())
-        .service((panel_cms::SERVICE.configure)(&section("cms", json!({}))).unwrap())
-        .service((panel_admin::SERVICE.configure)(&section("admin", json!({}))).unwrap());
+        .gateway(|gateway| gateway.trusted_proxies = vec!["127.0.0.1".parse().unwrap()]);
     let rig = Box::pin(builder.start()).await;
     rig.await_signing_key().await;
     rig

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use panel_gateway::{Gateway, GatewayConfig, GatewayParts, LimitsConfig, Sockets};
 use panel_kernel::blobs::{Blobs, BlobsConfig};
-use panel_kernel::config::Span;
+use panel_kernel::config::{Section, Span};
 use panel_kernel::data::DatabaseConfig;
 use panel_kernel::events::Outlet;
 use panel_kernel::keys::ClusterKey;
@@ -17,6 +17,7 @@ use panel_kernel::service::{NodeIdentity, Runtime, ServiceSpec};
 use panel_kernel::supervision::{Intensity, Supervisor, SupervisorSpec};
 use panel_kernel::time::Clock;
 use ractor::{Actor, ActorCell};
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::{Rig, actors};
@@ -52,6 +53,26 @@ impl RigBuilder {
             settings: DatabaseConfig::default(),
             identity: PROBE,
         }
+    }
+
+    /// All services of the program on this database, with passwords that take no time.
+    ///
+    /// # Panics
+    /// If one of them does not take that configuration.
+    #[must_use]
+    pub fn everything(database: TestDatabase) -> Self {
+        let cheap = json!({"argon2_memory_kib": 64, "argon2_iterations": 1});
+        let services = [
+            (panel_auth::SERVICE, cheap),
+            (panel_forum::SERVICE, json!({})),
+            (panel_cms::SERVICE, json!({})),
+            (panel_admin::SERVICE, json!({})),
+        ];
+        let builder = Self::new(database).identity(panel_auth::SERVICE.name);
+        services.into_iter().fold(builder, |builder, (service, values)| {
+            let section = Section { path: service.name.to_owned(), values };
+            builder.service((service.configure)(&section).unwrap())
+        })
     }
 
     /// With a service more. A probe named here replaces the one that is there anyway.

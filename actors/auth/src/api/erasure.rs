@@ -7,28 +7,19 @@ use panel_kernel::data::{Answer, Audit, DbError};
 use panel_kernel::http::{Caller, Payload, Write};
 use panel_kernel::problem::ProblemBody;
 use panel_kernel::role::Role;
-use serde::Deserialize;
-use utoipa::ToSchema;
 
-use super::{Shared, step_up};
+use super::Shared;
+use super::step_up::{self, PasswordAgain};
 use crate::error::AuthError;
 use crate::events::UserErased;
 use crate::mail::Letter;
 use crate::store::{erasure, sessions, users};
 use crate::throttle::Guessed;
 
-/// Who one is, shown again.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ErasureRequest {
-    /// The password; not needed by who has shown who they are in the last five minutes.
-    password: Option<String>,
-}
-
 /// Erase one's own account, for good. What it wrote stays, as a "deleted user's"; everything that tells who
 /// that was goes, here and in all services. All sessions and API keys end.
 #[utoipa::path(delete, path = "/api/v2/auth/account", tag = "auth",
-    request_body = Option<ErasureRequest>,
+    request_body = Option<PasswordAgain>,
     responses((status = 204), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
               (status = 409, body = ProblemBody), (status = 422, body = ProblemBody),
               (status = 429, body = ProblemBody)))]
@@ -36,11 +27,10 @@ pub(super) async fn erase(
     State(app): State<Shared>,
     caller: Caller,
     Write(context): Write,
-    request: Option<Payload<ErasureRequest>>,
+    request: Option<Payload<PasswordAgain>>,
 ) -> Result<Answer, AuthError> {
     let caller = caller.principal.user()?.clone();
-    let given = request.and_then(|Payload(request)| request.password);
-    let shown = step_up::shown(&app, &caller, given.as_deref(), &context).await?;
+    let shown = step_up::shown_again(&app, &caller, request, &context).await?;
     if let ControlFlow::Break(remembered) = shown {
         return Ok(remembered);
     }

@@ -10,23 +10,16 @@ use panel_kernel::http::{Attachment, Caller, IdPath, Listing, PageQuery, Params,
 use panel_kernel::ids::Id;
 use panel_kernel::problem::{Problem, ProblemBody};
 use panel_kernel::time::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::{Shared, step_up};
+use super::Shared;
+use super::step_up::{self, PasswordAgain};
 use crate::error::AuthError;
 use crate::mail::Letter;
 use crate::rules::exports::{DAY, MOST_A_DAY};
 use crate::store::exports::{self, ExportRow};
-
-/// Who one is, shown again.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ExportRequest {
-    /// The password; not needed by who has shown who they are in the last five minutes.
-    password: Option<String>,
-}
 
 /// Everything there is of an account, as a file that is being put together or is there.
 #[derive(Debug, Serialize, ToSchema)]
@@ -74,7 +67,7 @@ impl ExportView {
 /// a mail says when it is there. While one is being put together, that is the answer; and three a day are
 /// the most.
 #[utoipa::path(post, path = "/api/v2/auth/account/export", tag = "auth",
-    request_body = Option<ExportRequest>,
+    request_body = Option<PasswordAgain>,
     responses((status = 202, body = ExportView), (status = 401, body = ProblemBody),
               (status = 403, body = ProblemBody), (status = 422, body = ProblemBody),
               (status = 429, body = ProblemBody)))]
@@ -82,11 +75,10 @@ pub(super) async fn request(
     State(app): State<Shared>,
     caller: Caller,
     Write(context): Write,
-    request: Option<Payload<ExportRequest>>,
+    request: Option<Payload<PasswordAgain>>,
 ) -> Result<Answer, AuthError> {
     let caller = caller.principal.user()?.clone();
-    let given = request.and_then(|Payload(request)| request.password);
-    let shown = step_up::shown(&app, &caller, given.as_deref(), &context).await?;
+    let shown = step_up::shown_again(&app, &caller, request, &context).await?;
     if let ControlFlow::Break(remembered) = shown {
         return Ok(remembered);
     }

@@ -63,6 +63,28 @@ pub(super) async fn hold(tx: &mut Tx, user: &User, shown: Option<&Lock>) -> Resu
     if same { Ok(()) } else { Err(AuthError::PasswordChanged) }
 }
 
+/// Who one is, shown again with the request itself.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PasswordAgain {
+    /// The password; not needed by who has shown who they are in the last five minutes.
+    password: Option<String>,
+}
+
+/// The same as [`shown`], for a request whose body is that and no more.
+///
+/// # Errors
+/// As [`shown`].
+pub(super) async fn shown_again(
+    app: &App,
+    user: &User,
+    request: Option<Payload<PasswordAgain>>,
+    context: &WriteContext,
+) -> Result<ControlFlow<Answer>, AuthError> {
+    let given = request.and_then(|Payload(request)| request.password);
+    shown(app, user, given.as_deref(), context).await
+}
+
 /// Whether who asks shows the password, or has shown in the last five minutes who they are; or what the
 /// request was answered with when it came before.
 ///

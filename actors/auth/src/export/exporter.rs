@@ -192,6 +192,9 @@ impl Exporter {
             exports::give_back(&self.db, &self.node, now).await?;
             *is_set = true;
         }
+        if !exports::is_due(&mut self.db.reader().await?, now).await? {
+            return Ok(None);
+        }
         let times = (now, now.plus(CLAIM));
         let Some(claim) = exports::claim(&self.db, &self.node, times).await? else {
             return Ok(None);
@@ -261,11 +264,18 @@ impl Exporter {
                 exports::finish(tx, &claimed, what, (now, until)).await
             })
         });
-        if ended.await {
-            self.count("ready");
-            tracing::info!(export = %claim.id, bytes = size, "an export is ready");
-        } else if let Err(error) = self.blobs.remove(&claim.key()).await {
-            tracing::warn!(export = %claim.id, %error, "an export's file can't be removed");
+        match ended.await {
+            Some(true) => {
+                self.count("ready");
+                tracing::info!(export = %claim.id, bytes = size, "an export is ready");
+            }
+            Some(false) => {
+                if let Err(error) = self.blobs.remove(&claim.key()).await {
+                    tracing::warn!(export = %claim.id, %error, "an export's file can't be removed");
+                }
+            }
+            // Perhaps it is ready. If not it is begun anew, and this file goes with the row.
+            None => {}
         }
     }
 
@@ -281,7 +291,7 @@ impl Exporter {
             let ended = self.end(claim, Letter::ExportFailed, move |tx| {
                 Box::pin(async move { exports::fail(tx, &claimed, (now, until)).await })
             });
-            if ended.await {
+            if ended.await == Some(true) {
                 self.count("failed");
             }
             return;
@@ -300,14 +310,14 @@ impl Exporter {
         }
     }
 
-    /// Ends one, and tells its owner; whether there was one to end.
+    /// Ends one, and tells its owner; whether there was one to end, as far as that is known.
     async fn end(
         &self,
         claim: &Claim,
         letter: Letter,
         how: impl for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<bool, DbError>> + Send + 'static,
-    ) -> bool {
-        let Ok(mail) = self.db.next_id().await else { return false };
+    ) -> Option<bool> {
+        let mail = self.db.next_id().await.ok()?;
         let (post, user, now) = (self.post.clone(), claim.user, self.db.clock().now());
         let ended = self.db.transact(move |tx| {
             Box::pin(async move {
@@ -321,11 +331,11 @@ impl Exporter {
         match ended.await {
             Ok(ended) => {
                 self.post.ring();
-                ended
+                Some(ended)
             }
             Err(error) => {
                 tracing::warn!(export = %claim.id, %error, "an export can't be ended");
-                false
+                None
             }
         }
     }

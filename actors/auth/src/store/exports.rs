@@ -154,9 +154,23 @@ pub(crate) async fn fetched(tx: &mut Tx, export: Id, now: Timestamp) -> Result<b
     tx.changed(row.bind(export).bind(now)).await
 }
 
+/// Whether there is one to be claimed: nothing is written to find that there is none.
+pub(crate) async fn is_due(conn: &mut Conn, now: Timestamp) -> Result<bool, DbError> {
+    let due = sql("SELECT id FROM exports WHERE status = 'waiting' AND next_at <= $1 LIMIT 1");
+    let due: Option<(Id,)> = conn.optional(due.bind(now)).await?;
+    Ok(due.is_some())
+}
+
 /// What an earlier life of this node was at, nobody is.
 pub(crate) async fn give_back(db: &Database, node: &str, now: Timestamp) -> Result<(), DbError> {
-    let row = sql("UPDATE exports SET next_at = $2, node = NULL WHERE node = $1").bind(node);
+    let held = sql("SELECT id FROM exports WHERE status = 'waiting' AND node = $1 LIMIT 1");
+    let held: Option<(Id,)> = db.reader().await?.optional(held.bind(node)).await?;
+    if held.is_none() {
+        return Ok(());
+    }
+    let row = sql("UPDATE exports SET next_at = $2, node = NULL \
+                   WHERE status = 'waiting' AND node = $1")
+    .bind(node);
     let row = row.bind(now);
     db.transact(move |tx| Box::pin(async move { tx.execute(row).await.map(drop) })).await
 }
