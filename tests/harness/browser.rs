@@ -16,12 +16,13 @@ const SHOWS: Duration = Duration::from_secs(15);
 /// What stands for an element in WebDriver's JSON.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// Nothing but the site that is tested is talked to.
-const ARGUMENTS: [&str; 10] = [
+const ARGUMENTS: [&str; 11] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--disable-quic",
+    "--disable-crashpad-for-testing",
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
@@ -35,7 +36,7 @@ pub struct Browser {
     driver: Client,
     session: String,
     // The driver first: what it has started ends with it.
-    _process: Process,
+    process: Process,
     _profile: TempDir,
 }
 
@@ -64,12 +65,17 @@ impl Browser {
             "browserName": "chrome", "goog:chromeOptions": {"args": arguments}}}});
         let begun = driver.post("/session").json(&wanted).await.expect(200).json();
         let session = begun["value"]["sessionId"].as_str().unwrap().to_owned();
-        Self { driver, session, _process: process, _profile: profile }
+        Self { driver, session, process, _profile: profile }
     }
 
-    /// Ends it in order.
+    /// Ends it in order, and waits until all of its processes have ended.
     pub async fn close(self) {
         self.tell(Method::DELETE, "", &Value::Null).await;
+        eventually("the browser has ended", SHOWS, async || {
+            let others = self.process.others();
+            if others.is_empty() { Ok(()) } else { Err(others) }
+        })
+        .await;
     }
 
     async fn tell(&self, method: Method, what: &str, with: &Value) -> Value {

@@ -91,6 +91,13 @@ impl Process {
         })
     }
 
+    /// What it has started, and is running now.
+    pub(crate) fn others(&self) -> Vec<Started> {
+        let mut others = marked(|mark| mark == self.mark);
+        others.retain(|started| started.pid != self.id());
+        others
+    }
+
     /// Sends it a signal, by name.
     pub(crate) fn signal(&self, name: &str) {
         let script = format!("kill -{name} {}", self.id());

@@ -54,6 +54,16 @@ async fn somebody_signs_in_and_has_their_data() {
         if items.as_array().unwrap().len() == 2 { Ok(()) } else { Err(items) }
     })
     .await;
+    // So it is before a file is given out.
+    sql.run("UPDATE sessions SET authenticated_at = 0").await;
+    browser.clicks("#exports li:first-child a").await;
+    browser.types("#password", PASSWORD).await;
+    browser.clicks("form button").await;
+    eventually("it was fetched", Duration::from_secs(15), async || {
+        let items = ada.get(EXPORT).await.expect(200).json()["items"].clone();
+        if items[0]["downloaded_at"].is_string() { Ok(()) } else { Err(items) }
+    })
+    .await;
     // Who is signed in already goes on at once; and nowhere else than here.
     browser.open(&node.url("/sign-in?return_to=%2Faccount-export")).await;
     browser.arrives("/account-export").await;

@@ -142,7 +142,7 @@ fn exporter(
     ChildSpec::new("exporter", move || {
         let exporter = Exporter {
             db: db.clone(),
-            asking: Asking::new(&runtime, SERVICE.name),
+            asking: Asking::new(&runtime),
             blobs: runtime.blobs.clone(),
             node: runtime.node.name.to_string(),
             post: post.clone(),
@@ -154,6 +154,8 @@ fn exporter(
         };
         (exporter, ())
     })
+    // It may be waiting for an answer; what it is at is claimed, and begun anew.
+    .shutdown(Duration::from_secs(2))
 }
 
 fn token_keeper(config: &AuthConfig, context: &ServiceContext, keys: Keys) -> ChildSpec {

@@ -38,7 +38,7 @@ pub struct GatewayConfig {
     pub trusted_proxies: Vec<IpAddr>,
     /// Bytes of answers kept for who is not signed in; 0: none are.
     pub cache_bytes: u64,
-    /// Files that are being sent at one time. Each takes 256 KiB of memory at most.
+    /// Files that are being sent at one time. Each takes some 600 KiB of memory at most.
     pub max_downloads: usize,
     /// Verified tokens remembered, at most.
     pub token_cache: u64,

@@ -19,3 +19,6 @@ CREATE TABLE exports (
 CREATE INDEX exports_by_user ON exports (user_id, id);
 CREATE INDEX exports_waiting ON exports (next_at) WHERE status = 'waiting';
 CREATE INDEX exports_over ON exports (expires_at) WHERE expires_at IS NOT NULL;
+
+-- Whose they are, for themselves.
+CREATE INDEX invitations_by_creator ON invitations (created_by, id);

@@ -1,5 +1,6 @@
 //! `panel-node migrate`: brings every service's schema up to date, and ends.
 
+use panel_kernel::blobs::{self, BlobsLocation};
 use panel_kernel::data::Database;
 use panel_kernel::metrics::Metrics;
 use panel_kernel::time::Clock;
@@ -24,6 +25,15 @@ pub(super) fn migrate(args: &CommonArgs) -> Result<(), Failure> {
                 .await
                 .map_err(|error| Failure::Other(format!("{}: {error}", spec.name)))?;
             say(format_args!("{}: up to date", spec.name));
+        }
+        if let Some(location @ BlobsLocation::Database(_)) =
+            config.blobs().map_err(Failure::Usage)?
+        {
+            let metrics = Metrics::new().map_err(Failure::other)?;
+            blobs::migrate(location, &config.database, (Clock::system(), metrics))
+                .await
+                .map_err(|error| Failure::Other(format!("blobs: {error}")))?;
+            say(format_args!("blobs: up to date"));
         }
         Ok(())
     })

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use panel_cluster::{Cluster, ClusterParts};
 use panel_gateway::server::{ServerLimits, ServerParts};
 use panel_gateway::{Dependencies, DependencyHealth, Gateway, GatewayParts, Listener};
-use panel_kernel::blobs::Blobs;
+use panel_kernel::blobs::{Blobs, BlobsLocation};
 use panel_kernel::data::{DatabaseHealth, DatabaseUrl};
 use panel_kernel::events::Outlet;
 use panel_kernel::faults;
@@ -38,7 +38,7 @@ const OPS_CONNECTIONS: usize = 64;
 pub(crate) async fn start(config: &Config) -> Result<Node, Failure> {
     faults::start(&config.faults).map_err(Failure::Usage)?;
     let data_dir = config.node.data_dir.as_path();
-    let locks = Locks::take(data_dir, &config.node.name, &sqlite_directories(config))?;
+    let locks = Locks::take(data_dir, &config.node.name, &own_directories(config)?)?;
     let sockets = Sockets::bind(config)?;
     let mut runtime = runtime(config, &sockets)?;
     runtime.redis = Redis::new(&config.redis, &runtime.metrics).map_err(Failure::Usage)?;
@@ -134,14 +134,18 @@ fn gateway(
     .map_err(Failure::other)
 }
 
-/// Where SQLite files of this node's services lie.
-fn sqlite_directories(config: &Config) -> Vec<PathBuf> {
+/// Where SQLite files of this node's services lie, and files that no other node may have.
+fn own_directories(config: &Config) -> Result<Vec<PathBuf>, Failure> {
     let places = config.own_services().filter_map(|spec| match config.location(spec.name) {
         Ok(DatabaseUrl::Sqlite(directory)) => Some(directory),
         _ => None,
     });
-    let distinct: BTreeSet<PathBuf> = places.collect();
-    distinct.into_iter().collect()
+    let mut distinct: BTreeSet<PathBuf> = places.collect();
+    let blobs = config.blobs().map_err(Failure::Usage)?;
+    if let Some(BlobsLocation::Directory(directory)) = blobs {
+        distinct.insert(directory);
+    }
+    Ok(distinct.into_iter().collect())
 }
 
 fn runtime(config: &Config, sockets: &Sockets) -> Result<Runtime, Failure> {
@@ -222,6 +226,9 @@ fn dependencies(services: Vec<Running>, runtime: &Runtime) -> Dependencies {
 }
 
 fn blobs_health(blobs: &Blobs) -> DependencyHealth {
+    if !blobs.is_configured() {
+        return DependencyHealth::not_configured();
+    }
     let Some(db) = blobs.database() else { return DependencyHealth::up() };
     db.health().cause().map_or_else(DependencyHealth::up, DependencyHealth::down)
 }

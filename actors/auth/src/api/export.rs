@@ -4,8 +4,9 @@ use std::ops::ControlFlow;
 
 use axum::Json;
 use axum::extract::State;
-use http::StatusCode;
-use panel_kernel::data::{Answer, Audit};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use panel_kernel::data::{Answer, Audit, WriteContext};
+use panel_kernel::http::etag;
 use panel_kernel::http::{Attachment, Caller, IdPath, Listing, PageQuery, Params, Payload, Write};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::{Problem, ProblemBody};
@@ -26,7 +27,8 @@ use crate::store::exports::{self, ExportRow};
 pub(super) struct ExportView {
     /// Its id.
     id: Id,
-    /// `waiting`: it is being put together. `ready`: it can be fetched. `failed`: it can't be made.
+    /// `waiting`: it is being put together. `ready`: it can be fetched. `failed`: it can't be made. `ended`: it
+    /// was.
     status: String,
     /// When it was asked for.
     requested_at: Timestamp,
@@ -40,7 +42,7 @@ pub(super) struct ExportView {
     expires_at: Option<Timestamp>,
     /// How long the file is, in bytes.
     bytes: Option<i64>,
-    /// When it was fetched first.
+    /// When its fetching was begun first.
     downloaded_at: Option<Timestamp>,
     /// Where it is, once it is there.
     url: Option<String>,
@@ -98,13 +100,7 @@ pub(super) async fn request(
             }
             exports::add(tx, export, user, now).await?;
             sharing.tell(tx, mail, user, &Letter::ExportAsked, now).await?;
-            tx.audit(&Audit {
-                action: "account.export",
-                target: format!("user:{user}"),
-                before: None,
-                after: None,
-                context: &written,
-            });
+            tx.audit(&audit("account.export", user, &written));
             let row = exports::one(tx, user, export).await?;
             Ok(accepted(row.ok_or_else(Problem::internal)?))
         })
@@ -147,41 +143,109 @@ pub(super) async fn show(
     Ok(Json(ExportView::new(row, app.db.clock().now())))
 }
 
-/// The file. A download that was cut off can be gone on with (`Range`, `If-Range`).
+/// Do without one: it is not put together any more, or its file goes at once.
+#[utoipa::path(delete, path = "/api/v2/auth/account/export/{id}", tag = "auth",
+    params(("id" = String, Path, description = "The export")),
+    responses((status = 204), (status = 401, body = ProblemBody), (status = 404, body = ProblemBody)))]
+pub(super) async fn end(
+    State(app): State<Shared>,
+    caller: Caller,
+    IdPath(export): IdPath,
+    Write(context): Write,
+) -> Result<Answer, AuthError> {
+    let user = caller.principal.user()?.id;
+    let written = context.clone();
+    let answer = app.db.write(&context, move |tx| {
+        Box::pin(async move {
+            if !exports::end(tx, user, export).await? {
+                return Err(AuthError::Problem(Problem::not_found("export")));
+            }
+            tx.audit(&audit("account.export_end", user, &written));
+            Ok(Answer::no_content())
+        })
+    });
+    let answer = answer.await?;
+    app.exports.ring();
+    Ok(answer)
+}
+
+/// The file, for who has shown within the last five minutes who they are. A download that was cut off can be
+/// gone on with after that (`Range`, `If-Range`).
 #[utoipa::path(get, path = "/api/v2/auth/account/export/{id}/file", tag = "auth",
     params(("id" = String, Path, description = "The export")),
     responses((status = 200, content_type = "application/zip", body = Vec<u8>),
               (status = 206, content_type = "application/zip", body = Vec<u8>),
-              (status = 401, body = ProblemBody), (status = 404, body = ProblemBody),
-              (status = 416, body = ProblemBody)))]
+              (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
+              (status = 404, body = ProblemBody), (status = 416, body = ProblemBody)))]
 pub(super) async fn file(
     State(app): State<Shared>,
+    headers: HeaderMap,
     caller: Caller,
     IdPath(export): IdPath,
 ) -> Result<Attachment, AuthError> {
-    let user = caller.principal.user()?.id;
-    let row = exports::one(&mut app.db.reader().await?, user, export).await?;
+    let user = caller.principal.user()?;
+    let row = exports::one(&mut app.db.reader().await?, user.id, export).await?;
     let row = row.ok_or_else(|| Problem::not_found("export"))?;
     let blob = row.file(app.db.clock().now()).ok_or_else(|| Problem::not_found("file"))?;
-    if row.downloaded_at.is_none() {
-        let written = caller.write_context_by(&export.to_string());
-        let noted = app.db.transact(move |tx| {
-            Box::pin(async move {
-                if exports::fetched(tx, export, written.now).await? {
-                    tx.audit(&Audit {
-                        action: "account.export_fetch",
-                        target: format!("user:{user}"),
-                        before: None,
-                        after: None,
-                        context: &written,
-                    });
-                }
-                Ok::<_, AuthError>(())
-            })
-        });
-        noted.await?;
+    if !goes_on(&headers, &etag::of_hash(&blob.sha256)) {
+        step_up::fresh(&app, user, caller.now).await?;
+        if !caller.is_head {
+            note_fetched(&app, user.id, export, &caller).await?;
+        }
     }
     let day = row.requested_at.to_string();
     let name = format!("panel-account-{}.zip", day.split('T').next().unwrap_or_default());
     Ok(Attachment { blob, media_type: "application/zip", name })
+}
+
+/// Whether somebody has the beginning of the file with this tag, and wants the rest: the tag is known to who
+/// was given the beginning.
+fn goes_on(headers: &HeaderMap, tag: &str) -> bool {
+    let range = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
+    let from = range.and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
+    let has_beginning = from.is_some_and(|(from, _)| from.parse::<u64>().is_ok_and(|at| at > 0));
+    let condition = headers.get(header::IF_RANGE).map(HeaderValue::as_bytes);
+    has_beginning && condition == Some(tag.as_bytes())
+}
+
+/// That it is fetched is on record, as often as it is begun.
+async fn note_fetched(
+    app: &Shared,
+    user: Id,
+    export: Id,
+    caller: &Caller,
+) -> Result<(), AuthError> {
+    let written = caller.write_context_by(&export.to_string());
+    let noted = app.db.transact(move |tx| {
+        Box::pin(async move {
+            exports::fetched(tx, export, written.now).await?;
+            tx.audit(&audit("account.export_fetch", user, &written));
+            Ok::<_, AuthError>(())
+        })
+    });
+    noted.await
+}
+
+fn audit<'a>(action: &'static str, user: Id, context: &'a WriteContext) -> Audit<'a> {
+    Audit { action, target: format!("user:{user}"), before: None, after: None, context }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_goes_on_has_the_beginning() {
+        let goes_on = |range: &str, tag: &str| {
+            let headers = [(header::RANGE, range), (header::IF_RANGE, tag)];
+            let headers = headers.map(|(name, value)| (name, value.parse().unwrap()));
+            super::goes_on(&HeaderMap::from_iter(headers), "\"x\"")
+        };
+        assert!(goes_on("bytes=1-", "\"x\"") && goes_on("bytes=5-9", "\"x\""));
+        for range in ["bytes=0-", "bytes=-5", "bytes=0-,5-", "5-", "bytes=", "bytes"] {
+            assert!(!goes_on(range, "\"x\""), "{range}");
+        }
+        assert!(!goes_on("bytes=5-", "\"y\"") && !goes_on("bytes=5-", "x"));
+        assert!(!super::goes_on(&HeaderMap::new(), "\"x\""));
+    }
 }

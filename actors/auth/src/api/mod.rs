@@ -214,7 +214,7 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
         .guarded(Need::Session, routes!(devices::end_all))
         .guarded(Need::Session, routes!(erasure::erase))
         .guarded(Need::Session, routes!(export::request, export::list))
-        .guarded(Need::Session, routes!(export::show))
+        .guarded(Need::Session, routes!(export::show, export::end))
         .guarded(Need::Session, routes!(export::file))
         .guarded(Need::Session, routes!(password::change))
         .guarded(Need::Session, routes!(step_up::reauthenticate))

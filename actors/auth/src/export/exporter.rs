@@ -13,6 +13,7 @@ use panel_kernel::blocking::BlockingPool;
 use panel_kernel::data::{Database, DbError, Tx};
 use panel_kernel::message::BlobRef;
 use panel_kernel::personal::Asking;
+use panel_kernel::supervision::Backoff;
 use panel_kernel::time::Timestamp;
 use prometheus::IntCounterVec;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -22,7 +23,8 @@ use super::ExportBell;
 use super::gathering::{Gathering, Progress, Step, Stopped};
 use crate::error::AuthError;
 use crate::mail::{Letter, Post};
-use crate::store::exports::{self, Claim};
+use crate::rules::exports::DAY;
+use crate::store::exports::{self, Claim, Over};
 use crate::store::users;
 
 /// How often it looks for what others have left, and for what is over.
@@ -30,6 +32,9 @@ const LOOK: Duration = Duration::from_secs(5);
 /// How long a claim is good for, and after which part of that it is kept on.
 const CLAIM: Duration = Duration::from_secs(30);
 const KEEP: Duration = Duration::from_secs(5);
+/// How often a question is asked that is not answered, and the waits between; then the attempt is over.
+const ASKED: u32 = 7;
+const AGAIN: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(15) };
 /// Before the second attempt; then twice as long each time.
 const PAUSE: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1_800);
@@ -38,7 +43,7 @@ const KEEP_TRYING: Duration = Duration::from_secs(3 * 24 * 3_600);
 /// The longest file, in bytes.
 const LONGEST: u64 = 4 * 1024 * 1024 * 1024;
 /// Those over that are removed at a time.
-const AT_ONCE: i64 = 20;
+const AT_ONCE: i64 = 4;
 
 /// What the exporter is told.
 #[derive(Debug, RactorMessage)]
@@ -85,6 +90,8 @@ struct Job {
     claim: Claim,
     gathering: Box<Gathering>,
     kept_at: Timestamp,
+    /// How often the question that it is at was asked in vain.
+    refused: u32,
 }
 
 impl Actor for Exporter {
@@ -126,9 +133,16 @@ impl Actor for Exporter {
             }
         }
         // One question at a time: what else it is told, also to stop, finds its turn in between.
-        if desk.job.is_some() && !desk.goes_on {
+        if let Some(job) = &desk.job
+            && !desk.goes_on
+        {
             desk.goes_on = true;
-            myself.send_message(ExporterMessage::Step)?;
+            match job.refused {
+                0 => myself.send_message(ExporterMessage::Step)?,
+                times => {
+                    drop(myself.send_after(AGAIN.wait(times), || ExporterMessage::Step));
+                }
+            }
         }
         Ok(())
     }
@@ -141,6 +155,8 @@ impl Actor for Exporter {
         if let Some(Job { claim, gathering, .. }) = desk.job.take() {
             // Another node need not wait then; if it can't be given up it expires.
             let (now, progress) = (self.db.clock().now(), gathering.progress().to_json());
+            drop(gathering);
+            self.leaves_nothing(&claim).await;
             drop(exports::keep(&self.db, &claim, (now, false), progress).await);
         }
         Ok(())
@@ -171,28 +187,36 @@ impl Exporter {
     async fn remove_what_is_over(&self) -> Result<(), DbError> {
         let now = self.db.clock().now();
         let over = exports::over(&mut self.db.reader().await?, now, AT_ONCE).await?;
+        let mut removed = 0;
         for export in &over {
-            for key in export.keys() {
-                if let Err(error) = self.blobs.remove(&key).await {
-                    tracing::warn!(export = %export.id, %error, "an export's file can't be removed");
-                    return Ok(());
-                }
+            if self.removes(export).await {
+                exports::forget(&self.db, export.id, now.minus(DAY)).await?;
+                removed += 1;
             }
-            exports::forget(&self.db, export.id).await?;
         }
-        if !over.is_empty() {
+        if removed > 0 {
             self.bell.ring();
         }
         Ok(())
     }
 
+    async fn removes(&self, export: &Over) -> bool {
+        for key in export.keys() {
+            if let Err(error) = self.blobs.remove(&key).await {
+                tracing::warn!(export = %export.id, %error, "an export's file can't be removed");
+                return false;
+            }
+        }
+        true
+    }
+
     async fn begin(&self, is_set: &mut bool) -> Result<Option<Job>, DbError> {
         let now = self.db.clock().now();
         if !*is_set {
-            exports::give_back(&self.db, &self.node, now).await?;
+            exports::give_back(&self.db, &self.node, now, now.plus(PAUSE)).await?;
             *is_set = true;
         }
-        if !exports::is_due(&mut self.db.reader().await?, now).await? {
+        if !self.blobs.is_usable() || !exports::is_due(&mut self.db.reader().await?, now).await? {
             return Ok(None);
         }
         let times = (now, now.plus(CLAIM));
@@ -209,12 +233,12 @@ impl Exporter {
         let whose = (claim.user, self.site.clone(), claim.requested_at);
         let computing = self.computing.clone();
         let gathering = Box::new(Gathering::new(self.asking.clone(), whose, writer, computing));
-        Ok(Some(Job { claim, gathering, kept_at: now }))
+        Ok(Some(Job { claim, gathering, kept_at: now, refused: 0 }))
     }
 
     /// Goes on with one; what is left of it to do.
     async fn step(&self, job: Job) -> Option<Job> {
-        let Job { claim, gathering, kept_at } = job;
+        let Job { claim, gathering, kept_at, refused } = job;
         let before = gathering.progress();
         match gathering.step().await {
             Err(why) => {
@@ -222,21 +246,28 @@ impl Exporter {
                 None
             }
             Ok(Step::More(gathering)) => {
-                let job = Job { claim, gathering, kept_at };
+                let job = Job { claim, gathering, kept_at, refused: 0 };
                 if kept_at.until(self.db.clock().now()) < KEEP {
                     return Some(job);
                 }
-                self.keep(job).await
+                self.keep(job, before).await
             }
-            Ok(Step::Whole(writer, progress)) => {
+            Ok(Step::Waits(gathering, why)) if refused + 1 < ASKED => {
+                let progress = Progress { waits_for: Some(why.service), ..before };
+                self.keep(Job { claim, gathering, kept_at, refused: refused + 1 }, progress).await
+            }
+            Ok(Step::Waits(gathering, why)) => {
+                drop(gathering);
+                self.stopped(&claim, before, why.into()).await;
+                None
+            }
+            Ok(Step::Whole(gathering)) => {
                 // Nothing is to come into being that nobody waits for any more.
-                let until = self.db.clock().now().plus(CLAIM);
-                let kept = exports::keep(&self.db, &claim, (until, true), progress.to_json()).await;
-                if matches!(kept, Ok(true)) {
-                    match writer.finish().await {
-                        Ok(file) => self.finished(&claim, file, progress).await,
-                        Err(error) => self.stopped(&claim, progress, error.into()).await,
-                    }
+                let job = Job { claim, gathering, kept_at, refused: 0 };
+                let Job { claim, gathering, .. } = self.keep(job, before.clone()).await?;
+                match gathering.finish().await {
+                    Ok((file, progress)) => self.finished(&claim, file, progress).await,
+                    Err(why) => self.stopped(&claim, before, why).await,
                 }
                 None
             }
@@ -244,13 +275,19 @@ impl Exporter {
     }
 
     /// Keeps the claim; what it is a claim to, if it is one still.
-    async fn keep(&self, job: Job) -> Option<Job> {
-        let (now, progress) = (self.db.clock().now(), job.gathering.progress().to_json());
-        match exports::keep(&self.db, &job.claim, (now.plus(CLAIM), true), progress).await {
+    async fn keep(&self, job: Job, progress: Progress) -> Option<Job> {
+        let now = self.db.clock().now();
+        let until = (now.plus(CLAIM), true);
+        match exports::keep(&self.db, &job.claim, until, progress.to_json()).await {
             Ok(true) => Some(Job { kept_at: now, ..job }),
             // It is good for a while.
             Err(_) if job.kept_at.until(now) < CLAIM / 2 => Some(job),
-            Ok(false) | Err(_) => None,
+            Ok(false) | Err(_) => {
+                let Job { claim, gathering, .. } = job;
+                drop(gathering);
+                self.leaves_nothing(&claim).await;
+                None
+            }
         }
     }
 
@@ -269,18 +306,22 @@ impl Exporter {
                 self.count("ready");
                 tracing::info!(export = %claim.id, bytes = size, "an export is ready");
             }
-            Some(false) => {
-                if let Err(error) = self.blobs.remove(&claim.key()).await {
-                    tracing::warn!(export = %claim.id, %error, "an export's file can't be removed");
-                }
-            }
+            Some(false) => self.leaves_nothing(claim).await,
             // Perhaps it is ready. If not it is begun anew, and this file goes with the row.
             None => {}
         }
     }
 
+    /// What was written of an attempt that has come to nothing goes at once.
+    async fn leaves_nothing(&self, claim: &Claim) {
+        if let Err(error) = self.blobs.remove(&claim.key()).await {
+            tracing::warn!(export = %claim.id, %error, "what was written goes with the row");
+        }
+    }
+
     /// It did not go on: it is tried again, unless that makes no sense.
     async fn stopped(&self, claim: &Claim, progress: Progress, why: Stopped) {
+        self.leaves_nothing(claim).await;
         let now = self.db.clock().now();
         let hopeless = matches!(&why, Stopped::Archive(_) | Stopped::Blobs(BlobError::TooLarge(_)))
             || claim.requested_at.until(now) >= KEEP_TRYING;
@@ -299,7 +340,7 @@ impl Exporter {
         tracing::warn!(%export, %why, "an export waits");
         self.count("deferred");
         let waits_for = match why {
-            Stopped::Service { service, .. } => Some(service),
+            Stopped::Service(refused) => Some(refused.service),
             _ => None,
         };
         let progress = Progress { waits_for, ..progress };

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use panel_kernel::blobs::{BlobError, BlobWriter};
 use panel_kernel::blocking::{BlockingPool, Busy};
 use panel_kernel::ids::Id;
+use panel_kernel::message::BlobRef;
 use panel_kernel::personal::{Asking, Page};
 use panel_kernel::problem::Problem;
 use panel_kernel::time::Timestamp;
@@ -15,24 +16,19 @@ use zip::result::ZipError;
 use super::archive::Archive;
 
 const README: &str = "\
-Everything that this site has of you, as it was when you asked for it.
+Everything that this site has of you, as it was while this was put together.
 
 Each file holds one kind of record: one record in a line, as JSON. index.json says how many there are of
 each. Times are UTC. What others wrote, and what the site keeps of you to keep itself safe (hashes of your
 password and keys), is not in here.
 ";
 
-/// Why it does not go on.
+/// Why it can't go on.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Stopped {
-    /// A service can't be asked now.
-    #[error("{service} can't be asked: {why}")]
-    Service {
-        /// Which.
-        service: &'static str,
-        /// In words.
-        why: String,
-    },
+    /// A service could not be asked, for too long.
+    #[error(transparent)]
+    Service(#[from] Refused),
     /// The blob store takes nothing.
     #[error(transparent)]
     Blobs(#[from] BlobError),
@@ -42,6 +38,21 @@ pub(super) enum Stopped {
     /// There is nobody to compute.
     #[error(transparent)]
     Busy(#[from] Busy),
+}
+
+/// A service can't be asked now.
+#[derive(Debug, thiserror::Error)]
+#[error("{service} can't be asked: {why}")]
+pub(super) struct Refused {
+    /// Which.
+    pub(super) service: &'static str,
+    why: String,
+}
+
+impl Refused {
+    fn of(service: &'static str, problem: Problem) -> Self {
+        Self { service, why: problem.detail }
+    }
 }
 
 /// How far it is: records by service and kind.
@@ -100,8 +111,10 @@ pub(super) struct Gathering {
 pub(super) enum Step {
     /// There is more to do.
     More(Box<Gathering>),
-    /// All of it is written, and to be finished; and this is in it.
-    Whole(Box<BlobWriter>, Progress),
+    /// The same question is to be asked again.
+    Waits(Box<Gathering>, Refused),
+    /// Everybody has told everything. The end is still missing.
+    Whole(Box<Gathering>),
 }
 
 impl Gathering {
@@ -129,17 +142,21 @@ impl Gathering {
         Progress { records: self.told.clone(), left, waits_for: None }
     }
 
-    /// Asks one question, and keeps the answer. After an error it is over.
+    /// Asks one question, and keeps the answer. Where a service can't be asked, nothing has changed.
     pub(super) async fn step(mut self: Box<Self>) -> Result<Step, Stopped> {
-        self.at = match std::mem::replace(&mut self.at, At::Services) {
+        let at = match std::mem::replace(&mut self.at, At::Services) {
             At::Services => match self.services.pop_front() {
-                None => return self.finish().await,
-                Some(service) => {
-                    let kinds = self.asking.kinds(service).await;
-                    let kinds = kinds.map_err(|problem| refused(service, &problem))?;
-                    self.told.entry(service).or_default();
-                    At::Kinds(service, kinds.into())
-                }
+                None => return Ok(Step::Whole(self)),
+                Some(service) => match self.asking.kinds(service).await {
+                    Ok(kinds) => {
+                        self.told.entry(service).or_default();
+                        At::Kinds(service, kinds.into())
+                    }
+                    Err(problem) => {
+                        self.services.push_front(service);
+                        return Ok(Step::Waits(self, Refused::of(service, problem)));
+                    }
+                },
             },
             At::Kinds(_, kinds) if kinds.is_empty() => At::Services,
             At::Kinds(service, mut kinds) => {
@@ -149,17 +166,25 @@ impl Gathering {
                 At::Records(service, kind, None, kinds)
             }
             At::Records(service, kind, after, kinds) => {
-                let page = self.asking.page(service, &kind, self.person, after).await;
-                let page = page.map_err(|problem| refused(service, &problem))?;
-                let (records, after) = (page.records.len() as u64, page.after);
-                self = self.keep(page).await?;
-                *self.told.entry(service).or_default().entry(kind.clone()).or_default() += records;
-                match after {
-                    Some(after) => At::Records(service, kind, Some(after), kinds),
-                    None => At::Kinds(service, kinds),
+                match self.asking.page(service, &kind, self.person, after).await {
+                    Ok(page) => {
+                        let (records, after) = (page.records.len() as u64, page.after);
+                        self = self.keep(page).await?;
+                        let of_service = self.told.entry(service).or_default();
+                        *of_service.entry(kind.clone()).or_default() += records;
+                        match after {
+                            Some(after) => At::Records(service, kind, Some(after), kinds),
+                            None => At::Kinds(service, kinds),
+                        }
+                    }
+                    Err(problem) => {
+                        self.at = At::Records(service, kind, after, kinds);
+                        return Ok(Step::Waits(self, Refused::of(service, problem)));
+                    }
                 }
             }
         };
+        self.at = at;
         Ok(Step::More(self))
     }
 
@@ -184,7 +209,8 @@ impl Gathering {
         Ok(self)
     }
 
-    async fn finish(self: Box<Self>) -> Result<Step, Stopped> {
+    /// Adds the end: what is in the store then is the archive, and this is in it.
+    pub(super) async fn finish(self: Box<Self>) -> Result<(BlobRef, Progress), Stopped> {
         let progress = self.progress();
         let Self { mut archive, mut writer, site, person, requested_at, .. } = *self;
         let index =
@@ -194,10 +220,6 @@ impl Gathering {
         archive.begin("README.txt")?;
         archive.add(README.as_bytes())?;
         writer.write(&archive.finish()?).await?;
-        Ok(Step::Whole(Box::new(writer), progress))
+        Ok((writer.finish().await?, progress))
     }
-}
-
-fn refused(service: &'static str, problem: &Problem) -> Stopped {
-    Stopped::Service { service, why: problem.detail.clone() }
 }

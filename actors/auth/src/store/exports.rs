@@ -6,6 +6,9 @@ use panel_kernel::ids::Id;
 use panel_kernel::message::BlobRef;
 use panel_kernel::time::Timestamp;
 
+/// A day, in microseconds.
+const DAY_MICROS: i64 = 24 * 3_600 * 1_000_000;
+
 /// An export as its owner sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct ExportRow {
@@ -148,10 +151,10 @@ pub(crate) async fn one(
     conn.optional(sql(select!("id = $1 AND user_id = $2")).bind(export).bind(user)).await
 }
 
-/// Its file was fetched; `false` if that is known.
-pub(crate) async fn fetched(tx: &mut Tx, export: Id, now: Timestamp) -> Result<bool, DbError> {
+/// Its file is fetched; the first time counts.
+pub(crate) async fn fetched(tx: &mut Tx, export: Id, now: Timestamp) -> Result<(), DbError> {
     let row = sql("UPDATE exports SET downloaded_at = $2 WHERE id = $1 AND downloaded_at IS NULL");
-    tx.changed(row.bind(export).bind(now)).await
+    tx.execute(row.bind(export).bind(now)).await.map(drop)
 }
 
 /// Whether there is one to be claimed: nothing is written to find that there is none.
@@ -161,17 +164,23 @@ pub(crate) async fn is_due(conn: &mut Conn, now: Timestamp) -> Result<bool, DbEr
     Ok(due.is_some())
 }
 
-/// What an earlier life of this node was at, nobody is.
-pub(crate) async fn give_back(db: &Database, node: &str, now: Timestamp) -> Result<(), DbError> {
+/// What an earlier life of this node was at, nobody is. One that was begun more than once waits until
+/// `later`: it may be what has ended that life.
+pub(crate) async fn give_back(
+    db: &Database,
+    node: &str,
+    now: Timestamp,
+    later: Timestamp,
+) -> Result<(), DbError> {
     let held = sql("SELECT id FROM exports WHERE status = 'waiting' AND node = $1 LIMIT 1");
     let held: Option<(Id,)> = db.reader().await?.optional(held.bind(node)).await?;
     if held.is_none() {
         return Ok(());
     }
-    let row = sql("UPDATE exports SET next_at = $2, node = NULL \
-                   WHERE status = 'waiting' AND node = $1")
-    .bind(node);
-    let row = row.bind(now);
+    let row = sql("UPDATE exports SET node = NULL, \
+                     next_at = CASE WHEN attempts > 1 THEN $3 ELSE $2 END \
+                   WHERE status = 'waiting' AND node = $1");
+    let row = row.bind(node).bind(now).bind(later);
     db.transact(move |tx| Box::pin(async move { tx.execute(row).await.map(drop) })).await
 }
 
@@ -247,17 +256,39 @@ pub(crate) async fn fail(
     tx.changed(row.bind(claim.id).bind(claim.attempt).bind(now).bind(expires_at)).await
 }
 
-/// Those that are over, the first of them first. One that was ended while a node was at it waits until
-/// that claim is none any more: then no file comes into being after those that are removed.
+/// Those that are over, the first of them first.
 pub(crate) async fn over(conn: &mut Conn, now: Timestamp, most: i64) -> Result<Vec<Over>, DbError> {
     let rows = sql("SELECT id, attempts FROM exports \
-                    WHERE expires_at <= $1 AND (status <> 'ended' OR node IS NULL OR next_at <= $1) \
-                    ORDER BY expires_at LIMIT $2");
+                    WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2");
     conn.all(rows.bind(now).bind(most)).await
 }
 
-/// There are no files of it any more.
-pub(crate) async fn forget(db: &Database, export: Id) -> Result<(), DbError> {
-    let row = sql("DELETE FROM exports WHERE id = $1").bind(export);
-    db.transact(move |tx| Box::pin(async move { tx.execute(row).await.map(drop) })).await
+/// Its owner does not want it any more; `false` if it is none that could be ended.
+pub(crate) async fn end(tx: &mut Tx, user: Id, export: Id) -> Result<bool, DbError> {
+    let row = sql("UPDATE exports SET status = 'ended', expires_at = 0 \
+                   WHERE id = $1 AND user_id = $2 AND status IN ('waiting', 'ready')");
+    tx.changed(row.bind(export).bind(user)).await
+}
+
+/// There are no files of it any more. The row stays until a day has passed since it was asked for (before
+/// `day_ago`, it was longer ago), so that they are counted; not where the account was erased.
+pub(crate) async fn forget(db: &Database, export: Id, day_ago: Timestamp) -> Result<(), DbError> {
+    let gone = sql("DELETE FROM exports WHERE id = $1 AND (requested_at <= $2 OR user_id IN \
+                      (SELECT id FROM users WHERE erased_at IS NOT NULL))")
+    .bind(export)
+    .bind(day_ago);
+    let stays =
+        sql("UPDATE exports SET status = 'ended', attempts = 0, node = NULL, sha256 = NULL, \
+                     expires_at = requested_at + $2 WHERE id = $1")
+        .bind(export)
+        .bind(DAY_MICROS);
+    db.transact(move |tx| {
+        Box::pin(async move {
+            if !tx.changed(gone).await? {
+                tx.execute(stays).await?;
+            }
+            Ok(())
+        })
+    })
+    .await
 }

@@ -3,7 +3,7 @@
 use panel_kernel::personal::{Column, Person, Records};
 
 /// Kinds of records, in the order in which they are told.
-pub(crate) const RECORDS: [Records; 8] = [
+pub(crate) const RECORDS: [Records; 9] = [
     Records {
         name: "account",
         select: "SELECT id, username, email, display_name, role, status, suspended_until, \
@@ -24,6 +24,18 @@ pub(crate) const RECORDS: [Records; 8] = [
             ("updated_at", Column::Time),
             ("signed_in_at", Column::Time),
             ("password_changed_at", Column::Time),
+        ],
+    },
+    Records {
+        name: "addresses_asked_for",
+        select: "SELECT expires_at, new_email, expires_at FROM one_time_tokens \
+                 WHERE user_id = $1 AND purpose = 'change_email' AND expires_at > $2 \
+                 ORDER BY expires_at LIMIT $3",
+        person: Person::Id,
+        columns: &[
+            ("position", Column::Position),
+            ("email", Column::Text),
+            ("expires_at", Column::Time),
         ],
     },
     Records {

@@ -11,11 +11,13 @@ use panel_kernel::time::Timestamp;
 use super::Exchange;
 
 /// The request headers that services see. Everything else ends at the edge.
-const FORWARDED: [HeaderName; 5] = [
+const FORWARDED: [HeaderName; 7] = [
     header::ACCEPT,
     header::ACCEPT_LANGUAGE,
     header::CONTENT_TYPE,
     header::IF_MATCH,
+    header::IF_RANGE,
+    header::RANGE,
     header::USER_AGENT,
 ];
 
@@ -39,6 +41,9 @@ pub(super) fn build(
         extensions.set(Extensions::SIGN_IN, carried.to_owned());
     }
     // HEAD is GET without the body; the edge leaves it out at the end.
+    if parts.method == Method::HEAD {
+        extensions.set(Extensions::HEAD, "1");
+    }
     let method = if parts.method == Method::HEAD { Method::GET } else { parts.method.clone() };
     let origin_form = parts.uri.path_and_query().cloned();
     Ok(Envelope {

@@ -2,20 +2,35 @@
 //! part that is asked for (RFC 9110, 14). So a download that was cut off goes on where it was, through
 //! whichever gateway.
 //!
-//! Each holds one piece in memory; so many may be under way on a gateway (`gateway.max_downloads`).
+//! Each holds a piece in memory, and what the connection buffers of it; so many may be under way on a
+//! gateway (`gateway.max_downloads`), and so many of them for one account. Where the store does not give the
+//! next piece in time, or a client takes hours, the connection ends, and the client goes on from there.
 
+use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use futures::StreamExt as _;
+use futures::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request};
-use panel_kernel::blobs::Blobs;
+use panel_kernel::blobs::{Blobs, Content as Pieces};
+use panel_kernel::ids::Id;
+use panel_kernel::message::BlobRef;
 use panel_kernel::problem::{Kind, Problem};
-use tokio::sync::Semaphore;
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::Exchange;
 use crate::outgoing::{Content, Outgoing};
 use crate::server::AnswerBody;
+
+/// How long the store may take for the first piece, and for each other.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a file may take to be sent.
+const LONGEST: Duration = Duration::from_secs(2 * 3_600);
+/// Files under way for one account.
+const OF_ONE: usize = 8;
 
 /// What is wanted of a file.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,12 +46,34 @@ enum Wanted {
 pub(crate) struct Files {
     blobs: Blobs,
     places: Arc<Semaphore>,
+    accounts: Arc<Mutex<HashMap<Id, usize>>>,
+}
+
+/// A file that is being sent.
+struct Sending {
+    account: Option<(Arc<Mutex<HashMap<Id, usize>>>, Id)>,
+    begun: Instant,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        let Some((accounts, id)) = &self.account else { return };
+        let mut accounts = accounts.lock();
+        if let Some(count) = accounts.get_mut(id) {
+            *count -= 1;
+            if *count == 0 {
+                accounts.remove(id);
+            }
+        }
+    }
 }
 
 impl Files {
     /// From these, so many at a time.
     pub(crate) fn new(blobs: Blobs, at_once: usize) -> Self {
-        Self { blobs, places: Arc::new(Semaphore::new(at_once)) }
+        let (places, accounts) = (Arc::new(Semaphore::new(at_once)), Arc::default());
+        Self { blobs, places, accounts }
     }
 
     /// Opens what an answer is to be made of, if that is a file.
@@ -44,7 +81,7 @@ impl Files {
         &self,
         parts: &request::Parts,
         outgoing: &mut Outgoing,
-        request_id: &str,
+        exchange: &Exchange,
     ) -> Result<(), Problem> {
         let Content::Blob(blob) = &outgoing.content else { return Ok(()) };
         outgoing.headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
@@ -64,9 +101,9 @@ impl Files {
             }
             Wanted::Nothing => {
                 let bytes = blob.bytes;
-                let problem =
-                    Problem::new(Kind::RangeNotSatisfiable, format!("the file has {bytes} bytes"));
-                *outgoing = Outgoing::problem(&problem, request_id);
+                let detail = format!("the file has {bytes} bytes");
+                let problem = Problem::new(Kind::RangeNotSatisfiable, detail);
+                *outgoing = Outgoing::problem(&problem, &exchange.request_id);
                 let nothing = format!("bytes */{bytes}");
                 set(&mut outgoing.headers, header::CONTENT_RANGE, &nothing);
                 return Ok(());
@@ -77,20 +114,70 @@ impl Files {
             outgoing.content = Content::Announced(length);
             return Ok(());
         }
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
-            Problem::new(Kind::Unavailable, "too many files are being sent").retry_after(5)
-        })?;
-        let pieces = self.blobs.read(blob, range).await?;
-        let pieces = pieces.map(move |piece| {
-            let _held = &place;
-            piece.map_err(|error| {
-                tracing::warn!(%error, "a file was not sent to its end");
-                io::Error::other(error)
-            })
-        });
-        outgoing.content = Content::Open(AnswerBody::pieces(pieces.boxed(), length));
+        outgoing.content = Content::Open(self.send(blob, range, exchange).await?);
         Ok(())
     }
+
+    async fn send(
+        &self,
+        blob: &BlobRef,
+        range: Range<u64>,
+        exchange: &Exchange,
+    ) -> Result<AnswerBody, Problem> {
+        let length = range.end - range.start;
+        let sending = self.begin(exchange.principal)?;
+        let reading = tokio::time::timeout(PATIENCE, self.blobs.read(blob, range));
+        let pieces = reading.await.unwrap_or_else(|_| Err(late()))?;
+        let request_id = exchange.request_id.clone();
+        let pieces = stream::unfold(Some((pieces, sending)), move |going| {
+            let request_id = request_id.clone();
+            async move {
+                let (mut pieces, sending) = going?;
+                match next(&mut pieces, &sending).await? {
+                    Ok(piece) => Some((Ok(piece), Some((pieces, sending)))),
+                    Err(error) => {
+                        tracing::warn!(request_id, %error, "a file was not sent to its end");
+                        Some((Err(error), None))
+                    }
+                }
+            }
+        });
+        Ok(AnswerBody::pieces(pieces.boxed(), length))
+    }
+
+    /// Takes a place.
+    fn begin(&self, account: Option<Id>) -> Result<Sending, Problem> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+            let detail = "too many files are being sent";
+            Problem::new(Kind::Unavailable, detail).retry_after(5)
+        })?;
+        let account = account.map(|id| (Arc::clone(&self.accounts), id));
+        if let Some((accounts, id)) = &account {
+            let mut accounts = accounts.lock();
+            let count = accounts.entry(*id).or_default();
+            if *count >= OF_ONE {
+                let detail = format!("{OF_ONE} files are being sent to this account already");
+                return Err(Problem::new(Kind::RateLimited, detail).retry_after(5));
+            }
+            *count += 1;
+        }
+        Ok(Sending { account, begun: Instant::now(), _place: place })
+    }
+}
+
+/// The next piece, if it comes in time.
+async fn next(pieces: &mut Pieces, sending: &Sending) -> Option<io::Result<bytes::Bytes>> {
+    if sending.begun.elapsed() > LONGEST {
+        return Some(Err(io::Error::new(io::ErrorKind::TimedOut, "it has taken too long")));
+    }
+    match tokio::time::timeout(PATIENCE, pieces.next()).await {
+        Ok(piece) => piece.map(|piece| piece.map_err(io::Error::other)),
+        Err(_) => Some(Err(io::Error::other(late()))),
+    }
+}
+
+fn late() -> panel_kernel::blobs::BlobError {
+    panel_kernel::blobs::BlobError::Unavailable("it did not answer in time".to_owned())
 }
 
 fn set(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {

@@ -179,7 +179,7 @@ impl Edge {
             }
         };
         conditional::apply(parts, &mut outgoing);
-        edge.files.open(parts, &mut outgoing, &exchange.request_id).await?;
+        edge.files.open(parts, &mut outgoing, exchange).await?;
         Ok(outgoing)
     }
 

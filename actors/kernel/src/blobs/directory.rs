@@ -1,4 +1,5 @@
-//! Blobs as files, for one node: only its owner may look into the directory.
+//! Blobs as files, for one node: only its owner may look into the directory. The name of a file is the last
+//! segment of its key, `~`, and the beginning of its SHA-256: so another content is another file.
 
 use std::io::{self, SeekFrom};
 use std::ops::Range;
@@ -11,11 +12,13 @@ use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 
 use super::{BlobError, Content, PIECE};
-use crate::ids::random_hex;
+use crate::ids::{hex, random_hex};
 use crate::message::BlobRef;
 
 /// Where files are until they are whole. No key begins with a dot.
 const STAGING: &str = ".partial";
+/// Between key and content in a name. No key has one.
+const MARK: char = '~';
 
 /// A directory of blobs.
 #[derive(Clone, Debug)]
@@ -45,7 +48,7 @@ impl Directory {
         options.write(true).create_new(true).mode(0o600);
         let file = options.open(&path).await;
         let file = file.map_err(|error| BlobError::Unavailable(error.to_string()))?;
-        Ok(Staged { file, place: Leftover(path), root: self.root.clone() })
+        Ok(Staged { file, place: Leftover(path), directory: self.clone() })
     }
 
     pub(super) async fn read(
@@ -53,7 +56,7 @@ impl Directory {
         blob: &BlobRef,
         range: Range<u64>,
     ) -> Result<Content, BlobError> {
-        let mut file = File::open(self.root.join(&blob.key)).await?;
+        let mut file = File::open(self.path(&blob.key, &blob.sha256)).await?;
         if file.metadata().await?.len() != blob.bytes {
             return Err(BlobError::Gone);
         }
@@ -66,11 +69,50 @@ impl Directory {
     }
 
     pub(super) async fn remove(&self, key: &str) -> Result<(), BlobError> {
-        match tokio::fs::remove_file(self.root.join(key)).await {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
-            _ => Ok(()),
+        let found = of_key(&self.root, key, None).await?;
+        for path in &found {
+            remove(path).await?;
+        }
+        if let Some(folder) = found.first().and_then(|path| path.parent()) {
+            sync(folder).await?;
+        }
+        Ok(())
+    }
+
+    fn path(&self, key: &str, sha256: &[u8; 32]) -> PathBuf {
+        self.root.join(format!("{key}{MARK}{}", hex(&sha256[..16])))
+    }
+}
+
+/// The files of a key, but for one.
+async fn of_key(root: &Path, key: &str, but: Option<&Path>) -> Result<Vec<PathBuf>, BlobError> {
+    let place = root.join(key);
+    let (folder, name) = (place.parent().unwrap_or(root), key.rsplit('/').next().unwrap_or(key));
+    let mut files = match tokio::fs::read_dir(folder).await {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        files => files?,
+    };
+    let mut found = Vec::new();
+    while let Some(file) = files.next_entry().await? {
+        let (path, own) = (file.path(), file.file_name());
+        let is_of_key = own.to_str().and_then(|own| own.rsplit_once(MARK)).map(|it| it.0);
+        if is_of_key == Some(name) && Some(path.as_path()) != but {
+            found.push(path);
         }
     }
+    Ok(found)
+}
+
+async fn remove(path: &Path) -> Result<(), BlobError> {
+    match tokio::fs::remove_file(path).await {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// What was done in a folder stays done.
+async fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder).await?.sync_all().await
 }
 
 type Rest = (File, u64);
@@ -96,7 +138,7 @@ async fn next(mut file: File, left: u64) -> Result<Option<(Bytes, Rest)>, BlobEr
 pub(super) struct Staged {
     file: File,
     place: Leftover,
-    root: PathBuf,
+    directory: Directory,
 }
 
 impl Staged {
@@ -104,19 +146,23 @@ impl Staged {
         self.file.write_all(piece).await.map_err(|error| BlobError::Unavailable(error.to_string()))
     }
 
-    /// On disk, then in its place, and its place on disk.
-    pub(super) async fn finish(mut self, key: &str) -> Result<(), BlobError> {
+    /// On disk, then in its place, and its place on disk; then what was there before goes.
+    pub(super) async fn finish(mut self, blob: &BlobRef) -> Result<(), BlobError> {
         let unavailable = |error: io::Error| BlobError::Unavailable(error.to_string());
         self.file.flush().await.map_err(unavailable)?;
         self.file.sync_all().await.map_err(unavailable)?;
-        let target = self.root.join(key);
-        let folder = target.parent().unwrap_or(&self.root);
+        let root = &self.directory.root;
+        let target = self.directory.path(&blob.key, &blob.sha256);
+        let folder = target.parent().unwrap_or(root);
         make_private(folder).map_err(unavailable)?;
         tokio::fs::rename(&self.place.0, &target).await.map_err(unavailable)?;
-        // The folders above may be new.
-        for folder in folder.ancestors().take_while(|folder| folder.starts_with(&self.root)) {
-            let folder = File::open(folder).await.map_err(unavailable)?;
-            folder.sync_all().await.map_err(unavailable)?;
+        // The folders above may be new, and the root in its own.
+        let above = folder.ancestors().take_while(|folder| folder.starts_with(root));
+        for folder in above.chain(root.parent()) {
+            sync(folder).await.map_err(unavailable)?;
+        }
+        for replaced in of_key(root, &blob.key, Some(&target)).await? {
+            remove(&replaced).await?;
         }
         Ok(())
     }

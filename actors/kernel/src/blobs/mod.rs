@@ -9,7 +9,8 @@
 //! | a directory | one node | written beside, synced, moved into place |
 //! | PostgreSQL | a cluster | pieces of 256 KiB, each in a transaction of its own |
 //!
-//! Memory: one piece for each that is being written or read, however large the blob.
+//! Memory: one piece, and what buffers on the way hold, for each that is being written or read, however
+//! large the blob.
 //!
 //! A blob and what a service's database says of it are not changed in one transaction. So a service writes
 //! down a key before it writes there, and removes the row after the blob: what was interrupted is found by
@@ -37,9 +38,11 @@ pub use writer::BlobWriter;
 
 use crate::data::{Database, DatabaseConfig, DbError};
 use crate::message::BlobRef;
+use crate::metrics::Metrics;
 use crate::problem::{Kind, Problem};
 use crate::service::Runtime;
 use crate::supervision::ChildSpec;
+use crate::time::Clock;
 use directory::Directory;
 use table::Table;
 
@@ -184,6 +187,22 @@ impl Blobs {
         }
     }
 
+    /// Whether it can be written and read now, as far as is known.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        match self.0.as_deref() {
+            None => false,
+            Some(Place::Directory(_)) => true,
+            Some(Place::Table(table)) => table.database().is_usable(),
+        }
+    }
+
+    /// Whether there is one here.
+    #[must_use]
+    pub const fn is_configured(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Begins a blob of at most `most` bytes under `key`: segments of lower-case letters, digits, `-`, `_`
     /// and `.`, separated by `/`. It is there once [`BlobWriter::finish`] has returned.
     ///
@@ -211,7 +230,8 @@ impl Blobs {
         }
     }
 
-    /// Removes the blob under `key`; it is none already, that is as well.
+    /// Removes the blob under `key`, and keeps one that is being written there from ever being it (in a
+    /// directory, where one process writes, whoever writes sees to that). If there is none, that is as well.
     ///
     /// # Errors
     /// [`BlobError`].
@@ -226,6 +246,20 @@ impl Blobs {
     fn place(&self) -> Result<&Arc<Place>, BlobError> {
         self.0.as_ref().ok_or_else(|| BlobError::Unavailable("there is none here".to_owned()))
     }
+}
+
+/// Brings the schema of the blobs up to date, with nobody watching: for an administrative command.
+///
+/// # Errors
+/// A sentence.
+pub async fn migrate(
+    location: BlobsLocation,
+    database: &DatabaseConfig,
+    parts: (Clock, Metrics),
+) -> Result<(), String> {
+    let BlobsLocation::Database(url) = location else { return Ok(()) };
+    let db = Database::new("blobs", &url, database, "migrate", parts)?;
+    db.open_once(&table::MIGRATIONS).await.map_err(|error| error.to_string())
 }
 
 /// Refuses what is no key: a path, in a directory, must lead nowhere else.

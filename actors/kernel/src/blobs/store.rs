@@ -16,7 +16,7 @@ pub(super) const EXPIRIES: [Expiry; 2] = [
     Expiry {
         delete: "DELETE FROM pieces WHERE (upload, number) IN \
                  (SELECT p.upload, p.number FROM blobs b JOIN pieces p ON p.upload = b.upload \
-                  WHERE b.finished_at IS NULL AND b.begun_at <= $1 LIMIT $2)",
+                  WHERE b.finished_at IS NULL AND b.begun_at <= $1 LIMIT LEAST($2, 128))",
         keep: UNFINISHED,
     },
     Expiry {
@@ -45,11 +45,12 @@ pub(super) async fn add_piece(
     data: Vec<u8>,
 ) -> Result<bool, DbError> {
     let row = sql("INSERT INTO pieces (upload, number, data) \
-                   SELECT upload, $2, $3 FROM blobs WHERE upload = $1 AND finished_at IS NULL");
+                   SELECT upload, $2, $3 FROM blobs \
+                   WHERE upload = $1 AND finished_at IS NULL AND withdrawn = 0");
     tx.changed(row.bind(upload).bind(number).bind(data)).await
 }
 
-/// It is whole, and the blob of its key from now on.
+/// It is whole, and the blob of its key from now on; what was before it, if anything was.
 ///
 /// # Errors
 /// [`DbError::Fault`] if nobody knows of it any more.
@@ -58,21 +59,24 @@ pub(super) async fn finish(
     upload: &str,
     blob: &BlobRef,
     now: Timestamp,
-) -> Result<(), DbError> {
-    withdraw(tx, &blob.key).await?;
+) -> Result<Option<String>, DbError> {
+    let replaced = sql("UPDATE blobs SET finished_at = NULL, begun_at = 0 \
+                        WHERE key = $1 AND finished_at IS NOT NULL RETURNING upload");
+    let replaced: Option<(String,)> = tx.optional(replaced.bind(&blob.key)).await?;
     let row = sql("UPDATE blobs SET bytes = $2, sha256 = $3, finished_at = $4 \
-                   WHERE upload = $1 AND finished_at IS NULL RETURNING upload");
+                   WHERE upload = $1 AND finished_at IS NULL AND withdrawn = 0 RETURNING upload");
     let bytes = i64::try_from(blob.bytes).unwrap_or(i64::MAX);
     let row = row.bind(upload).bind(bytes).bind(blob.sha256).bind(now);
-    tx.one::<(String,)>(row).await.map(drop)
+    tx.one::<(String,)>(row).await?;
+    Ok(replaced.map(|(upload,)| upload))
 }
 
-/// Nobody finds the blob of that key any more; what is left of it, if there was one.
-pub(super) async fn withdraw(tx: &mut Tx, key: &str) -> Result<Option<String>, DbError> {
-    let row = sql("UPDATE blobs SET finished_at = NULL, begun_at = 0 \
-                   WHERE key = $1 AND finished_at IS NOT NULL RETURNING upload");
-    let upload: Option<(String,)> = tx.optional(row.bind(key)).await?;
-    Ok(upload.map(|(upload,)| upload))
+/// Nobody finds the blob of that key any more, nor finishes one that was begun; what is left of them.
+pub(super) async fn withdraw(tx: &mut Tx, key: &str) -> Result<Vec<String>, DbError> {
+    let row = sql("UPDATE blobs SET finished_at = NULL, begun_at = 0, withdrawn = 1 \
+                   WHERE key = $1 RETURNING upload");
+    let uploads: Vec<(String,)> = tx.all(row.bind(key)).await?;
+    Ok(uploads.into_iter().map(|(upload,)| upload).collect())
 }
 
 /// Removes some pieces; whether there may be more.

@@ -12,7 +12,9 @@ use crate::message::BlobRef;
 use crate::service::Runtime;
 use crate::supervision::{ChildSpec, SupervisorSpec};
 
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/blobs/postgres");
+static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/blobs/postgres");
+/// There are no blobs in SQLite.
+pub(super) static MIGRATIONS: Migrations = Migrations { sqlite: &POSTGRES, postgres: &POSTGRES };
 
 /// The schema that has the blobs.
 #[derive(Clone, Debug)]
@@ -35,8 +37,7 @@ impl Table {
     /// └── janitor   removes what was not finished
     /// ```
     pub(super) fn child(&self, runtime: &Runtime) -> ChildSpec {
-        // There are no blobs in SQLite.
-        let migrations = Migrations { sqlite: &MIGRATIONS, postgres: &MIGRATIONS };
+        let migrations = MIGRATIONS;
         let node = &runtime.node;
         let leases = Leases::new(self.db.clone(), &node.name, &node.boot);
         let (kept, swept) = (self.db.clone(), self.db.clone());
@@ -73,8 +74,10 @@ impl Table {
         let key = key.to_owned();
         let withdrawn =
             self.db.transact(move |tx| Box::pin(async move { store::withdraw(tx, &key).await }));
-        let Some(upload) = withdrawn.await? else { return Ok(()) };
-        discard(&self.db, upload).await
+        for upload in withdrawn.await? {
+            discard(&self.db, upload).await?;
+        }
+        Ok(())
     }
 }
 
@@ -129,7 +132,8 @@ async fn next(mut rest: Rest) -> Result<Option<(Bytes, Rest)>, BlobError> {
     Ok(Some((piece, rest)))
 }
 
-/// A blob that is being written. What is dropped before it is finished stays until the janitor comes.
+/// A blob that is being written. What is neither finished nor removed
+/// by its key stays until the janitor comes.
 #[derive(Debug)]
 pub(super) struct Upload {
     db: Database,
@@ -148,10 +152,14 @@ impl Upload {
     }
 
     pub(super) async fn finish(self, blob: &BlobRef) -> Result<(), BlobError> {
-        let (blob, now) = (blob.clone(), self.db.clock().now());
-        let finished = self.db.transact(move |tx| {
-            Box::pin(async move { store::finish(tx, &self.id, &blob, now).await })
-        });
-        Ok(finished.await?)
+        let (id, blob, now) = (self.id, blob.clone(), self.db.clock().now());
+        let finished = self
+            .db
+            .transact(move |tx| Box::pin(async move { store::finish(tx, &id, &blob, now).await }));
+        if let Some(replaced) = finished.await? {
+            // Nobody finds it any more; if it can't be removed now, the janitor does it.
+            drop(discard(&self.db, replaced).await);
+        }
+        Ok(())
     }
 }

@@ -54,8 +54,10 @@ async fn what_is_there_is_its_owners_alone() {
     let mut writer = blobs.write("exports/one.zip", 3).await.unwrap();
     writer.write(b"one").await.unwrap();
     writer.finish().await.unwrap();
-    let file = dir.path().join("blobs/exports/one.zip");
-    for (path, wanted) in [(file.as_path(), 0o600), (file.parent().unwrap(), 0o700)] {
+    let [file] = &files(dir.path())[..] else { panic!("one file") };
+    let file = std::path::Path::new(file);
+    assert!(file.file_name().unwrap().to_str().unwrap().starts_with("one.zip~"));
+    for (path, wanted) in [(file, 0o600), (file.parent().unwrap(), 0o700)] {
         let mode = std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, wanted, "{}", path.display());
     }

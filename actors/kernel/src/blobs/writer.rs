@@ -7,7 +7,8 @@ use super::table::{Table, Upload};
 use super::{BlobError, PIECE};
 use crate::message::BlobRef;
 
-/// Writes one blob. Dropped before it is finished, nothing of it stays.
+/// Writes one blob. Dropped before it is finished, nothing of it is ever seen; and nothing of it stays, once
+/// the blob of its key is removed.
 #[derive(Debug)]
 pub struct BlobWriter {
     sink: Sink,
@@ -92,7 +93,7 @@ impl BlobWriter {
         sha256.copy_from_slice(self.hash.0.finish().as_ref());
         let blob = BlobRef { key: self.key, bytes: self.bytes, sha256 };
         match self.sink {
-            Sink::Directory(staged) => staged.finish(&blob.key).await?,
+            Sink::Directory(staged) => staged.finish(&blob).await?,
             Sink::Table(upload) => upload.finish(&blob).await?,
         }
         Ok(blob)

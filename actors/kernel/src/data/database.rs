@@ -254,7 +254,7 @@ impl Database {
     }
 
     /// Whether requests are let through to it.
-    pub(super) fn is_usable(&self) -> bool {
+    pub(crate) fn is_usable(&self) -> bool {
         self.must_be_up().is_ok()
     }
 

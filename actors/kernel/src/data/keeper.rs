@@ -24,6 +24,10 @@ const ATTEMPT: Duration = Duration::from_secs(3);
 /// Migrations may take as long as they take, but a stuck one must show in the log.
 const MIGRATION: Duration = Duration::from_secs(3_600);
 
+/// A migration may hold its locks, and wait for others', for longer than a request.
+const FOR_MIGRATIONS: &str = "SET statement_timeout = 0; SET lock_timeout = 0; \
+                              SET idle_in_transaction_session_timeout = 0";
+
 /// What the keeper is told.
 #[derive(Debug, RactorMessage)]
 pub enum KeeperMessage {
@@ -183,7 +187,11 @@ impl Database {
                 let mut probe = options.clone().connect().await?;
                 make_schema(&mut probe, schema).await?;
                 probe.close().await?;
-                Ok(Conn { inner: ConnInner::Postgres(pool.acquire().await?), owner: None })
+                let mut conn = pool.acquire().await?;
+                // It takes as long as it takes; whatever comes of it, nobody else has this session.
+                conn.close_on_drop();
+                sqlx::raw_sql(FOR_MIGRATIONS).execute(&mut *conn).await?;
+                Ok(Conn { inner: ConnInner::Postgres(conn), owner: None })
             }
         }
     }

@@ -114,6 +114,8 @@ pub struct Extensions(pub(super) Vec<(Cow<'static, str>, Bytes)>);
 impl Extensions {
     /// The address of the client as the edge saw it (text).
     pub const CLIENT_IP: &'static str = "client-ip";
+    /// There if nobody wants the body of the answer.
+    pub const HEAD: &'static str = "head";
     /// What a browser carries of a sign-in that it has begun through somebody else (text).
     pub const SIGN_IN: &'static str = "sign-in";
     /// The pattern of the route that answered, on replies (text).

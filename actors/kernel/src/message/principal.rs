@@ -33,7 +33,7 @@ pub struct User {
 }
 
 impl Principal {
-    /// The name of a service that asks what clients make it ask.
+    /// The name of whoever asks what clients make it ask.
     pub const FOR_CLIENTS: &'static str = "gateway for clients";
 
     /// Whether it goes before clients, and has places of its own: what services ask of each other for

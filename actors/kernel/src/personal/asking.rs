@@ -7,18 +7,17 @@ use crate::ids::Id;
 use crate::problem::Problem;
 use crate::service::{Runtime, ask};
 
-/// Asks services what they have of somebody, as the service `name`.
+/// Asks services what they have of somebody.
 #[derive(Clone, Debug)]
 pub struct Asking {
     runtime: Runtime,
-    name: &'static str,
 }
 
 impl Asking {
-    /// For the service `name`.
+    /// From this node.
     #[must_use]
-    pub fn new(runtime: &Runtime, name: &'static str) -> Self {
-        Self { runtime: runtime.clone(), name }
+    pub fn new(runtime: &Runtime) -> Self {
+        Self { runtime: runtime.clone() }
     }
 
     /// The services there are, in order.
@@ -56,7 +55,7 @@ impl Asking {
         service: &'static str,
         path: &str,
     ) -> Result<T, Problem> {
-        let answer = ask(&self.runtime, self.name, service, path).await?;
+        let answer = ask(&self.runtime, service, path).await?;
         serde_json::from_slice(&answer).map_err(|error| {
             tracing::error!(service, %error, "what a service has of somebody can't be read");
             Problem::internal()

@@ -10,8 +10,9 @@ use crate::ids::Id;
 use crate::role::Role;
 use crate::time::Timestamp;
 
-/// Rows that are read for a page. As many as have room in a message make it.
-const ROWS: i64 = 100;
+/// Rows that are read for a page, of which as many as have room in a message make it. Where each is as long as
+/// a post may be, they are 4 MiB.
+const ROWS: i64 = 32;
 
 /// One kind of records that a service has of people.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +56,8 @@ pub enum Column {
     Role,
     /// JSON, in a text.
     Json,
+    /// Of a JSON object, in a text, these fields and no others.
+    Fields(&'static [&'static str]),
 }
 
 impl Column {
@@ -73,6 +76,13 @@ impl Column {
             }),
             Self::Text => match value {
                 Value::Text(Some(text)) => text.into(),
+                _ => Json::Null,
+            },
+            Self::Fields(names) => match Self::Json.told(value) {
+                Json::Object(mut fields) => {
+                    fields.retain(|name, _| names.contains(&name.as_str()));
+                    fields.into()
+                }
                 _ => Json::Null,
             },
             Self::Json => match value {

@@ -41,6 +41,8 @@ pub struct Request {
     pub trace: TraceContext,
     /// The client's address.
     pub client_ip: Option<String>,
+    /// Whether nobody wants the body of the answer: the client has sent a HEAD.
+    pub is_head: bool,
     /// What the browser carries of a sign-in through somebody else.
     pub sign_in: Option<String>,
     /// For writes: under which key.
@@ -67,6 +69,7 @@ impl Request {
             request_id: String::new(),
             trace: TraceContext::begin(),
             client_ip: None,
+            is_head: false,
             sign_in: None,
             idempotency_key,
             method,
@@ -133,6 +136,7 @@ pub(super) async fn serve(
     *request.uri_mut() = envelope.uri.clone();
     request.extensions_mut().insert(Arc::new(Request {
         client_ip: envelope.extensions.text(Extensions::CLIENT_IP).map(str::to_owned),
+        is_head: envelope.extensions.get(Extensions::HEAD).is_some(),
         sign_in: envelope.extensions.text(Extensions::SIGN_IN).map(str::to_owned),
         principal: envelope.principal,
         now,
