@@ -16,13 +16,12 @@ const SHOWS: Duration = Duration::from_secs(15);
 /// What stands for an element in WebDriver's JSON.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// Nothing but the site that is tested is talked to.
-const ARGUMENTS: [&str; 11] = [
+const ARGUMENTS: [&str; 10] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--disable-quic",
-    "--disable-crashpad-for-testing",
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
