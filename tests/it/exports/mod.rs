@@ -141,33 +141,7 @@ async fn everything_there_is_of_an_account_comes_as_a_file(backend: Backend) {
         (&account["id"], &account["email"], &account["role"], &account["status"]),
         (&json!(ada.user_id), &json!(email("ada")), &json!("user"), &json!("active"))
     );
-    let sessions = records(&files, "auth/sessions.jsonl");
-    assert_eq!(sessions.len(), 2);
-    assert_eq!(sessions[1]["user_agent"], "the-browser/1.0");
-    assert_eq!(records(&files, "auth/api_keys.jsonl")[0]["name"], "robot");
-    assert_eq!(records(&files, "auth/second_factor.jsonl").len(), 1);
-    assert!(records(&files, "auth/second_factor.jsonl")[0].get("position").is_none());
-    let posts = records(&files, "forum/posts.jsonl");
-    assert_eq!(posts.len(), 1);
-    assert_eq!((&posts[0]["body"], &posts[0]["number"]), (&json!("words of \"Ada\" ✓"), &json!(2)));
-    let articles = records(&files, "cms/articles.jsonl");
-    assert_eq!((&articles[0]["body"], &articles[0]["tags"]), (&json!("of mine"), &json!(["x"])));
-    let acts = records(&files, "admin/acts.jsonl");
-    assert!(acts.iter().all(|act| act["record"].get("after").is_none()), "{acts:?}");
-    // Nobody is signed in who signs in; it is her account's all the same.
-    let own = records(&files, "admin/acts_on_the_account.jsonl");
-    let signed_in = |act: &&Value| act["action"] == "session.begin";
-    assert!(
-        own.iter().find(signed_in).is_some_and(|act| act["record"]["ip"] == "127.0.0.1"),
-        "{own:?}"
-    );
-    assert!(
-        acts.iter().any(|act| act["action"] == "post.create" && act["record"]["ip"] == "127.0.0.1"),
-        "{acts:?}"
-    );
-    // That it was done, and not who did it.
-    let others = &files["admin/acts_of_others.jsonl"];
-    assert!(!others.is_empty() && !others.contains(&bob.user_id), "{others}");
+    is_all_of_ada(&files, &bob.user_id);
     let index: Value = serde_json::from_str(&files["index.json"]).unwrap();
     assert_eq!(
         (&index["account"], &index["records"]),
@@ -204,6 +178,37 @@ async fn everything_there_is_of_an_account_comes_as_a_file(backend: Backend) {
     })
     .await;
     rig.shutdown().await;
+}
+
+/// What every service has of her, and no more.
+fn is_all_of_ada(files: &BTreeMap<String, String>, bob: &str) {
+    let sessions = records(files, "auth/sessions.jsonl");
+    assert_eq!(sessions.len(), 2);
+    assert_eq!(sessions[1]["user_agent"], "the-browser/1.0");
+    assert_eq!(records(files, "auth/api_keys.jsonl")[0]["name"], "robot");
+    assert_eq!(records(files, "auth/second_factor.jsonl").len(), 1);
+    assert!(records(files, "auth/second_factor.jsonl")[0].get("position").is_none());
+    let posts = records(files, "forum/posts.jsonl");
+    assert_eq!(posts.len(), 1);
+    assert_eq!((&posts[0]["body"], &posts[0]["number"]), (&json!("words of \"Ada\" ✓"), &json!(2)));
+    let articles = records(files, "cms/articles.jsonl");
+    assert_eq!((&articles[0]["body"], &articles[0]["tags"]), (&json!("of mine"), &json!(["x"])));
+    let acts = records(files, "admin/acts.jsonl");
+    assert!(acts.iter().all(|act| act["record"].get("after").is_none()), "{acts:?}");
+    // Nobody is signed in who signs in; it is her account's all the same.
+    let own = records(files, "admin/acts_on_the_account.jsonl");
+    let signed_in = |act: &&Value| act["action"] == "session.begin";
+    assert!(
+        own.iter().find(signed_in).is_some_and(|act| act["record"]["ip"] == "127.0.0.1"),
+        "{own:?}"
+    );
+    assert!(
+        acts.iter().any(|act| act["action"] == "post.create" && act["record"]["ip"] == "127.0.0.1"),
+        "{acts:?}"
+    );
+    // That it was done, and not who did it.
+    let others = &files["admin/acts_of_others.jsonl"];
+    assert!(!others.is_empty() && !others.contains(bob), "{others}");
 }
 
 async fn it_is_asked_for_by_its_owner_and_not_all_the_time(backend: Backend) {

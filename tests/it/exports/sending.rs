@@ -142,18 +142,18 @@ async fn so_many_are_sent_at_a_time() {
         stream.read_exact(&mut head).await.unwrap();
         (stream, String::from_utf8_lossy(&head).into_owned())
     };
-    let mut held = Vec::new();
+    let mut streams = Vec::new();
     for _ in 0..8 {
         let (stream, head) = begin(&ada, &of_ada).await;
         assert_eq!(head, "HTTP/1.1 200");
-        held.push(stream);
+        streams.push(stream);
     }
     ada.get(of_ada["url"].as_str().unwrap()).await.refused(429, "rate_limited");
     let (last, head) = begin(&bob, &of_bob).await;
     assert_eq!(head, "HTTP/1.1 200");
     let full = bob.get(of_bob["url"].as_str().unwrap()).await;
     assert_eq!(full.status, 503, "{full:?}");
-    drop((held, last));
+    drop((streams, last));
     eventually("their places are free", SOON, async || {
         let answer = ada.get(of_ada["url"].as_str().unwrap()).await;
         if answer.status == 200 { Ok(()) } else { Err(answer.status) }

@@ -41,17 +41,20 @@ enum Wanted {
     Nothing,
 }
 
+/// How many files are under way for each account that has any.
+type Accounts = Arc<Mutex<HashMap<Id, usize>>>;
+
 /// Where files come from. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Files {
     blobs: Blobs,
     places: Arc<Semaphore>,
-    accounts: Arc<Mutex<HashMap<Id, usize>>>,
+    accounts: Accounts,
 }
 
 /// A file that is being sent.
 struct Sending {
-    account: Option<(Arc<Mutex<HashMap<Id, usize>>>, Id)>,
+    account: Option<(Accounts, Id)>,
     begun: Instant,
     _place: OwnedSemaphorePermit,
 }
