@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-.PHONY: help run test check bench faults fmt clean microservices-build microservices-up \
+.PHONY: help run test check bench faults fuzz fmt clean microservices-build microservices-up \
 	microservices-health microservices-status microservices-logs microservices-certs microservices-down
 
 # Compose, as a part of Docker or beside it. The image needs BuildKit.
@@ -28,8 +28,12 @@ bench: ## Measure, and write the figures to docs/benchmarks.md
 faults: ## Break a cluster under load, and write the figures to docs/faults.md (SEED= MINUTES=)
 	SEED="$(SEED)" MINUTES="$(MINUTES)" tests/scripts/faults.sh
 
+fuzz: ## Look for inputs that break what reads credentials (SECONDS_EACH=)
+	SECONDS_EACH="$(SECONDS_EACH)" tests/scripts/fuzz.sh
+
 fmt: ## Format the sources
 	cargo fmt --all
+	cargo fmt --manifest-path fuzz/Cargo.toml
 
 clean: ## Remove what was built
 	cargo clean

@@ -214,7 +214,7 @@ fn nobody_names_another_services_tables() {
 
 #[test]
 fn every_file_says_what_it_is_and_fits() {
-    for folder in ["node/src", "actors", "tests"] {
+    for folder in ["node/src", "actors", "tests", "fuzz/src", "fuzz/fuzz_targets"] {
         for (path, text) in sources(folder) {
             assert!(text.starts_with("//!"), "{path} does not say what it is");
             let lines = text.lines().count();

@@ -7,6 +7,7 @@ step() { printf '\n== %s\n' "$1"; }
 
 step "formatting"
 cargo fmt --all --check
+cargo fmt --manifest-path fuzz/Cargo.toml --check
 
 step "lints"
 cargo clippy --workspace --all-targets --locked -- -D warnings

@@ -28,6 +28,8 @@ mod error;
 mod events;
 mod export;
 mod federation;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod hashing;
 mod mail;
 mod pages;

@@ -18,6 +18,8 @@ mod cache;
 mod config;
 mod dispatch;
 mod edge;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod health;
 mod identity;
 mod limits;

@@ -14,7 +14,7 @@ mod identity;
 mod invitations;
 mod login;
 mod oauth;
-mod passkeys;
+pub(crate) mod passkeys;
 mod password;
 mod recovery;
 mod second_factor;

@@ -66,14 +66,14 @@ impl From<PasskeyRow> for PasskeyView {
 /// A new passkey.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewPasskey {
+pub(crate) struct NewPasskey {
     /// As given with the challenge.
-    ceremony: String,
+    pub(crate) ceremony: String,
     /// What `navigator.credentials.create` has given, as `toJSON()` has it.
     #[schema(value_type = Object)]
-    credential: RegisterPublicKeyCredential,
+    pub(crate) credential: RegisterPublicKeyCredential,
     /// What its owner calls it.
-    name: Option<String>,
+    pub(crate) name: Option<String>,
 }
 
 /// A passkey's answer.
@@ -90,12 +90,12 @@ pub(super) struct PasskeyAnswer {
 /// Who wants to sign in.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PasskeyLogin {
+pub(crate) struct PasskeyLogin {
     /// As given with the challenge.
-    ceremony: String,
+    pub(crate) ceremony: String,
     /// What `navigator.credentials.get` has given, as `toJSON()` has it.
     #[schema(value_type = Object)]
-    credential: PublicKeyCredential,
+    pub(crate) credential: PublicKeyCredential,
     /// For browsers: the session is kept in a cookie that scripts can't read, and no token is in the
     /// answer.
     #[serde(default)]

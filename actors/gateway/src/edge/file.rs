@@ -34,7 +34,7 @@ const OF_ONE: usize = 8;
 
 /// What is wanted of a file.
 #[derive(Debug, PartialEq, Eq)]
-enum Wanted {
+pub(crate) enum Wanted {
     All,
     Part(Range<u64>),
     /// A part that begins behind its end.
@@ -191,7 +191,7 @@ fn set(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {
 
 /// What a client asks for of a file that has so many bytes. Of several parts, all are sent as the whole;
 /// what can't be read asks for nothing (RFC 9110, 14.2).
-fn wanted(asked: &HeaderMap, answer: &HeaderMap, bytes: u64) -> Wanted {
+pub(crate) fn wanted(asked: &HeaderMap, answer: &HeaderMap, bytes: u64) -> Wanted {
     let Some(ranges) = asked.get(header::RANGE).and_then(|value| value.to_str().ok()) else {
         return Wanted::All;
     };

@@ -23,7 +23,7 @@ mod conditional;
 mod cors;
 mod envelope;
 mod exchange;
-mod file;
+pub(crate) mod file;
 mod finish;
 mod head;
 mod limit;

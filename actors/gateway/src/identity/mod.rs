@@ -132,7 +132,7 @@ impl Identity {
     }
 
     /// Takes in what was known at `now`; with `complete`, there is no more.
-    fn learn(&self, report: IdentityReport, now: Timestamp, complete: bool) {
+    pub(crate) fn learn(&self, report: IdentityReport, now: Timestamp, complete: bool) {
         let before = self.known.load();
         let keys = if before.reported == report.keys {
             Arc::clone(&before.keys)
