@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::eventually::eventually;
-use crate::http::{Client, Method};
+use crate::http::{Answer, Client, Method};
 use crate::process::Process;
 
 /// For a page to become what it should be.
@@ -78,11 +78,16 @@ impl Browser {
     }
 
     async fn tell(&self, method: Method, what: &str, with: &Value) -> Value {
+        self.ask(method, what, with).await.unwrap_or_else(|answer| panic!("{answer:?}"))
+    }
+
+    /// The value it answers with, or its refusal.
+    async fn ask(&self, method: Method, what: &str, with: &Value) -> Result<Value, Answer> {
         let path = format!("/session/{}{what}", self.session);
         let request = self.driver.request(method, &path);
         let request = if with.is_null() { request } else { request.json(with) };
-        let answer = request.await.expect(200).json();
-        answer["value"].clone()
+        let answer = request.await;
+        if answer.status == 200 { Ok(answer.json()["value"].clone()) } else { Err(answer) }
     }
 
     /// Opens a page.
@@ -127,31 +132,35 @@ impl Browser {
         .await;
     }
 
-    /// The element that is to be seen and that this CSS selector finds, as soon as there is one.
-    async fn element(&self, selector: &str) -> String {
+    /// Does these to the element that is to be seen and that this CSS selector finds, as soon as there is one.
+    /// A page may put another in its place at any moment: then with that one, from the beginning.
+    async fn does(&self, selector: &str, acts: &[(&str, Value)]) {
         eventually(&format!("{selector} is there"), SHOWS, async || {
             let with = json!({"using": "css selector", "value": selector});
-            let found = self.tell(Method::POST, "/elements", &with).await;
-            let id = found[0][ELEMENT].as_str()?.to_owned();
-            let path = format!("/element/{id}/displayed");
-            let is_shown = self.tell(Method::GET, &path, &Value::Null).await;
-            (is_shown == true).then_some(id)
+            let found = self.ask(Method::POST, "/elements", &with).await.map_err(Some)?;
+            let Some(id) = found[0][ELEMENT].as_str() else { return Err(None) };
+            let shown = format!("/element/{id}/displayed");
+            if self.ask(Method::GET, &shown, &Value::Null).await.map_err(Some)? != true {
+                return Err(None);
+            }
+            for (act, with) in acts {
+                let path = format!("/element/{id}/{act}");
+                self.ask(Method::POST, &path, with).await.map_err(Some)?;
+            }
+            Ok::<_, Option<Answer>>(())
         })
-        .await
+        .await;
     }
 
     /// Types into a field.
     pub async fn types(&self, selector: &str, text: &str) {
-        let id = self.element(selector).await;
-        self.tell(Method::POST, &format!("/element/{id}/clear"), &json!({})).await;
-        let with = json!({ "text": text });
-        self.tell(Method::POST, &format!("/element/{id}/value"), &with).await;
+        let acts = [("clear", json!({})), ("value", json!({ "text": text }))];
+        self.does(selector, &acts).await;
     }
 
     /// Clicks on something.
     pub async fn clicks(&self, selector: &str) {
-        let id = self.element(selector).await;
-        self.tell(Method::POST, &format!("/element/{id}/click"), &json!({})).await;
+        self.does(selector, &[("click", json!({}))]).await;
     }
 
     /// Gives it a device that makes passkeys and always finds its owner there (WebAuthn, 11).

@@ -47,7 +47,7 @@ fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
     let argon2 = argon2id(config.argon2_memory_kib, config.argon2_iterations).map_err(bad)?;
     // Costs one hash at start, so that an unknown account costs one at login.
     let nobody = hash(&argon2, &random_bytes::<32>()).map_err(bad)?;
-    let hashing = BlockingPool::new(config.hashing_threads(), config.hashing_queue);
+    let hashing = BlockingPool::standing_back(config.hashing_threads(), config.hashing_queue);
     let passwords = Passwords::new(hashing, argon2, &nobody);
     let counts = Counts::new(&config);
     let delivery = Arc::new(Delivery::new(&config.mail)?);

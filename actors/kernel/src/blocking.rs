@@ -12,6 +12,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+/// Of two threads that want one processor all the time, one that stands back so far has a quarter of it.
+const STANDS_BACK: i32 = 5;
+
 /// The number of threads that leaves room for everything else: half of the processors.
 #[must_use]
 pub fn half_of_the_processors() -> usize {
@@ -48,6 +51,8 @@ struct Waiting {
 
 struct Line {
     threads: usize,
+    /// How much its threads stand back where others want the processor too, as for `nice(1)`.
+    niceness: i32,
     waiting: Mutex<Waiting>,
 }
 
@@ -71,8 +76,14 @@ impl Line {
         waiting.running += 1;
         drop(waiting);
         let thread = Thread { line: Arc::clone(self), is_through: false };
-        #[allow(clippy::disallowed_methods, reason = "this is the bounded pool")]
-        drop(tokio::task::spawn_blocking(move || thread.run()));
+        // Threads of its own: those of the runtime are everybody's, and who has stood back once can't
+        // come forward again without being allowed to.
+        let spawned =
+            std::thread::Builder::new().name("computing".to_owned()).spawn(move || thread.run());
+        if let Err(error) = spawned {
+            // What waited is gone with the thread, and says so.
+            tracing::error!(%error, "there is no thread to compute on");
+        }
         number
     }
 
@@ -90,6 +101,12 @@ struct Thread {
 
 impl Thread {
     fn run(mut self) {
+        if self.line.niceness > 0
+            && let Err(error) = rustix::process::nice(self.line.niceness)
+        {
+            // On Linux that is this thread alone.
+            tracing::debug!(%error, "computing stands back for nobody");
+        }
         loop {
             let mut waiting = self.line.waiting.lock();
             let Some(piece) = waiting.pieces.pop_front() else {
@@ -103,7 +120,7 @@ impl Thread {
     }
 }
 
-/// One that never ran, since the process ends: nor does what waits for it.
+/// One that never ran, since there are no more threads: nor does what waits for it.
 impl Drop for Thread {
     fn drop(&mut self) {
         if self.is_through {
@@ -121,10 +138,21 @@ impl BlockingPool {
     /// For `threads` pieces of work at the same time, while `queue` more wait for their turn.
     #[must_use]
     pub fn new(threads: usize, queue: usize) -> Self {
+        Self::with_niceness(threads, queue, 0)
+    }
+
+    /// The same, for work that stands back where others want the processor as well: it takes what they
+    /// leave, and a part of what they want.
+    #[must_use]
+    pub fn standing_back(threads: usize, queue: usize) -> Self {
+        Self::with_niceness(threads, queue, STANDS_BACK)
+    }
+
+    fn with_niceness(threads: usize, queue: usize, niceness: i32) -> Self {
         let threads = threads.max(1);
         Self {
             places: Arc::new(Semaphore::new(threads + queue)),
-            line: Arc::new(Line { threads, waiting: Mutex::default() }),
+            line: Arc::new(Line { threads, niceness, waiting: Mutex::default() }),
             most: threads + queue,
         }
     }
