@@ -1,5 +1,6 @@
 //! A thread to write in.
 
+use panel_kernel::ids::random_hex;
 use serde_json::{Value, json};
 
 use crate::http::{Client, RequestBuilder};
@@ -40,18 +41,20 @@ impl Thread {
         client.get(&self.path).await.expect(200).json()
     }
 
-    /// All its posts, in order, over all pages.
+    /// All its posts, in order, over all pages, as the service has them: what the edge keeps may be a
+    /// second old, and nobody else asks under these addresses.
     ///
     /// # Panics
     /// If their numbers have a gap.
     pub async fn all(&self, client: &Client) -> Vec<Value> {
         let mut found: Vec<Value> = Vec::new();
-        let mut page = format!("{}?limit=100", self.posts);
+        let first = format!("{}?limit=100&reading={}", self.posts, random_hex());
+        let mut page = first.clone();
         loop {
             let mut listing = client.get(&page).await.expect(200).json();
             found.append(listing["items"].as_array_mut().unwrap());
             let Some(cursor) = listing["next_cursor"].as_str() else { break };
-            page = format!("{}?limit=100&cursor={cursor}", self.posts);
+            page = format!("{first}&cursor={cursor}");
         }
         for (post, number) in found.iter().zip(1_u64..) {
             assert_eq!(post["number"], number, "{post}");
