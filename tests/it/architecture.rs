@@ -224,7 +224,8 @@ fn every_file_says_what_it_is_and_fits() {
 }
 
 /// Columns that say whose something is.
-const WHOSE: [&str; 6] = ["user_id", "author_id", "created_by", "deleted_by", "actor", "subject"];
+const WHOSE: [&str; 7] =
+    ["user_id", "author_id", "editor_id", "created_by", "deleted_by", "actor", "subject"];
 /// Tables that have one and are in nobody's export, and why that is right.
 const NOT_TOLD: [(&str, &str, &str); 1] = [("auth", "recovery_codes", "hashes, and nothing else")];
 

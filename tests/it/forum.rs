@@ -24,7 +24,7 @@ pub(crate) struct Forum {
     pub(crate) node: Node,
     pub(crate) admin: Session,
     pub(crate) category: Value,
-    _database: TestDatabase,
+    pub(crate) database: TestDatabase,
 }
 
 impl Forum {
@@ -33,7 +33,7 @@ impl Forum {
         let node = Node::builder().database(&database).start().await;
         let admin = node.admin("root").await;
         let made = admin.post(CATEGORIES).json(&json!({"name": "General"})).await.expect(201);
-        Self { category: made.json()["id"].clone(), node, admin, _database: database }
+        Self { category: made.json()["id"].clone(), node, admin, database }
     }
 
     pub(crate) async fn member(&self, name: &str) -> Session {

@@ -10,6 +10,7 @@ mod blobs;
 mod breaches;
 mod certificates;
 mod configuration;
+mod content;
 mod contention;
 mod contract;
 mod control;

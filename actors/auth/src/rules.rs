@@ -11,10 +11,10 @@ pub(crate) mod totp;
 
 use panel_kernel::http::validate::Check;
 use panel_kernel::problem::Problem;
-use unicode_normalization::UnicodeNormalization as _;
 
 pub(crate) use api_key::api_key;
 pub(crate) use invitation::invitation;
+pub(crate) use panel_kernel::names::lookup_key;
 pub(crate) use password::{changed_password, is_plausible_password, new_password, normal_password};
 
 const USERNAME: (usize, usize) = (3, 30);
@@ -96,12 +96,6 @@ pub(crate) fn display_name(name: &str) -> Result<String, Problem> {
     let name = check.line("display_name", name, DISPLAY_NAME.0, DISPLAY_NAME.1);
     check.done()?;
     Ok(name)
-}
-
-/// Under which a name or an address is unique and found: without case, compatibility
-/// variants folded, so that look-alikes of one spelling are one.
-pub(crate) fn lookup_key(text: &str) -> String {
-    text.trim().nfkc().flat_map(char::to_lowercase).collect()
 }
 
 /// Good enough to write to; only a mail that arrives proves more.

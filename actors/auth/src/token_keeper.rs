@@ -3,7 +3,7 @@
 //! here before it signs.
 //!
 //! Failure: the keys it last read stay in use; a first start without a database has none, and
-//! logins answer 503 until it has.
+//! logins answer 503 until it has. Where the database is there, they wait a moment for them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use panel_kernel::keys::SealingKey;
 use panel_kernel::time::Timestamp;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use ractor_cluster::RactorMessage;
+use tokio::sync::Notify;
 
 use crate::error::AuthError;
 use crate::rotation::{self, Retired};
@@ -25,9 +26,20 @@ use crate::tokens::SigningKey;
 const LOOK: Duration = Duration::from_secs(5);
 const LOOK_AT_START: Duration = Duration::from_millis(20);
 
+/// How long somebody who signs in waits for the first keys: a node that has just started reads them within
+/// milliseconds, once its database is there.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// The keys as last read. Cheap to clone; all clones see the same.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Keys(Arc<ArcSwap<Ring>>);
+pub(crate) struct Keys(Arc<Held>);
+
+#[derive(Debug, Default)]
+struct Held {
+    ring: ArcSwap<Ring>,
+    /// Rings whenever they were read.
+    read: Notify,
+}
 
 #[derive(Debug, Default)]
 struct Ring {
@@ -38,8 +50,11 @@ struct Ring {
 
 impl Keys {
     /// The key to sign with at `now`: the newest that signs by then.
-    pub(crate) fn current(&self, now: Timestamp) -> Result<Arc<SigningKey>, AuthError> {
-        let ring = self.0.load();
+    pub(crate) async fn current(&self, now: Timestamp) -> Result<Arc<SigningKey>, AuthError> {
+        if !self.are_known() {
+            tokio::time::timeout(PATIENCE, self.known()).await.ok();
+        }
+        let ring = self.0.ring.load();
         let signs = ring.signing.iter().find(|(from, _)| *from <= now);
         // A clock that is behind knows none that does; the oldest is the best known.
         let signs = signs.or(ring.signing.last());
@@ -48,11 +63,27 @@ impl Keys {
 
     /// The keys that verify.
     pub(crate) fn public(&self) -> Vec<PublicKey> {
-        self.0.load().public.clone()
+        self.0.ring.load().public.clone()
     }
 
     fn are_known(&self) -> bool {
-        !self.0.load().signing.is_empty()
+        !self.0.ring.load().signing.is_empty()
+    }
+
+    /// Until they are.
+    async fn known(&self) {
+        loop {
+            let read = self.0.read.notified();
+            if self.are_known() {
+                return;
+            }
+            read.await;
+        }
+    }
+
+    fn replace(&self, ring: Ring) {
+        self.0.ring.store(Arc::new(ring));
+        self.0.read.notify_waiters();
     }
 }
 
@@ -139,7 +170,7 @@ impl TokenKeeper {
             ring.signing.push((key.signs_from, Arc::new(signing)));
             ring.public.push(PublicKey { kid, x: key.public_key });
         }
-        self.keys.0.store(Arc::new(ring));
+        self.keys.replace(ring);
         Ok(())
     }
 
@@ -156,5 +187,26 @@ impl TokenKeeper {
             tracing::info!(key = rotation.kid, "a new key signs access tokens from now on");
         }
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_comes_before_the_first_keys_waits_for_them() {
+        let keys = Keys::default();
+        let now = Timestamp::from_micros(1);
+        let reader = keys.clone();
+        let read = async move {
+            tokio::task::yield_now().await;
+            assert!(!reader.are_known());
+            let key = SigningKey { kid: "k".to_owned(), key: EncodingKey::from_ed_der(&[]) };
+            let signing = vec![(now, Arc::new(key))];
+            reader.replace(Ring { signing, public: Vec::new() });
+        };
+        let (key, ()) = tokio::join!(keys.current(now), read);
+        assert_eq!(key.unwrap().kid, "k");
     }
 }

@@ -13,6 +13,24 @@ use crate::{SERVICE, api, assemble};
 /// A body of more bytes would not fit into a message; a character has at most four.
 const MOST_BODY_CHARS: usize = 32_000;
 
+/// Ways to react, where it is not said.
+const REACTIONS: [&str; 12] = [
+    "like",
+    "love",
+    "laugh",
+    "wow",
+    "sad",
+    "angry",
+    "thanks",
+    "celebrate",
+    "heart",
+    "thinking",
+    "thumbs_up",
+    "thumbs_down",
+];
+/// Each adds to what is shown with every post.
+const MOST_REACTIONS: usize = 30;
+
 const SUBSCRIPTIONS: &[Subscription] = &[Subscription { source: "auth", topics: &["user.*"] }];
 
 /// What can be configured.
@@ -23,11 +41,14 @@ pub(crate) struct ForumConfig {
     pub(crate) pool: PoolConfig,
     /// The longest post, in characters of Markdown.
     pub(crate) max_body_chars: usize,
+    /// How people can react to posts, by names.
+    pub(crate) reactions: Vec<String>,
 }
 
 impl Default for ForumConfig {
     fn default() -> Self {
-        Self { pool: PoolConfig::default(), max_body_chars: MOST_BODY_CHARS }
+        let reactions = REACTIONS.map(str::to_owned).to_vec();
+        Self { pool: PoolConfig::default(), max_body_chars: MOST_BODY_CHARS, reactions }
     }
 }
 
@@ -39,6 +60,18 @@ impl ForumConfig {
             return Err(BadValue {
                 key: format!("{}.max_body_chars", section.path),
                 reason: format!("must be between 1 and {MOST_BODY_CHARS}"),
+            });
+        }
+        let is_name = |name: &String| {
+            (1..=32).contains(&name.len())
+                && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'+'))
+        };
+        if config.reactions.len() > MOST_REACTIONS || !config.reactions.iter().all(is_name) {
+            return Err(BadValue {
+                key: format!("{}.reactions", section.path),
+                reason: format!(
+                    "must be at most {MOST_REACTIONS} names of 1 to 32 of a-z, 0-9, _, - and +"
+                ),
             });
         }
         Ok(config)
@@ -89,6 +122,8 @@ mod tests {
         for (values, key) in [
             (json!({"max_body_chars": 0}), "forum.max_body_chars"),
             (json!({"max_body_chars": 1_000_000}), "forum.max_body_chars"),
+            (json!({"reactions": ["A smile"]}), "forum.reactions"),
+            (json!({"reactions": vec!["x"; 31]}), "forum.reactions"),
             (json!({"pool": {"workers": 0}}), "forum.pool.workers"),
             (json!({"bodies": 1}), "forum.bodies"),
         ] {

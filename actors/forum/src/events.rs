@@ -1,5 +1,7 @@
 //! Facts the forum publishes, and auth's facts about people, of which it keeps the names.
 
+use std::collections::BTreeSet;
+
 use futures::future::BoxFuture;
 use panel_kernel::data::{Fact, Tx};
 use panel_kernel::events::{Consumer, Event, Rejected};
@@ -15,13 +17,17 @@ pub(crate) struct ThreadCreated<'a> {
     pub(crate) category_id: Id,
     pub(crate) author_id: Id,
     pub(crate) title: &'a str,
+    /// The opening post.
+    pub(crate) post_id: Id,
+    /// Whom it calls by name.
+    pub(crate) mentioned: BTreeSet<Id>,
 }
 
 impl Fact for ThreadCreated<'_> {
     const TOPIC: &'static str = "thread.created";
 }
 
-/// A thread's title, tags or category changed.
+/// A thread's title, tags or category changed, or whether it is pinned or locked.
 #[derive(Debug, Serialize)]
 pub(crate) struct ThreadEdited<'a> {
     pub(crate) id: Id,
@@ -43,6 +49,44 @@ impl Fact for ThreadDeleted {
     const TOPIC: &'static str = "thread.deleted";
 }
 
+/// A thread that was deleted is there again, with all its posts.
+#[derive(Debug, Serialize)]
+pub(crate) struct ThreadRestored {
+    pub(crate) id: Id,
+}
+
+impl Fact for ThreadRestored {
+    const TOPIC: &'static str = "thread.restored";
+}
+
+/// All posts of a thread are in another one now, in order, with `offset` added to their numbers.
+#[derive(Debug, Serialize)]
+pub(crate) struct ThreadMerged {
+    pub(crate) id: Id,
+    pub(crate) into: Id,
+    pub(crate) offset: i64,
+}
+
+impl Fact for ThreadMerged {
+    const TOPIC: &'static str = "thread.merged";
+}
+
+/// Some posts of a thread are a thread of their own now, which was not told by `thread.created`.
+#[derive(Debug, Serialize)]
+pub(crate) struct ThreadSplit<'a> {
+    pub(crate) id: Id,
+    pub(crate) from: Id,
+    pub(crate) category_id: Id,
+    pub(crate) author_id: Id,
+    pub(crate) title: &'a str,
+    /// In order; the first opens the new thread.
+    pub(crate) posts: &'a [Id],
+}
+
+impl Fact for ThreadSplit<'_> {
+    const TOPIC: &'static str = "thread.split";
+}
+
 /// Somebody replied.
 #[derive(Debug, Serialize)]
 pub(crate) struct PostCreated {
@@ -51,6 +95,9 @@ pub(crate) struct PostCreated {
     pub(crate) number: i64,
     pub(crate) author_id: Id,
     pub(crate) reply_to: Option<Id>,
+    pub(crate) quote: Option<Id>,
+    /// Whom it calls by name.
+    pub(crate) mentioned: BTreeSet<Id>,
 }
 
 impl Fact for PostCreated {
@@ -62,6 +109,8 @@ impl Fact for PostCreated {
 pub(crate) struct PostEdited {
     pub(crate) id: Id,
     pub(crate) thread_id: Id,
+    /// Whom it calls by name, and did not before.
+    pub(crate) mentioned: BTreeSet<Id>,
 }
 
 impl Fact for PostEdited {
@@ -79,6 +128,31 @@ impl Fact for PostDeleted {
     const TOPIC: &'static str = "post.deleted";
 }
 
+/// A post that was deleted is there again.
+#[derive(Debug, Serialize)]
+pub(crate) struct PostRestored {
+    pub(crate) id: Id,
+    pub(crate) thread_id: Id,
+}
+
+impl Fact for PostRestored {
+    const TOPIC: &'static str = "post.restored";
+}
+
+/// Somebody reacted to a post, for the first time in this way.
+#[derive(Debug, Serialize)]
+pub(crate) struct PostReacted<'a> {
+    pub(crate) id: Id,
+    pub(crate) thread_id: Id,
+    pub(crate) author_id: Id,
+    pub(crate) user_id: Id,
+    pub(crate) name: &'a str,
+}
+
+impl Fact for PostReacted<'_> {
+    const TOPIC: &'static str = "post.reacted";
+}
+
 /// Keeps the names of authors as auth tells them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AuthorNames;
@@ -91,11 +165,13 @@ impl Consumer for AuthorNames {
         event: &'t Event,
     ) -> BoxFuture<'t, Result<(), Rejected>> {
         Box::pin(async move {
-            if event.topic == "user.erased" {
-                let Erased { id } = serde_json::from_str(event.payload.get())?;
-                store::authors::erase(tx, id).await?;
-            } else if let Some((id, name)) = told_name(event)? {
-                store::authors::rename(tx, id, &name).await?;
+            match told(event)? {
+                Some(Told::Registered { id, name, username }) => {
+                    store::authors::register(tx, id, (&name, &username), event.at).await?;
+                }
+                Some(Told::Renamed { id, name }) => store::authors::rename(tx, id, &name).await?,
+                Some(Told::Erased { id }) => store::erasure::erase(tx, id).await?,
+                None => {}
             }
             Ok(())
         })
@@ -120,17 +196,30 @@ struct Renamed {
     display_name: String,
 }
 
-/// Whose name the fact tells; `None` for facts that tell of something else.
-fn told_name(event: &Event) -> Result<Option<(Id, String)>, serde_json::Error> {
+/// What a fact of auth tells the forum.
+#[derive(Debug, PartialEq, Eq)]
+enum Told {
+    Registered { id: Id, name: String, username: String },
+    Renamed { id: Id, name: String },
+    Erased { id: Id },
+}
+
+/// What the fact tells; `None` for facts that tell of something else.
+fn told(event: &Event) -> Result<Option<Told>, serde_json::Error> {
     let payload = event.payload.get();
     Ok(match event.topic.as_str() {
         "user.registered" => {
             let Registered { id, username, display_name } = serde_json::from_str(payload)?;
-            Some((id, display_name.unwrap_or(username)))
+            let name = display_name.unwrap_or_else(|| username.clone());
+            Some(Told::Registered { id, name, username })
         }
         "user.renamed" => {
-            let Renamed { id, display_name } = serde_json::from_str(payload)?;
-            Some((id, display_name))
+            let Renamed { id, display_name: name } = serde_json::from_str(payload)?;
+            Some(Told::Renamed { id, name })
+        }
+        "user.erased" => {
+            let Erased { id } = serde_json::from_str(payload)?;
+            Some(Told::Erased { id })
         }
         _ => None,
     })
@@ -143,8 +232,8 @@ mod tests {
 
     use super::*;
 
-    fn told(topic: &str, payload: &str) -> Result<Option<(Id, String)>, serde_json::Error> {
-        told_name(&Event {
+    fn told(topic: &str, payload: &str) -> Result<Option<Told>, serde_json::Error> {
+        super::told(&Event {
             position: 1,
             topic: topic.to_owned(),
             at: Timestamp::from_micros(0),
@@ -154,18 +243,21 @@ mod tests {
 
     #[test]
     fn names_are_read_from_facts() {
-        let (id, name) = told(
-            "user.registered",
-            r#"{"id":"0000000000001","username":"ann","display_name":"Ann","email":"a@e.org",
-                "role":"user","created_at":"2026-01-01T00:00:00Z"}"#,
-        )
-        .unwrap()
-        .unwrap();
-        assert_eq!((id.raw(), name.as_str()), (1, "Ann"));
+        let id = Id::from_raw(1);
+        let (ann, username) = ("Ann".to_owned(), "ann".to_owned());
+        let fact = r#"{"id":"0000000000001","username":"ann","display_name":"Ann","email":"a@e.org",
+            "role":"user","created_at":"2026-01-01T00:00:00Z"}"#;
+        let registered = told("user.registered", fact).unwrap();
+        let expected = Told::Registered { id, name: ann, username: username.clone() };
+        assert_eq!(registered, Some(expected));
         let bare = r#"{"id":"0000000000001","username":"ann","display_name":null}"#;
-        assert_eq!(told("user.registered", bare).unwrap().unwrap().1, "ann");
+        let expected = Told::Registered { id, name: username.clone(), username };
+        assert_eq!(told("user.registered", bare).unwrap(), Some(expected));
         let renamed = r#"{"id":"0000000000001","display_name":"Anne","later":1}"#;
-        assert_eq!(told("user.renamed", renamed).unwrap().unwrap().1, "Anne");
+        let expected = Told::Renamed { id, name: "Anne".to_owned() };
+        assert_eq!(told("user.renamed", renamed).unwrap(), Some(expected));
+        let erased = told("user.erased", r#"{"id":"0000000000001"}"#).unwrap();
+        assert_eq!(erased, Some(Told::Erased { id }));
     }
 
     #[test]

@@ -18,13 +18,15 @@
 //! |---|---|
 //! | `api` | routes: parse, decide by `rules`, write by `store`, answer |
 //! | `rules` | who may do what, and what a valid field is; no I/O |
-//! | `markdown` | text to safe HTML; no I/O |
+//! | `markdown` | text to safe HTML, whom it calls, colours for code; no I/O |
+//! | `diff` | what changed from one text to another; no I/O |
 //! | `rendering` | where that is done: long texts off the async threads |
 //! | `store` | the only SQL |
 //! | `events` | facts published, and auth's facts taken in |
 
 mod api;
 mod config;
+mod diff;
 mod error;
 mod events;
 mod markdown;
@@ -58,6 +60,8 @@ fn assemble(context: &ServiceContext, config: &ForumConfig, renderer: &Renderer)
         views: views.clone(),
         renderer: renderer.clone(),
         max_body_chars: config.max_body_chars,
+        reactions: config.reactions.clone(),
+        public_url: context.runtime.public_url.clone(),
     });
     Assembly::new(api::router(forum))
         .child(views.into_child())

@@ -1,5 +1,5 @@
-//! Markdown (CommonMark, tables, autolinks, strikethrough, task lists) to HTML that is safe to
-//! show.
+//! Markdown (CommonMark, tables, autolinks, strikethrough, task lists, mentions, coloured code) to
+//! HTML that is safe to show.
 //!
 //! Two walls, either of which would do: comrak shows raw HTML as text and blanks dangerous
 //! links; ammonia then lets through only the tags, attributes and schemes listed here.
@@ -8,13 +8,21 @@
 //! HTML parser grows with the square of it: what nests deeper than any person writes is shown
 //! as plain text.
 
+mod highlight;
+mod mentions;
+
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::LazyLock;
 
 use ammonia::{Builder, UrlRelative};
 use comrak::arena_tree::NodeEdge;
-use comrak::{Arena, Options, format_html, parse_document};
+use comrak::options::{Plugins, RenderPlugins};
+use comrak::{Arena, Options, format_html_with_plugins, parse_document};
+use panel_kernel::ids::Id;
+
+use self::highlight::{CLASSES, Highlighter, escape};
+pub(crate) use self::mentions::{People, candidates};
 
 /// The deepest nesting of blocks and inlines that is rendered.
 const MAX_DEPTH: usize = 100;
@@ -47,8 +55,17 @@ fn has_huge_table(text: &str) -> bool {
     })
 }
 
-/// The HTML of `text`.
-pub(crate) fn render(text: &str) -> String {
+/// A text as it is shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rendered {
+    /// Safe HTML.
+    pub(crate) html: String,
+    /// Whom it calls by name.
+    pub(crate) mentioned: BTreeSet<Id>,
+}
+
+/// Renders `text`, in which `people` can be called.
+pub(crate) fn render(text: &str, people: &People) -> Rendered {
     if has_huge_table(text) {
         return plain(text);
     }
@@ -64,29 +81,31 @@ pub(crate) fn render(text: &str) -> String {
             return plain(text);
         }
     }
+    let mentioned = mentions::link(&arena, root, people);
+    let highlighter = Highlighter::default();
+    let render = RenderPlugins {
+        codefence_syntax_highlighter: Some(&highlighter),
+        ..RenderPlugins::default()
+    };
     let mut html = String::with_capacity(text.len() * 2);
-    match format_html(root, &OPTIONS, &mut html) {
-        Ok(()) => SANITISER.clean(&html).to_string(),
+    match format_html_with_plugins(root, &OPTIONS, &mut html, &Plugins { render }) {
+        Ok(()) => Rendered { html: SANITISER.clean(&html).to_string(), mentioned },
         Err(_) => plain(text),
     }
 }
 
+/// Whether a text may have code in a language, which takes longer than anything else.
+pub(crate) fn may_have_code(text: &str) -> bool {
+    text.contains("```") || text.contains("~~~")
+}
+
 /// The text as it is, in one element.
-fn plain(text: &str) -> String {
+fn plain(text: &str) -> Rendered {
     let mut html = String::with_capacity(text.len() + text.len() / 4 + 16);
     html.push_str("<pre>");
-    for c in text.chars() {
-        match c {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            c => html.push(c),
-        }
-    }
+    escape(&mut html, text);
     html.push_str("</pre>");
-    html
+    Rendered { html, mentioned: BTreeSet::new() }
 }
 
 fn sanitiser() -> Builder<'static> {
@@ -110,6 +129,7 @@ fn sanitiser() -> Builder<'static> {
         "ol",
         "p",
         "pre",
+        "span",
         "strong",
         "table",
         "tbody",
@@ -120,8 +140,9 @@ fn sanitiser() -> Builder<'static> {
         "ul",
     ];
     let attributes = [
-        ("a", &["href", "title"][..]),
+        ("a", &["href", "title", "class"][..]),
         ("code", &["class"]),
+        ("span", &["class"]),
         ("img", &["src", "alt", "title"]),
         ("input", &["checked"]),
         ("ol", &["start"]),
@@ -140,6 +161,8 @@ fn sanitiser() -> Builder<'static> {
         ]))
         .attribute_filter(|tag, attribute, value| match (tag, attribute) {
             ("code", "class") => is_language(value).then_some(Cow::Borrowed(value)),
+            ("a", "class") => (value == "mention").then_some(Cow::Borrowed(value)),
+            ("span", "class") => is_colour(value).then_some(Cow::Borrowed(value)),
             _ => Some(Cow::Borrowed(value)),
         })
         .url_schemes(HashSet::from(["http", "https", "mailto"]))
@@ -156,6 +179,11 @@ fn is_language(class: &str) -> bool {
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'+' | b'#'))
     })
+}
+
+/// One of our own classes for a piece of code.
+fn is_colour(class: &str) -> bool {
+    class.strip_prefix("hl-").is_some_and(|name| CLASSES.contains(&name))
 }
 
 #[cfg(test)]

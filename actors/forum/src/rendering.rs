@@ -7,7 +7,7 @@ use panel_kernel::problem::Problem;
 
 use crate::SERVICE;
 use crate::error::ForumError;
-use crate::markdown;
+use crate::markdown::{self, People, Rendered};
 
 /// The longest text that is rendered at once. On the machine of `docs/benchmarks.md`, in a debug
 /// build (its Markdown crates optimised), so many bytes of prose take 0.12 ms, and of the worst text
@@ -25,17 +25,27 @@ impl Renderer {
         Self(BlockingPool::new(threads, (pool.workers / 2).saturating_sub(threads)))
     }
 
-    /// The HTML of a text that is short.
-    pub(crate) fn at_once(text: &str) -> Option<String> {
-        (text.len() <= AT_ONCE_BYTES).then(|| markdown::render(text))
+    /// A text that is short, rendered.
+    pub(crate) fn at_once(text: &str, people: &People) -> Option<Rendered> {
+        let is_short = text.len() <= AT_ONCE_BYTES && !markdown::may_have_code(text);
+        is_short.then(|| markdown::render(text, people))
     }
 
-    /// The HTML of a text of any length.
-    pub(crate) async fn in_turn(&self, text: &str) -> Result<String, ForumError> {
-        let busy = |_| Problem::unavailable(SERVICE.name, "too many long posts at once").into();
-        let place = self.0.enter().map_err(busy)?;
+    /// A text of any length, rendered.
+    pub(crate) async fn in_turn(&self, text: &str, people: People) -> Result<Rendered, ForumError> {
         let text = text.to_owned();
-        place.run(move || markdown::render(&text)).await.map_err(busy)
+        self.run("too many long posts at once", move || markdown::render(&text, &people)).await
+    }
+
+    /// Something else that may take as long. Who is refused hears `busy`.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        busy: &'static str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ForumError> {
+        let busy = |_| Problem::unavailable(SERVICE.name, busy).into();
+        let place = self.0.enter().map_err(busy)?;
+        place.run(work).await.map_err(busy)
     }
 }
 

@@ -12,7 +12,10 @@ pub(crate) const MAX_CATEGORIES: i64 = 500;
 /// The most tags on a thread.
 pub(crate) const MAX_TAGS: usize = 5;
 const MAX_TAG_CHARS: usize = 30;
-const MAX_TITLE_CHARS: usize = 200;
+/// The longest title of a thread.
+pub(crate) const MAX_TITLE_CHARS: usize = 200;
+/// The most drafts somebody can have.
+pub(crate) const MAX_DRAFTS: i64 = 100;
 const MAX_NAME_CHARS: usize = 80;
 const MAX_DESCRIPTION_CHARS: usize = 1_000;
 const MAX_SLUG_BYTES: usize = 80;
@@ -20,6 +23,8 @@ const MAX_SLUG_BYTES: usize = 80;
 /// A reader, as far as the rules care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Viewer {
+    /// The account, of those who are signed in.
+    pub(crate) who: Option<Id>,
     /// The rank as a number, 0 for the anonymous.
     pub(crate) level: i64,
     /// Whether they moderate: see what is deleted, write where it is locked.
@@ -29,17 +34,22 @@ pub(crate) struct Viewer {
 impl Viewer {
     /// Who asks.
     pub(crate) fn of(principal: &Principal) -> Self {
-        Self::of_level(principal.level())
+        Self::new(principal.user().ok().map(|user| user.id), principal.level())
     }
 
-    fn of_level(level: i64) -> Self {
-        Self { level, moderates: level >= Role::Moderator.level() }
+    fn new(who: Option<Id>, level: i64) -> Self {
+        Self { who, level, moderates: level >= Role::Moderator.level() }
+    }
+
+    /// The account for statements, in which nobody is 0.
+    pub(crate) fn id(self) -> i64 {
+        self.who.map_or(0, Id::raw)
     }
 }
 
 impl From<&User> for Viewer {
     fn from(user: &User) -> Self {
-        Self::of_level(user.role.level())
+        Self::new(Some(user.id), user.role.level())
     }
 }
 
@@ -175,6 +185,12 @@ pub(crate) fn tag(text: &str) -> Option<String> {
     }
     let tag = tag.trim_matches('-');
     (1..=MAX_TAG_CHARS).contains(&tag.chars().count()).then(|| tag.to_owned())
+}
+
+/// Whether this can be the key of a draft.
+pub(crate) fn is_draft_key(key: &str) -> bool {
+    (1..=100).contains(&key.len())
+        && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-'))
 }
 
 /// The readable part of an address: ASCII, hyphens between words, `fallback` where nothing is

@@ -36,6 +36,7 @@ pub mod ids;
 pub mod keys;
 pub mod message;
 pub mod metrics;
+pub mod names;
 mod openapi;
 pub mod outbound;
 pub mod personal;

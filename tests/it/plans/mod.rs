@@ -14,10 +14,13 @@ use panel_harness::{Backend, Node, Session, TestDatabase, Thread, eventually};
 use serde_json::{Value, json};
 
 /// Tables that grow without end.
-const BIG: [&str; 10] = [
+const BIG: [&str; 13] = [
     "threads",
     "thread_tags",
+    "thread_readers",
     "posts",
+    "post_reactions",
+    "post_mentions",
     "authors",
     "users",
     "sessions",
@@ -28,13 +31,17 @@ const BIG: [&str; 10] = [
 ];
 
 /// Pieces of the statements that must have been seen, or the test looks at nothing.
-const HOT: [&str; 15] = [
+const HOT: [&str; 19] = [
     "FROM threads t CROSS JOIN categories c",
     "FROM thread_tags k CROSS JOIN threads t",
-    "ORDER BY t.last_post_at DESC",
+    "ORDER BY t.activity DESC",
+    "ORDER BY k.activity DESC",
     "ORDER BY t.created_at DESC",
     "ORDER BY t.reply_count DESC",
-    "(t.last_post_at, t.id) < (",
+    "(t.activity, t.id) < (",
+    "LEFT JOIN thread_readers r",
+    "CROSS JOIN post_reactions e",
+    "INSERT INTO thread_readers",
     "FROM threads t CROSS JOIN categories c CROSS JOIN posts p",
     "FROM categories c LEFT JOIN categories p",
     "UPDATE threads SET last_number",

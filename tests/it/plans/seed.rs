@@ -47,6 +47,11 @@ pub(super) async fn forum(db: &mut RawSql) {
     insert(db, columns, 3_000, values).await;
     let values = "300000 + i, 100000 + i, 1, 1 + i % 2000, 'text', '<p>text</p>', i";
     insert(db, posts, 3_000, values).await;
+    let columns = "thread_readers (user_id, thread_id, last_read)";
+    insert(db, columns, 3_000, "1 + i % 300, 100000 + i, 1").await;
+    let columns = "post_reactions (id, post_id, user_id, name, created_at)";
+    insert(db, columns, 3_000, "i, 300000 + i, 1 + i % 300, 'like', i").await;
+    insert(db, "post_mentions (post_id, user_id)", 3_000, "300000 + i, 1 + i % 300").await;
     let columns = "thread_tags (thread_id, tag, created_at, last_post_at, reply_count)";
     insert(
         db,

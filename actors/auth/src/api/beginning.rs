@@ -170,7 +170,7 @@ pub(super) struct Issue {
 
 impl Issue {
     pub(super) async fn begin(app: &Shared, context: &WriteContext) -> Result<Self, AuthError> {
-        let (key, jti) = (app.keys.current(context.now)?, app.db.next_id().await?);
+        let (key, jti) = (app.keys.current(context.now).await?, app.db.next_id().await?);
         Ok(Self { app: Arc::clone(app), key, jti, now: context.now })
     }
 

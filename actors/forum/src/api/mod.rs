@@ -1,7 +1,15 @@
 //! The routes of the forum.
 
 mod categories;
+mod drafts;
+mod feed;
+mod merging;
+mod post_list;
 mod posts;
+mod reactions;
+mod reading;
+mod revisions;
+mod thread_actions;
 mod thread_list;
 mod threads;
 mod writing;
@@ -34,6 +42,9 @@ pub(crate) struct Forum {
     pub(crate) views: Views,
     pub(crate) renderer: Renderer,
     pub(crate) max_body_chars: usize,
+    /// How people can react.
+    pub(crate) reactions: Vec<String>,
+    pub(crate) public_url: Arc<str>,
 }
 
 /// The forum as routes share it.
@@ -59,10 +70,35 @@ fn documented() -> OpenApiRouter<Shared> {
         .guarded(Need::Nothing, routes!(threads::read_thread))
         .guarded(Need::Account, routes!(threads::create_thread))
         .guarded(Need::Account, routes!(threads::edit_thread, threads::delete_thread))
-        .guarded(Need::Nothing, routes!(posts::list_posts))
+        .guarded(MODERATOR, routes!(thread_actions::pin_thread))
+        .guarded(MODERATOR, routes!(thread_actions::unpin_thread))
+        .guarded(MODERATOR, routes!(thread_actions::lock_thread))
+        .guarded(MODERATOR, routes!(thread_actions::unlock_thread))
+        .guarded(MODERATOR, routes!(thread_actions::move_thread))
+        .guarded(MODERATOR, routes!(thread_actions::restore_thread))
+        .guarded(MODERATOR, routes!(merging::merge_thread))
+        .guarded(MODERATOR, routes!(merging::split_thread))
+        .guarded(Need::Account, routes!(reading::mark_thread_read))
+        .guarded(Need::Account, routes!(reading::watch_thread))
+        .guarded(Need::Account, routes!(reading::unwatch_thread))
+        .guarded(Need::Account, routes!(thread_list::list_unread))
+        .guarded(Need::Account, routes!(reading::mark_everything_read))
+        .guarded(Need::Nothing, routes!(post_list::list_posts))
         .guarded(Need::Nothing, routes!(posts::read_post))
         .guarded(Need::Account, routes!(posts::create_post))
         .guarded(Need::Account, routes!(posts::edit_post, posts::delete_post))
+        .guarded(MODERATOR, routes!(posts::restore_post))
+        .guarded(Need::Nothing, routes!(revisions::list_revisions))
+        .guarded(Need::Nothing, routes!(revisions::read_revision))
+        .guarded(MODERATOR, routes!(revisions::hide_revision))
+        .guarded(Need::Nothing, routes!(revisions::compare_revisions))
+        .guarded(Need::Nothing, routes!(reactions::list_reactions))
+        .guarded(Need::Account, routes!(reactions::react, reactions::take_back_reaction))
+        .guarded(Need::Account, routes!(drafts::list_drafts))
+        .guarded(Need::Account, routes!(drafts::read_draft))
+        .guarded(Need::Account, routes!(drafts::store_draft, drafts::delete_draft))
+        .guarded(Need::Nothing, routes!(feed::threads_feed))
+        .guarded(Need::Nothing, routes!(feed::posts_feed))
 }
 
 /// Schemas that routes only refer to.

@@ -1,14 +1,11 @@
-//! `/api/v2/forum/threads/{id}/posts` and `/api/v2/forum/posts`
+//! `POST /api/v2/forum/threads/{id}/posts` and `/api/v2/forum/posts/{id}`
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
 use panel_kernel::data::{Answer, Conn, DbError};
 use panel_kernel::http::validate::Check;
-use panel_kernel::http::{
-    CacheFor, Caller, IdPath, IfMatch, Listing, PageRequest, Params, Payload, etag,
-};
+use panel_kernel::http::{CacheFor, Caller, IdPath, IfMatch, Payload, etag};
 use panel_kernel::ids::Id;
 use panel_kernel::message::User;
 use panel_kernel::problem::Problem;
@@ -16,27 +13,17 @@ use panel_kernel::time::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::writing::{SignedIn, Writing, created, shown};
 use super::{Forum, Refusal, Shared};
 use crate::error::ForumError;
-use crate::events::{PostCreated, PostDeleted, PostEdited};
+use crate::events::{PostCreated, PostDeleted, PostEdited, PostRestored};
+use crate::markdown::Rendered;
 use crate::rules::{self, Viewer};
 use crate::store::authors::{self, Author};
 use crate::store::posts::{self, Post, Standing};
-use crate::store::threads;
-
-/// Which page of posts.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct PostQuery {
-    /// Items on a page, 1 to 100; 20 by default. Fewer where they are long.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
-    limit: Option<String>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-}
+use crate::store::{reactions, reading, threads};
 
 /// A reply.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -56,39 +43,6 @@ pub(super) struct NewPost {
 pub(super) struct PostPatch {
     /// Markdown.
     body: String,
-}
-
-/// The posts of a thread, ascending
-///
-/// A page of long posts may have fewer than `limit`: it ends before its `body` and `body_html`
-/// have more than 512 KiB together, but never without a post. `next_cursor` leads on.
-#[utoipa::path(get, path = "/api/v2/forum/threads/{id}/posts", tag = "forum",
-    params(("id" = Id, Path), PostQuery),
-    responses((status = 200, description = "One page", body = Listing<Post>), Refusal))]
-pub(super) async fn list_posts(
-    State(forum): State<Shared>,
-    caller: Caller,
-    IdPath(thread): IdPath,
-    Params(query): Params<PostQuery>,
-) -> Result<(CacheFor, Json<Listing<Post>>), ForumError> {
-    let page = PageRequest::parse(query.limit.as_deref(), query.cursor)?;
-    let scope = format!("posts {thread}");
-    let [after] = page.after(&forum.cursors, &scope)?.unwrap_or([0]);
-    let (viewer, fetch) = (Viewer::of(&caller.principal), page.fetch());
-    let found: Result<Option<Vec<Post>>, ForumError> = forum
-        .db
-        .read(|conn| {
-            Box::pin(async move {
-                let found = posts::list(conn, thread, viewer, after, fetch).await?;
-                let none = found.is_empty() && threads::find(conn, thread, viewer).await?.is_none();
-                Ok((!none).then_some(found))
-            })
-        })
-        .await;
-    let found = found?.ok_or(ForumError::NotFound("thread"))?;
-    let next = |last: &Post| forum.cursors.encode(&scope, &[last.number]);
-    let cache = CacheFor::everybody(&caller.principal);
-    Ok((cache, Json(Listing::within_bytes(found, page.limit, Post::bytes, next))))
 }
 
 /// Reply
@@ -111,7 +65,7 @@ pub(super) async fn create_post(
             by,
             &body,
             move |conn| may_reply(conn, thread, viewer).boxed(),
-            move |mut writing, html| {
+            move |mut writing, Rendered { html, mentioned }| {
                 Box::pin(async move {
                     post.body_html = html;
                     post.number = next_number(&mut writing, thread).await?;
@@ -124,13 +78,17 @@ pub(super) async fn create_post(
                         }
                     }
                     authors::ensure(writing.tx, &post.author).await?;
-                    posts::insert(writing.tx, &post).await?;
+                    posts::insert(writing.tx, &post, &mentioned).await?;
+                    let (author, number) = (post.author.id, post.number);
+                    reading::has_written(writing.tx, author, thread, number).await?;
                     writing.tx.publish(&PostCreated {
                         id: post.id,
                         thread_id: thread,
                         number: post.number,
                         author_id: post.author.id,
                         reply_to: post.reply_to,
+                        quote: post.quote,
+                        mentioned,
                     });
                     writing.audit("post.create", post.id, None, Some(placed(&post)));
                     Ok(created("posts", post.id, post.version, &post))
@@ -150,16 +108,28 @@ pub(super) async fn read_post(
     IdPath(id): IdPath,
 ) -> Result<Response, ForumError> {
     let viewer = Viewer::of(&caller.principal);
-    let found: Result<_, ForumError> =
-        forum.db.read(|conn| Box::pin(posts::find(conn, id, viewer))).await;
-    let post = found?.ok_or(ForumError::NotFound("post"))?.post;
+    let found: Result<_, ForumError> = forum
+        .db
+        .read(|conn| {
+            Box::pin(async move {
+                let Some(found) = posts::find(conn, id, viewer).await? else { return Ok(None) };
+                let mut post = found.post;
+                if let Some(reader) = viewer.who {
+                    post.my_reactions = Some(reactions::of_reader_to(conn, reader, id).await?);
+                }
+                Ok(Some(post))
+            })
+        })
+        .await;
+    let post = found?.ok_or(ForumError::NotFound("post"))?;
     let shown = etag::versioned(post.version, &post);
     Ok((CacheFor::everybody(&caller.principal), shown).into_response())
 }
 
 /// Change a post
 ///
-/// For its author, while the thread is not locked, and for moderators.
+/// For its author, while the thread is not locked, and for moderators. The text as it was is kept
+/// among the post's revisions.
 #[utoipa::path(patch, path = "/api/v2/forum/posts/{id}", tag = "forum",
     params(("id" = Id, Path), ("If-Match" = Option<String>, Header)),
     request_body = PostPatch,
@@ -172,22 +142,29 @@ pub(super) async fn edit_post(
     Payload(patch): Payload<PostPatch>,
 ) -> Result<Answer, ForumError> {
     let body = checked(&forum, &patch.body)?;
+    let revision = forum.db.next_id().await?;
     let (text, asking, condition) = (body.clone(), by.clone(), if_match.clone());
     forum
         .write_text(
             by,
             &text,
             move |conn| may_edit(conn, id, asking, condition).boxed(),
-            move |mut writing, html| {
+            move |mut writing, Rendered { html, mentioned }| {
                 Box::pin(async move {
                     let mut post = held(&mut writing, id).await?;
                     if_match.check(post.version)?;
+                    if post.body == body {
+                        return Ok(shown(post.version, &post));
+                    }
                     let before = measured(&post);
                     (post.body, post.body_html) = (body, html);
                     post.edited_at = Some(writing.by.context.now);
                     post.version += 1;
-                    posts::update(writing.tx, &post).await?;
-                    writing.tx.publish(&PostEdited { id, thread_id: post.thread_id });
+                    let editor = Author::from(&writing.by.user);
+                    authors::ensure(writing.tx, &editor).await?;
+                    let kept = (editor.id, revision);
+                    let mentioned = posts::update(writing.tx, &post, kept, &mentioned).await?;
+                    writing.tx.publish(&PostEdited { id, thread_id: post.thread_id, mentioned });
                     writing.audit("post.edit", id, Some(before), Some(measured(&post)));
                     Ok(shown(post.version, &post))
                 })
@@ -211,6 +188,7 @@ pub(super) async fn delete_post(
     forum
         .write(by, move |mut writing| {
             Box::pin(async move {
+                hold_thread(&mut writing, id).await?;
                 let post = held(&mut writing, id).await?;
                 rules::is_reply(post.number)?;
                 if post.deleted {
@@ -224,6 +202,50 @@ pub(super) async fn delete_post(
             })
         })
         .await
+}
+
+/// Show a deleted reply again
+#[utoipa::path(post, path = "/api/v2/forum/posts/{id}/restore", tag = "forum",
+    params(("id" = Id, Path)),
+    responses((status = 200, description = "As it is now", body = Post), Refusal))]
+pub(super) async fn restore_post(
+    State(forum): State<Shared>,
+    by: SignedIn,
+    IdPath(id): IdPath,
+) -> Result<Answer, ForumError> {
+    forum
+        .write(by, move |mut writing| {
+            Box::pin(async move {
+                hold_thread(&mut writing, id).await?;
+                let mut post = held(&mut writing, id).await?;
+                if post.moved_to.is_some() {
+                    return Err(ForumError::Conflict("this post was moved to another thread"));
+                }
+                if !post.deleted {
+                    return Ok(shown(post.version, &post));
+                }
+                let found = threads::find(writing.tx, post.thread_id, writing.viewer).await?;
+                if found.is_none_or(|found| found.thread.deleted) {
+                    return Err(ForumError::Conflict("its thread is deleted; restore that"));
+                }
+                post.deleted = false;
+                post.version += 1;
+                posts::restore(writing.tx, &post).await?;
+                writing.tx.publish(&PostRestored { id, thread_id: post.thread_id });
+                writing.audit("post.restore", id, None, Some(placed(&post)));
+                Ok(shown(post.version, &post))
+            })
+        })
+        .await
+}
+
+/// Holds the thread of a post until the transaction ends. Whoever holds both takes the thread first, so
+/// that nobody waits for somebody who waits for them.
+async fn hold_thread(writing: &mut Writing<'_>, post: Id) -> Result<(), ForumError> {
+    let found = posts::find(writing.tx, post, writing.viewer).await?;
+    let thread = found.ok_or(ForumError::NotFound("post"))?.post.thread_id;
+    threads::for_change(writing.tx, thread, writing.viewer).await?;
+    Ok(())
 }
 
 /// What somebody has just written, as the opening post of a thread, not rendered yet.
@@ -248,6 +270,8 @@ pub(super) fn written(
         reply_to: None,
         quote: None,
         deleted: false,
+        moved_to: None,
+        my_reactions: Some(Vec::new()),
         version: 1,
     })
 }

@@ -1,18 +1,18 @@
-//! `GET /api/v2/forum/threads`
+//! `GET /api/v2/forum/threads` and `GET /api/v2/forum/unread`
 
 use axum::Json;
 use axum::extract::State;
 use panel_kernel::http::validate::Check;
-use panel_kernel::http::{CacheFor, Caller, Listing, PageRequest, Params};
+use panel_kernel::http::{CacheFor, Caller, Listing, PageQuery, PageRequest, Params};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{Refusal, Shared};
+use super::{Forum, Refusal, Shared};
 use crate::error::ForumError;
 use crate::rules::{self, Viewer};
-use crate::store::thread_list::{self, Sort, ThreadFilter};
+use crate::store::thread_list::{self, Sort, ThreadFilter, Unread, UnreadPage};
 use crate::store::threads::Thread;
 
 /// Which threads, in which order.
@@ -24,9 +24,14 @@ pub(super) struct ThreadQuery {
     category: Option<String>,
     /// Only those with this tag.
     tag: Option<String>,
-    /// Descending by latest post, opening post, or number of replies; `activity` by default.
+    /// Descending by latest post (pinned threads first), opening post, or number of replies;
+    /// `activity` by default.
     #[param(value_type = Option<Sort>)]
     sort: Option<String>,
+    /// `true`: only those with posts that the caller has not read, by activity. A page may then have fewer
+    /// than `limit` although there are more; `next_cursor` leads on.
+    #[param(value_type = Option<bool>)]
+    unread: Option<String>,
     /// Items on a page, 1 to 100; 20 by default.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Option<String>,
@@ -42,19 +47,71 @@ pub(super) async fn list_threads(
     caller: Caller,
     Params(query): Params<ThreadQuery>,
 ) -> Result<(CacheFor, Json<Listing<Thread>>), ForumError> {
-    let (mut filter, page) = parse(query)?;
-    let scope = scope(&filter);
+    let (mut filter, is_unread, page) = parse(query)?;
+    let unread = is_unread.then_some(Unread::All);
+    if unread.is_some() {
+        caller.principal.user()?;
+    }
+    let scope = scope(&filter, unread);
     filter.after = page.after(&forum.cursors, &scope)?;
-    let (viewer, sort, fetch) = (Viewer::of(&caller.principal), filter.sort, page.fetch());
-    let found: Result<Vec<Thread>, ForumError> =
-        forum.db.read(|conn| Box::pin(thread_list::list(conn, filter, viewer, fetch))).await;
-    let next = |last: &Thread| forum.cursors.encode(&scope, &sort.key(last));
+    let viewer = Viewer::of(&caller.principal);
     let cache = CacheFor::everybody(&caller.principal);
-    Ok((cache, Json(Listing::from_excess(found?, page.limit, next))))
+    let Some(unread) = unread else {
+        let (sort, fetch) = (filter.sort, page.fetch());
+        let found: Result<Vec<Thread>, ForumError> =
+            forum.db.read(|conn| Box::pin(thread_list::list(conn, filter, viewer, fetch))).await;
+        let next = |last: &Thread| forum.cursors.encode(&scope, &sort.place(last));
+        return Ok((cache, Json(Listing::from_excess(found?, page.limit, next))));
+    };
+    let listing = forum.unread(filter, unread, viewer, &page, &scope).await?;
+    Ok((cache, Json(listing)))
 }
 
-/// The list a query asks for; where to begin in it is in the cursor.
-fn parse(query: ThreadQuery) -> Result<(ThreadFilter, PageRequest), Problem> {
+/// Threads you follow in which something is new
+///
+/// Those you have begun to read, written in, or watch, by activity, pinned ones first. A page may have
+/// fewer than `limit` although there are more; `next_cursor` leads on.
+#[utoipa::path(get, path = "/api/v2/forum/unread", tag = "forum", params(PageQuery),
+    responses((status = 200, description = "One page", body = Listing<Thread>), Refusal))]
+pub(super) async fn list_unread(
+    State(forum): State<Shared>,
+    caller: Caller,
+    Params(query): Params<PageQuery>,
+) -> Result<Json<Listing<Thread>>, ForumError> {
+    let page = query.checked()?;
+    let filter = ThreadFilter { category: None, tag: None, sort: Sort::Activity, after: None };
+    let scope = scope(&filter, Some(Unread::Followed));
+    let filter = ThreadFilter { after: page.after(&forum.cursors, &scope)?, ..filter };
+    let viewer = Viewer::of(&caller.principal);
+    forum.unread(filter, Unread::Followed, viewer, &page, &scope).await.map(Json)
+}
+
+impl Forum {
+    async fn unread(
+        &self,
+        filter: ThreadFilter,
+        unread: Unread,
+        viewer: Viewer,
+        page: &PageRequest,
+        scope: &str,
+    ) -> Result<Listing<Thread>, ForumError> {
+        let (sort, fetch) = (filter.sort, page.fetch());
+        let found: Result<UnreadPage, ForumError> = self
+            .db
+            .read(|conn| Box::pin(thread_list::unread(conn, filter, unread, viewer, fetch)))
+            .await;
+        let UnreadPage { threads, looked_to } = found?;
+        let next = |last: &Thread| self.cursors.encode(scope, &sort.place(last));
+        let mut listing = Listing::from_excess(threads, page.limit, next);
+        if let (None, Some(place)) = (&listing.next_cursor, looked_to) {
+            listing.next_cursor = Some(self.cursors.encode(scope, &place));
+        }
+        Ok(listing)
+    }
+}
+
+/// The list a query asks for, and whether it is of unread ones; where to begin in it is in the cursor.
+fn parse(query: ThreadQuery) -> Result<(ThreadFilter, bool, PageRequest), Problem> {
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let page = PageRequest::parse(query.limit.as_deref(), query.cursor)?;
     let mut check = Check::new();
@@ -81,12 +138,27 @@ fn parse(query: ThreadQuery) -> Result<(ThreadFilter, PageRequest), Problem> {
             Sort::Activity
         }
     };
+    let unread = match query.unread.as_deref() {
+        None | Some("" | "false" | "0") => false,
+        Some("true" | "1") => true,
+        Some(_) => {
+            check.fail("unread", "invalid", "must be true or false");
+            false
+        }
+    };
+    if unread && sort != Sort::Activity {
+        check.fail("sort", "invalid", "unread threads go by activity");
+    }
     check.done()?;
-    Ok((ThreadFilter { category, tag, sort, after: None }, page))
+    Ok((ThreadFilter { category, tag, sort, after: None }, unread, page))
 }
 
 /// What makes two lists the same list, for cursors.
-fn scope(ThreadFilter { category, tag, sort, .. }: &ThreadFilter) -> String {
+fn scope(
+    ThreadFilter { category, tag, sort, .. }: &ThreadFilter,
+    unread: Option<Unread>,
+) -> String {
     let category = category.map(|id| id.to_string()).unwrap_or_default();
-    format!("threads {sort:?} {category} {}", tag.as_deref().unwrap_or_default())
+    let unread = unread.map(|unread| format!("{unread:?} ")).unwrap_or_default();
+    format!("threads {unread}{sort:?} {category} {}", tag.as_deref().unwrap_or_default())
 }

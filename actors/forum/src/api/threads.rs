@@ -1,7 +1,7 @@
 //! `/api/v2/forum/threads`
 
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use futures::FutureExt as _;
 use panel_kernel::data::{Answer, Conn};
 use panel_kernel::http::validate::Check;
@@ -18,11 +18,12 @@ use super::writing::{SignedIn, Writing, created, shown};
 use super::{Refusal, Shared, present};
 use crate::error::ForumError;
 use crate::events::{ThreadCreated, ThreadDeleted, ThreadEdited};
+use crate::markdown::Rendered;
 use crate::rules::{self, Viewer};
 use crate::store::authors::{self, Author};
-use crate::store::categories;
 use crate::store::posts::{self, Post};
 use crate::store::threads::{self, Thread};
+use crate::store::{categories, reading};
 
 /// A new thread with its opening post.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -76,11 +77,14 @@ pub(super) async fn create_thread(
         created_at: now,
         last_post_at: now,
         reply_count: 0,
+        last_number: 1,
         view_count: 0,
         pinned: false,
         locked: false,
         tags: shown_tags(&tags)?,
         deleted: false,
+        last_read: Some(1),
+        watching: true,
         version: 1,
     };
     let opening = written(forum.db.next_id().await?, thread.id, thread.author.clone(), &body, now)?;
@@ -89,15 +93,24 @@ pub(super) async fn create_thread(
             by,
             &body,
             move |conn| may_post_in(conn, category_id, viewer).boxed(),
-            move |mut writing, html| {
+            move |mut writing, Rendered { html, mentioned }| {
                 Box::pin(async move {
                     may_post_in(writing.tx, category_id, viewer).await?;
                     authors::ensure(writing.tx, &thread.author).await?;
                     threads::insert(writing.tx, &thread, &tags).await?;
-                    posts::insert(writing.tx, &Post { body_html: html, ..opening }).await?;
+                    let opening = Post { body_html: html, ..opening };
+                    posts::insert(writing.tx, &opening, &mentioned).await?;
                     let Thread { id, title, .. } = &thread;
-                    let (id, author_id) = (*id, thread.author.id);
-                    writing.tx.publish(&ThreadCreated { id, category_id, author_id, title });
+                    let (id, author_id, post_id) = (*id, thread.author.id, opening.id);
+                    reading::has_written(writing.tx, author_id, id, 1).await?;
+                    writing.tx.publish(&ThreadCreated {
+                        id,
+                        category_id,
+                        author_id,
+                        title,
+                        post_id,
+                        mentioned,
+                    });
                     let made = json!({"title": title, "category_id": category_id});
                     writing.audit("thread.create", id, None, Some(made));
                     Ok(created("threads", id, thread.version, &thread))
@@ -109,10 +122,14 @@ pub(super) async fn create_thread(
 
 /// One thread
 ///
-/// Reading it counts as a view.
+/// Reading it counts as a view. Of one that was merged into another, the address leads there.
 #[utoipa::path(get, path = "/api/v2/forum/threads/{id}", tag = "forum",
     params(("id" = Id, Path)),
-    responses((status = 200, description = "As it is now", body = Thread), Refusal))]
+    responses(
+        (status = 200, description = "As it is now", body = Thread),
+        (status = 308, description = "Its posts are in another thread", headers(("Location" = String))),
+        Refusal
+    ))]
 pub(super) async fn read_thread(
     State(forum): State<Shared>,
     caller: Caller,
@@ -120,12 +137,34 @@ pub(super) async fn read_thread(
 ) -> Result<Response, ForumError> {
     let viewer = Viewer::of(&caller.principal);
     let found: Result<_, ForumError> =
-        forum.db.read(|conn| Box::pin(threads::find(conn, id, viewer))).await;
-    let thread = found?.ok_or(ForumError::NotFound("thread"))?.thread;
+        forum.db.look(|conn| Box::pin(thread_or_target(conn, id, viewer))).await;
+    // A copy from a cache would be a view that is not counted.
+    let cache = CacheFor::outages(&caller.principal);
+    let thread = match found? {
+        Ok(thread) => thread,
+        Err(target) => {
+            let there = format!("/api/v2/forum/threads/{target}");
+            return Ok((cache, Redirect::permanent(&there)).into_response());
+        }
+    };
     forum.views.seen(id);
     let shown = etag::versioned(thread.version, &thread);
-    // A copy from a cache would be a view that is not counted.
-    Ok((CacheFor::outages(&caller.principal), shown).into_response())
+    Ok((cache, shown).into_response())
+}
+
+/// The thread, or the one that its posts are in now.
+async fn thread_or_target(
+    conn: &mut Conn,
+    id: Id,
+    viewer: Viewer,
+) -> Result<Result<Thread, Id>, ForumError> {
+    if let Some(found) = threads::find(conn, id, viewer).await?
+        && !found.merged
+    {
+        return Ok(Ok(found.thread));
+    }
+    let target = threads::merged_into(conn, id, viewer).await?;
+    target.map(Err).ok_or(ForumError::NotFound("thread"))
 }
 
 /// Change a thread's title, tags or category
@@ -197,10 +236,19 @@ pub(super) async fn delete_thread(
         .await
 }
 
-/// The thread, which the writer may change, held until the transaction ends.
-async fn held(writing: &mut Writing<'_>, id: Id) -> Result<Thread, ForumError> {
+/// The thread, held until the transaction ends.
+pub(super) async fn found(writing: &mut Writing<'_>, id: Id) -> Result<Thread, ForumError> {
     let found = threads::for_change(writing.tx, id, writing.viewer).await?;
-    let thread = found.ok_or(ForumError::NotFound("thread"))?.thread;
+    let found = found.ok_or(ForumError::NotFound("thread"))?;
+    if found.merged {
+        return Err(ForumError::Conflict("this thread was merged into another one"));
+    }
+    Ok(found.thread)
+}
+
+/// The same, if the writer may change it.
+async fn held(writing: &mut Writing<'_>, id: Id) -> Result<Thread, ForumError> {
+    let thread = found(writing, id).await?;
     rules::may_change(&writing.by.user, thread.author.id, thread.locked)?;
     Ok(thread)
 }
@@ -231,18 +279,22 @@ impl Change {
 }
 
 /// Whether there is such a category for the viewer, and they may post there.
-async fn may_post_in(conn: &mut Conn, category: Id, viewer: Viewer) -> Result<(), ForumError> {
+pub(super) async fn may_post_in(
+    conn: &mut Conn,
+    category: Id,
+    viewer: Viewer,
+) -> Result<(), ForumError> {
     let category = categories::find(conn, category, viewer).await?.ok_or_else(unknown_category)?;
     rules::may_post(viewer, rules::level(category.post_role))
 }
 
 /// What an edit can change, for the audit log.
-fn edited(thread: &Thread) -> serde_json::Value {
+pub(super) fn edited(thread: &Thread) -> serde_json::Value {
     let Thread { title, category_id, tags, .. } = thread;
     json!({"title": title, "category_id": category_id, "tags": tags})
 }
 
-fn shown_tags(tags: &[String]) -> Result<Box<RawValue>, Problem> {
+pub(super) fn shown_tags(tags: &[String]) -> Result<Box<RawValue>, Problem> {
     to_raw_value(tags).map_err(|_| Problem::internal())
 }
 

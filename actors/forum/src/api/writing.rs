@@ -15,8 +15,10 @@ use serde_json::Value;
 
 use super::Forum;
 use crate::error::ForumError;
+use crate::markdown::{People, Rendered, candidates};
 use crate::rendering::Renderer;
 use crate::rules::Viewer;
+use crate::store::authors;
 
 /// A write by somebody who is signed in; anybody else gets 401 before anything is read.
 #[derive(Clone)]
@@ -74,7 +76,7 @@ impl Forum {
         self.db.write(&context, move |tx| work(Writing { tx, by, viewer })).await
     }
 
-    /// The same for a text in Markdown, with its HTML. A text that takes long to render is rendered
+    /// The same for a text in Markdown, rendered. A text that takes long to render is rendered
     /// only if `may` has nothing against its being written; what can change until then, `work`
     /// checks again.
     pub(super) async fn write_text<M, F>(
@@ -86,25 +88,34 @@ impl Forum {
     ) -> Result<Answer, ForumError>
     where
         M: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<(), ForumError>> + Send,
-        F: for<'t> FnOnce(Writing<'t>, String) -> BoxFuture<'t, Result<Answer, ForumError>>
+        F: for<'t> FnOnce(Writing<'t>, Rendered) -> BoxFuture<'t, Result<Answer, ForumError>>
             + Send
             + 'static,
     {
-        match self.html(body, may).await {
-            Ok(html) => self.write(by, move |writing| work(writing, html)).await,
+        match self.rendered(body, may).await {
+            Ok(text) => self.write(by, move |writing| work(writing, text)).await,
             Err(refusal) => self.db.refuse(&by.context, refusal).await,
         }
     }
 
-    async fn html<M>(&self, body: &str, may: M) -> Result<String, ForumError>
+    async fn rendered<M>(&self, body: &str, may: M) -> Result<Rendered, ForumError>
     where
         M: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<(), ForumError>> + Send,
     {
-        if let Some(html) = Renderer::at_once(body) {
-            return Ok(html);
+        let called = candidates(body);
+        if called.is_empty()
+            && let Some(text) = Renderer::at_once(body, &People::new())
+        {
+            return Ok(text);
         }
-        may(&mut self.db.reader().await?).await?;
-        self.renderer.in_turn(body).await
+        let mut conn = self.db.reader().await?;
+        let people = authors::called(&mut conn, &called).await?;
+        if let Some(text) = Renderer::at_once(body, &people) {
+            return Ok(text);
+        }
+        may(&mut conn).await?;
+        drop(conn);
+        self.renderer.in_turn(body, people).await
     }
 }
 

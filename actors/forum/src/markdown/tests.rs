@@ -2,6 +2,11 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
+/// In a forum in which nobody has a name.
+fn render(text: &str) -> String {
+    super::render(text, &People::new()).html
+}
+
 #[test]
 fn what_people_write_comes_out() {
     for (text, html) in [
@@ -13,8 +18,8 @@ fn what_people_write_comes_out() {
         ("3. x", "<ol start=\"3\">\n<li>x</li>\n</ol>\n"),
         ("> q", "<blockquote>\n<p>q</p>\n</blockquote>\n"),
         (
-            "```rust\nlet a = 1 < 2;\n```",
-            "<pre><code class=\"language-rust\">let a = 1 &lt; 2;\n</code></pre>\n",
+            "```nonesuch\nlet a = 1 < 2;\n```",
+            "<pre><code class=\"language-nonesuch\">let a = 1 &lt; 2;\n</code></pre>\n",
         ),
         ("# h", "<h1>h</h1>\n"),
     ] {
@@ -138,6 +143,16 @@ fn hostile_shapes_are_quick() {
         "&".repeat(16_000),
         "a@".repeat(16_000),
         "http://".repeat(4_000),
+        "@ann ".repeat(6_000),
+        "@".repeat(32_000),
+        format!("```rust\n{}\n```", "/*".repeat(4_000)),
+        format!("```rust\n{}\n```", "\"\\".repeat(4_000)),
+        format!("```js\n{}\n```", "/(a+)+$/; `${".repeat(600)),
+        format!("```html\n{}\n```", "<script><style>\n".repeat(500)),
+        format!("```perl\n{}\n```", "s/((a*)*)*/x/;\n".repeat(500)),
+        format!("```php\n{}\n```", "<?php <<<X\n".repeat(600)),
+        format!("```md\n{}\n```", "[[[[*_*_".repeat(900)),
+        "```c\nx\n```\n".repeat(2_000),
     ];
     for text in shapes {
         let begun = Instant::now();
@@ -170,4 +185,68 @@ fn a_table_that_would_fill_pages_is_shown_as_it_is() {
     }
     let small = render("a|b\n-|-\n1|2\n");
     assert!(small.contains("<table>"), "{small}");
+}
+
+#[test]
+fn code_has_colours_where_its_language_is_known() {
+    let html = render("```rust\nlet a = \"<b>\"; // c\n```");
+    assert_eq!(
+        html,
+        "<pre><code class=\"language-rust\"><span class=\"hl-keyword\">let</span> a = \
+         <span class=\"hl-string\">\"&lt;b&gt;\"</span>; \
+         <span class=\"hl-comment\">// c\n</span></code></pre>\n"
+    );
+    let tags = tags(&html);
+    assert!(tags.iter().all(|tag| !tag.contains("style")), "{tags:?}");
+    // Without a language, as text.
+    assert_eq!(render("    let a"), "<pre><code>let a\n</code></pre>\n");
+}
+
+#[test]
+fn long_code_is_plain_from_somewhere_on() {
+    let line = "let a = 1;\n";
+    let block = |lines: usize| format!("```rust\n{}```\n\n", line.repeat(lines));
+    assert!(render(&block(700)).contains("<span"));
+    assert!(!render(&block(800)).contains("<span"));
+    // All blocks of a text share what there is.
+    let html = render(&(block(700) + &block(100)));
+    assert!(html.contains("<span") && !html.rsplit("<pre>").next().unwrap().contains("<span"));
+    // A line that nobody wrote, and what comes after it, is plain.
+    let html = render(&format!("```rust\nlet a;\nlet b = \"{}\";\nlet c;\n```", "x".repeat(600)));
+    assert_eq!(html.matches("<span").count(), 1, "{html}");
+}
+
+#[test]
+fn nobody_makes_classes_of_their_own() {
+    for text in [
+        "<span class=\"hl-keyword\">x</span>",
+        "<a class=\"mention\" href=\"/forum/users/1\">@root</a>",
+        "[x](/a \"t\" class=mention)",
+    ] {
+        let html = render(text);
+        assert!(!html.contains("<span") && !html.contains("<a class"), "{html}");
+    }
+}
+
+#[test]
+fn people_are_called_where_their_names_are_text() {
+    let people: People =
+        [("ann", 1), ("bob.b", 2)].map(|(name, id)| (name.to_owned(), Id::from_raw(id))).into();
+    let called = |text: &str| super::render(text, &people);
+    let ann = "<a class=\"mention\" href=\"/forum/users/0000000000001\" \
+               rel=\"nofollow ugc noopener\">@Ann</a>";
+    let found = called("hello @Ann, *and @bob.b*. Not @nobody");
+    assert!(
+        found.html.starts_with(&format!("<p>hello {ann}, <em>and <a class=\"mention\"")),
+        "{found:?}"
+    );
+    assert!(found.html.ends_with("</em>. Not @nobody</p>\n"), "{found:?}");
+    assert_eq!(found.mentioned, [1, 2].map(Id::from_raw).into());
+    for text in ["`@ann`", "    @ann", "[@ann](/x)", "https://e.org/@ann", "ann@ann.example.org"] {
+        let found = called(text);
+        assert_eq!(found.mentioned, BTreeSet::new(), "{text}: {found:?}");
+    }
+    // Twice the same is one, and both are links.
+    let found = called("@ann @ANN");
+    assert_eq!((found.mentioned.len(), found.html.matches("mention").count()), (1, 2), "{found:?}");
 }

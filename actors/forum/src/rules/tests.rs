@@ -22,7 +22,7 @@ fn only_authors_and_moderators_change_things() {
 #[test]
 fn replies_obey_locks_and_categories() {
     let (plain, moderator) =
-        (Viewer::of_level(Role::User.level()), Viewer::of_level(Role::Moderator.level()));
+        (Viewer::new(None, Role::User.level()), Viewer::new(None, Role::Moderator.level()));
     assert!(may_reply(plain, 0, false, false).is_ok());
     assert!(matches!(may_reply(plain, 0, true, false), Err(ForumError::Forbidden(_))));
     assert!(may_reply(moderator, 3, true, false).is_ok());

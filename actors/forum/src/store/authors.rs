@@ -1,10 +1,17 @@
 //! Names of authors.
 
-use panel_kernel::data::{DbError, Tx, sql};
+use std::collections::BTreeSet;
+
+use panel_kernel::data::{Conn, DbError, Statement, Tx, sql};
 use panel_kernel::ids::Id;
 use panel_kernel::message::User;
+use panel_kernel::names::lookup_key;
+use panel_kernel::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use super::places;
+use crate::markdown::People;
 
 /// What is shown where nobody is known by that id any more.
 pub(crate) const DELETED_USER: &str = "deleted user";
@@ -43,8 +50,52 @@ pub(crate) async fn ensure(tx: &mut Tx, author: &Author) -> Result<(), DbError> 
 /// Nobody is known by that id any more, whatever is heard of it later.
 pub(crate) async fn erase(tx: &mut Tx, id: Id) -> Result<(), DbError> {
     let erase = sql("INSERT INTO authors (id, name, erased) VALUES ($1, '', 1) \
-                     ON CONFLICT (id) DO UPDATE SET name = '', erased = 1");
+                     ON CONFLICT (id) DO UPDATE SET name = '', username_key = NULL, erased = 1");
     tx.execute(erase.bind(id)).await.map(|_| ())
+}
+
+/// Somebody has an account from now on, is called by this name, and has nothing to catch up with.
+pub(crate) async fn register(
+    tx: &mut Tx,
+    id: Id,
+    (name, username): (&str, &str),
+    at: Timestamp,
+) -> Result<(), DbError> {
+    let key = lookup_key(username);
+    // Nobody but auth decides whose a name is, and this is what it told last.
+    let free = sql("UPDATE authors SET username_key = NULL WHERE username_key = $1 AND id <> $2");
+    tx.execute(free.bind(&key).bind(id)).await?;
+    let upsert = sql("INSERT INTO authors (id, name, username_key, read_before) \
+                      VALUES ($1, $2, $3, $4) \
+                      ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
+                      username_key = excluded.username_key, read_before = excluded.read_before \
+                      WHERE authors.erased = 0");
+    tx.execute(upsert.bind(id).bind(clean(name)).bind(key).bind(at)).await.map(|_| ())
+}
+
+/// Who is called by these names, which are few.
+pub(crate) async fn called(conn: &mut Conn, keys: &BTreeSet<String>) -> Result<People, DbError> {
+    if keys.is_empty() {
+        return Ok(People::new());
+    }
+    let text = format!(
+        "SELECT username_key, id FROM authors WHERE username_key IN ({})",
+        places(1, keys.len())
+    );
+    let find = keys.iter().fold(Statement::composed(text), |find, key| find.bind(key.as_str()));
+    let found: Vec<(String, Id)> = conn.all(find).await?;
+    Ok(found.into_iter().collect())
+}
+
+/// Whatever was last written before that moment counts as read by them.
+pub(crate) async fn has_read_before(
+    tx: &mut Tx,
+    author: &Author,
+    at: Timestamp,
+) -> Result<(), DbError> {
+    let upsert = sql("INSERT INTO authors (id, name, read_before) VALUES ($1, $2, $3) \
+                      ON CONFLICT (id) DO UPDATE SET read_before = excluded.read_before");
+    tx.execute(upsert.bind(author.id).bind(&author.name).bind(at)).await.map(|_| ())
 }
 
 /// From now on this is the name.

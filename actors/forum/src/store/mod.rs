@@ -6,13 +6,33 @@ mod packed;
 
 pub(crate) mod authors;
 pub(crate) mod categories;
+pub(crate) mod drafts;
+pub(crate) mod erasure;
+pub(crate) mod feed;
+pub(crate) mod merging;
 pub(crate) mod personal;
+#[macro_use]
 pub(crate) mod posts;
+pub(crate) mod post_list;
+pub(crate) mod reactions;
+pub(crate) mod reading;
+pub(crate) mod revisions;
 #[macro_use]
 pub(crate) mod threads;
 pub(crate) mod thread_list;
 
 use panel_kernel::data::{Conn, Statement};
+
+/// As many places for values as there are, from `$first` on: `$2, $3, $4`.
+fn places(first: usize, count: usize) -> String {
+    (first..first + count).map(|at| format!("${at}")).collect::<Vec<_>>().join(", ")
+}
+
+/// So many rows of so many values: `($2, $3), ($4, $5)`.
+fn rows(first: usize, values: usize, count: usize) -> String {
+    let row = |at: usize| format!("({})", places(first + at * values, values));
+    (0..count).map(row).collect::<Vec<_>>().join(", ")
+}
 
 /// A reading statement that keeps others from changing the rows of `table` until the
 /// transaction ends; rows that refer to them can still be added. SQLite has one writer and

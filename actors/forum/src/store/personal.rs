@@ -1,9 +1,10 @@
-//! What the forum has of people, for themselves: what they wrote, also what was deleted since.
+//! What the forum has of people, for themselves: what they wrote, also what was deleted since, and what
+//! they did beside that.
 
 use panel_kernel::personal::{Column, Person, Records};
 
 /// Kinds of records, in the order in which they are told.
-pub(crate) const RECORDS: [Records; 2] = [
+pub(crate) const RECORDS: [Records; 7] = [
     Records {
         name: "threads",
         select: "SELECT id, category_id, title, slug, tags, created_at, pinned, locked, deleted_at \
@@ -24,7 +25,8 @@ pub(crate) const RECORDS: [Records; 2] = [
     Records {
         name: "posts",
         select: "SELECT id, thread_id, number, body, created_at, edited_at, reply_to, quote_of, \
-                 deleted_at FROM posts WHERE author_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+                 deleted_at FROM posts WHERE author_id = $1 AND id > $2 AND moved_to IS NULL \
+                 ORDER BY id LIMIT $3",
         person: Person::Id,
         columns: &[
             ("id", Column::Id),
@@ -36,6 +38,61 @@ pub(crate) const RECORDS: [Records; 2] = [
             ("reply_to", Column::Id),
             ("quote_of", Column::Id),
             ("deleted_at", Column::Time),
+        ],
+    },
+    Records {
+        name: "revisions",
+        select: "SELECT id, post_id, number, body, created_at FROM post_revisions \
+                 WHERE editor_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+        person: Person::Id,
+        columns: &[
+            ("id", Column::Position),
+            ("post_id", Column::Id),
+            ("number", Column::Number),
+            ("body", Column::Text),
+            ("created_at", Column::Time),
+        ],
+    },
+    Records {
+        name: "reactions",
+        select: "SELECT id, post_id, name, created_at FROM post_reactions \
+                 WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+        person: Person::Id,
+        columns: &[
+            ("id", Column::Position),
+            ("post_id", Column::Id),
+            ("name", Column::Text),
+            ("created_at", Column::Time),
+        ],
+    },
+    Records {
+        name: "mentions",
+        select: "SELECT post_id FROM post_mentions \
+                 WHERE user_id = $1 AND post_id > $2 ORDER BY post_id LIMIT $3",
+        person: Person::Id,
+        columns: &[("post_id", Column::Id)],
+    },
+    Records {
+        name: "reading",
+        select: "SELECT thread_id, last_read, watching FROM thread_readers \
+                 WHERE user_id = $1 AND thread_id > $2 ORDER BY thread_id LIMIT $3",
+        person: Person::Id,
+        columns: &[
+            ("thread_id", Column::Id),
+            ("last_read", Column::Number),
+            ("watching", Column::Flag),
+        ],
+    },
+    Records {
+        name: "drafts",
+        select: "SELECT id, key, content, updated_at FROM drafts \
+                 WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+        person: Person::Id,
+        columns: &[
+            ("id", Column::Position),
+            ("key", Column::Text),
+            ("content", Column::Json),
+            ("updated_at", Column::Time),
         ],
     },
 ];

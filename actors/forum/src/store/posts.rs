@@ -1,7 +1,9 @@
 //! Posts.
 
+use std::collections::BTreeSet;
+
 use panel_kernel::data::{Conn, DbError, FromRow, Row, Tx, sql};
-use panel_kernel::http::{MAX_PAGE_BYTES, json_bytes};
+use panel_kernel::http::json_bytes;
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
 use serde::Serialize;
@@ -9,9 +11,9 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::authors::Author;
-use super::holding;
 use super::packed::Fields;
 use super::threads::raw;
+use super::{holding, revisions};
 use crate::rules::Viewer;
 
 /// A post.
@@ -39,6 +41,14 @@ pub(crate) struct Post {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     pub(crate) deleted: bool,
+    /// Only there where the post was moved to another thread: what it is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub(crate) moved_to: Option<Id>,
+    /// How the reader reacted; only for those who are signed in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub(crate) my_reactions: Option<Vec<String>>,
     #[serde(skip)]
     pub(crate) version: i64,
 }
@@ -61,6 +71,7 @@ macro_rules! packed_post {
             "COALESCE(p.edited_at || '', '')",
             "COALESCE(p.reply_to || '', '')",
             "COALESCE(p.quote_of || '', '')",
+            "COALESCE(p.moved_to || '', '')",
             "CASE WHEN p.deleted_at IS NULL THEN 0 ELSE 1 END",
             "p.version",
             "p.reactions",
@@ -85,98 +96,17 @@ impl FromRow for Post {
             edited_at: fields.optional()?.map(Timestamp::from_micros),
             reply_to: fields.optional()?.map(Id::from_raw),
             quote: fields.optional()?.map(Id::from_raw),
+            moved_to: fields.optional()?.map(Id::from_raw),
             deleted: fields.flag()?,
             version: fields.int()?,
             reactions: raw(fields.text()?)?,
             author: Author::named(author_id, fields.text()?),
             body: row.get(1)?,
             body_html: row.get(2)?,
+            my_reactions: None,
         })
     }
 }
-
-/// A row whose texts may have been left out.
-struct Short(Option<Post>);
-
-impl FromRow for Short {
-    fn from_row(row: &Row) -> Result<Self, DbError> {
-        let is_whole = row.get::<Option<String>>(1)?.is_some();
-        Ok(Self(if is_whole { Some(Post::from_row(row)?) } else { None }))
-    }
-}
-
-/// At most `fetch` posts of a thread after number `after`, ascending, deleted ones as tombstones;
-/// and at most the one that goes beyond [`MAX_PAGE_BYTES`] and the one after the first, whatever
-/// comes then. Empty also if the viewer may not see the thread: every thread has at least one post.
-///
-/// Nearly always all of them are so short that they fit, which the first statement can tell by
-/// each alone. Only where one is longer, the second adds them up.
-pub(crate) async fn list(
-    conn: &mut Conn,
-    thread: Id,
-    viewer: Viewer,
-    after: i64,
-    fetch: i64,
-) -> Result<Vec<Post>, DbError> {
-    let bytes = i64::try_from(MAX_PAGE_BYTES).unwrap_or(i64::MAX);
-    let list = |text, bytes: i64| {
-        let list = sql(text).bind(thread).bind(after).bind(viewer.level).bind(viewer.moderates);
-        list.bind(fetch).bind(bytes)
-    };
-    let short: Vec<Short> = conn.all(list(LIST_SHORT, bytes / fetch.max(1))).await?;
-    match short.into_iter().map(|Short(post)| post).collect() {
-        Some(posts) => Ok(posts),
-        None => conn.all(list(LIST_LONG, bytes)).await,
-    }
-}
-
-/// The bytes of a post's texts on a page. Neither database reads a long text to tell its length.
-macro_rules! bytes {
-    () => {
-        "(CASE WHEN p.deleted_at IS NULL \
-          THEN octet_length(p.body) + octet_length(p.body_html) ELSE 0 END)"
-    };
-}
-
-/// Numbers have no gaps, so the page is a range of them: however PostgreSQL goes about it, it
-/// touches no other row.
-macro_rules! list {
-    ($body:expr, $body_html:expr, $also:expr) => {
-        concat!(
-            "SELECT ",
-            packed_post!(),
-            ", CASE WHEN p.deleted_at IS NOT NULL THEN '' ELSE ",
-            $body,
-            " END, CASE WHEN p.deleted_at IS NOT NULL THEN '' ELSE ",
-            $body_html,
-            " END FROM threads t CROSS JOIN categories c CROSS JOIN posts p \
-             WHERE t.id = $1 AND p.thread_id = $1 AND p.number > $2 AND p.number <= $2 + $5 \
-             AND c.id = t.category_id AND c.read_level <= $3 AND (t.deleted_at IS NULL OR $4 = 1)",
-            $also,
-            " ORDER BY p.number"
-        )
-    };
-}
-
-/// With the texts of those that have at most `$6` bytes, NULL instead of longer ones.
-const LIST_SHORT: &str = list!(
-    concat!("CASE WHEN ", bytes!(), " <= CAST($6 AS BIGINT) THEN p.body END"),
-    concat!("CASE WHEN ", bytes!(), " <= CAST($6 AS BIGINT) THEN p.body_html END"),
-    ""
-);
-
-/// Those before which the page has at most `$6` bytes, and the second.
-const LIST_LONG: &str = list!(
-    "p.body",
-    "p.body_html",
-    concat!(
-        " AND p.number <= (SELECT MAX(l.number) FROM (SELECT p.number, SUM(",
-        bytes!(),
-        ") OVER (ORDER BY p.number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before \
-         FROM posts p WHERE p.thread_id = $1 AND p.number > $2 AND p.number <= $2 + $5) AS l \
-         WHERE COALESCE(l.before, 0) <= CAST($6 AS BIGINT) OR l.number <= $2 + 2)"
-    )
-);
 
 /// A post with what decides about changing it.
 #[derive(Debug)]
@@ -262,8 +192,12 @@ pub(crate) async fn take_number(
     Ok(Some(number))
 }
 
-/// Stores a new post.
-pub(crate) async fn insert(tx: &mut Tx, post: &Post) -> Result<(), DbError> {
+/// Stores a new post, which calls those people.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    post: &Post,
+    mentioned: &BTreeSet<Id>,
+) -> Result<(), DbError> {
     tx.execute(
         sql("INSERT INTO posts (id, thread_id, number, author_id, body, body_html, created_at, \
              reply_to, quote_of) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)")
@@ -278,21 +212,43 @@ pub(crate) async fn insert(tx: &mut Tx, post: &Post) -> Result<(), DbError> {
         .bind(post.quote),
     )
     .await?;
-    Ok(())
+    call(tx, post.id, mentioned).await.map(|_| ())
 }
 
-/// Stores a changed text.
-pub(crate) async fn update(tx: &mut Tx, post: &Post) -> Result<(), DbError> {
+/// Stores whom a post calls. Says who was not called before.
+async fn call(tx: &mut Tx, post: Id, mentioned: &BTreeSet<Id>) -> Result<BTreeSet<Id>, DbError> {
+    let mut called = BTreeSet::new();
+    for person in mentioned {
+        let insert = sql("INSERT INTO post_mentions (post_id, user_id) VALUES ($1, $2) \
+                          ON CONFLICT (post_id, user_id) DO NOTHING");
+        if tx.changed(insert.bind(post).bind(*person)).await? {
+            called.insert(*person);
+        }
+    }
+    Ok(called)
+}
+
+/// Stores a text that somebody changed, and keeps the one before as a revision. Says whom it calls and did not before.
+/// The post must be held.
+pub(crate) async fn update(
+    tx: &mut Tx,
+    post: &Post,
+    (editor, revision): (Id, Id),
+    mentioned: &BTreeSet<Id>,
+) -> Result<BTreeSet<Id>, DbError> {
+    revisions::keep(tx, revision, post.id).await?;
     tx.execute(
-        sql("UPDATE posts SET body = $2, body_html = $3, edited_at = $4, version = $5 WHERE id = $1")
-            .bind(post.id)
-            .bind(&post.body)
-            .bind(&post.body_html)
-            .bind(post.edited_at)
-            .bind(post.version),
+        sql("UPDATE posts SET body = $2, body_html = $3, edited_at = $4, edited_by = $5, \
+             version = $6 WHERE id = $1")
+        .bind(post.id)
+        .bind(&post.body)
+        .bind(&post.body_html)
+        .bind(post.edited_at)
+        .bind(editor)
+        .bind(post.version),
     )
     .await?;
-    Ok(())
+    call(tx, post.id, mentioned).await
 }
 
 /// Leaves a tombstone where a reply was.
@@ -304,10 +260,22 @@ pub(crate) async fn delete(tx: &mut Tx, post: &Post, by: Id, at: Timestamp) -> R
             .bind(by),
     )
     .await?;
-    let less = sql("UPDATE threads SET reply_count = reply_count - 1 WHERE id = $1 \
-                    RETURNING reply_count");
-    let (replies,): (i64,) = tx.one(less.bind(post.thread_id)).await?;
+    count(tx, post.thread_id, -1).await
+}
+
+/// Shows a reply again.
+pub(crate) async fn restore(tx: &mut Tx, post: &Post) -> Result<(), DbError> {
+    let restore = sql("UPDATE posts SET deleted_at = NULL, deleted_by = NULL, version = $2 \
+                       WHERE id = $1");
+    tx.execute(restore.bind(post.id).bind(post.version)).await?;
+    count(tx, post.thread_id, 1).await
+}
+
+/// Counts so many replies more in a thread.
+pub(super) async fn count(tx: &mut Tx, thread: Id, more: i64) -> Result<(), DbError> {
+    let count = sql("UPDATE threads SET reply_count = reply_count + $2 WHERE id = $1 \
+                     RETURNING reply_count");
+    let (replies,): (i64,) = tx.one(count.bind(thread).bind(more)).await?;
     let tags = sql("UPDATE thread_tags SET reply_count = $2 WHERE thread_id = $1");
-    tx.execute(tags.bind(post.thread_id).bind(replies)).await?;
-    Ok(())
+    tx.execute(tags.bind(thread).bind(replies)).await.map(|_| ())
 }

@@ -8,12 +8,13 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::authors::Author;
-use super::holding;
 use super::packed::Fields;
+use super::{holding, rows};
 use crate::rules::Viewer;
 
 /// A thread, as lists and its own page show it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[allow(clippy::struct_excessive_bools, reason = "these are the fields that are shown")]
 pub(crate) struct Thread {
     pub(crate) id: Id,
     pub(crate) title: String,
@@ -24,7 +25,10 @@ pub(crate) struct Thread {
     pub(crate) created_at: Timestamp,
     pub(crate) last_post_at: Timestamp,
     pub(crate) reply_count: i64,
+    /// The number of its latest post, deleted ones counted.
+    pub(crate) last_number: i64,
     pub(crate) view_count: i64,
+    /// Before all others where threads go by activity.
     pub(crate) pinned: bool,
     pub(crate) locked: bool,
     #[schema(value_type = Vec<String>)]
@@ -33,12 +37,28 @@ pub(crate) struct Thread {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     pub(crate) deleted: bool,
+    /// The number of the post up to which the reader has read it; only for those who are signed in
+    /// and have begun to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub(crate) last_read: Option<i64>,
+    /// Only there, and true, for a reader who watches it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub(crate) watching: bool,
     #[serde(skip)]
     pub(crate) version: i64,
 }
 
+/// The columns of a thread, with what is known of its reader as `r`, or without.
 macro_rules! packed_thread {
     () => {
+        packed_thread!("COALESCE(r.last_read || '', '')", "COALESCE(r.watching, 0)")
+    };
+    (nobody) => {
+        packed_thread!("''", "0")
+    };
+    ($last_read:expr, $watching:expr) => {
         packed!(
             "t.id",
             "t.category_id",
@@ -46,11 +66,14 @@ macro_rules! packed_thread {
             "t.created_at",
             "t.last_post_at",
             "t.reply_count",
+            "t.last_number",
             "t.view_count",
             "t.pinned",
             "t.locked",
             "CASE WHEN t.deleted_at IS NULL THEN 0 ELSE 1 END",
             "t.version",
+            $last_read,
+            $watching,
             "t.slug",
             "t.tags",
             "COALESCE(a.name, '')",
@@ -70,11 +93,14 @@ impl FromRow for Thread {
             created_at: fields.time()?,
             last_post_at: fields.time()?,
             reply_count: fields.int()?,
+            last_number: fields.int()?,
             view_count: fields.int()?,
             pinned: fields.flag()?,
             locked: fields.flag()?,
             deleted: fields.flag()?,
             version: fields.int()?,
+            last_read: fields.optional()?,
+            watching: fields.flag()?,
             slug: fields.text()?.to_owned(),
             tags: raw(fields.text()?)?,
             author: Author::named(author_id, fields.text()?),
@@ -94,19 +120,24 @@ pub(super) fn raw(json: &str) -> Result<Box<RawValue>, DbError> {
 pub(crate) struct Standing {
     pub(crate) thread: Thread,
     pub(crate) post_level: i64,
+    /// Whether its posts are in another thread now.
+    pub(crate) merged: bool,
 }
 
 impl FromRow for Standing {
     fn from_row(row: &Row) -> Result<Self, DbError> {
-        Ok(Self { thread: Thread::from_row(row)?, post_level: row.get(1)? })
+        let target: Option<Id> = row.get(2)?;
+        let merged = target.is_some();
+        Ok(Self { thread: Thread::from_row(row)?, post_level: row.get(1)?, merged })
     }
 }
 
 const FIND: &str = concat!(
     "SELECT ",
     packed_thread!(),
-    ", c.post_level FROM threads t JOIN categories c ON c.id = t.category_id \
+    ", c.post_level, t.merged_into FROM threads t JOIN categories c ON c.id = t.category_id \
      LEFT JOIN authors a ON a.id = t.author_id \
+     LEFT JOIN thread_readers r ON r.thread_id = t.id AND r.user_id = $4 \
      WHERE t.id = $1 AND c.read_level <= $2 AND (t.deleted_at IS NULL OR $3 = 1)"
 );
 
@@ -116,7 +147,7 @@ pub(crate) async fn find(
     id: Id,
     viewer: Viewer,
 ) -> Result<Option<Standing>, DbError> {
-    conn.optional(sql(FIND).bind(id).bind(viewer.level).bind(viewer.moderates)).await
+    conn.optional(found(sql(FIND), id, viewer)).await
 }
 
 /// One thread, to change it: nobody else does until the transaction ends.
@@ -125,15 +156,33 @@ pub(crate) async fn for_change(
     id: Id,
     viewer: Viewer,
 ) -> Result<Option<Standing>, DbError> {
-    let find = holding(tx, FIND, "t").bind(id).bind(viewer.level).bind(viewer.moderates);
+    let find = found(holding(tx, FIND, "t"), id, viewer);
     tx.optional(find).await
 }
 
-/// Stores a new thread, which has its opening post only.
+fn found(find: Statement, id: Id, viewer: Viewer) -> Statement {
+    find.bind(id).bind(viewer.level).bind(viewer.moderates).bind(viewer.id())
+}
+
+/// Where the posts of a thread went, if it was merged into one that the viewer may see.
+pub(crate) async fn merged_into(
+    conn: &mut Conn,
+    id: Id,
+    viewer: Viewer,
+) -> Result<Option<Id>, DbError> {
+    let find = sql("SELECT i.id FROM threads t JOIN threads i ON i.id = t.merged_into \
+                    JOIN categories c ON c.id = i.category_id WHERE t.id = $1 \
+                    AND c.read_level <= $2 AND (i.deleted_at IS NULL OR $3 = 1)");
+    let found = conn.optional(find.bind(id).bind(viewer.level).bind(viewer.moderates)).await?;
+    Ok(found.map(|(id,): (Id,)| id))
+}
+
+/// Stores a new thread.
 pub(crate) async fn insert(tx: &mut Tx, thread: &Thread, tags: &[String]) -> Result<(), DbError> {
     tx.execute(
         sql("INSERT INTO threads (id, category_id, author_id, title, slug, tags, created_at, \
-             last_post_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
+             last_post_at, last_number, reply_count) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
         .bind(thread.id)
         .bind(thread.category_id)
         .bind(thread.author.id)
@@ -141,7 +190,9 @@ pub(crate) async fn insert(tx: &mut Tx, thread: &Thread, tags: &[String]) -> Res
         .bind(&thread.slug)
         .bind(thread.tags.get())
         .bind(thread.created_at)
-        .bind(thread.last_post_at),
+        .bind(thread.last_post_at)
+        .bind(thread.last_number)
+        .bind(thread.reply_count),
     )
     .await?;
     insert_tags(tx, thread, tags).await
@@ -173,6 +224,31 @@ pub(crate) async fn update(
     Ok(())
 }
 
+/// Stores whether a thread is pinned and locked.
+pub(crate) async fn mark(tx: &mut Tx, thread: &Thread) -> Result<(), DbError> {
+    tx.execute(
+        sql("UPDATE threads SET pinned = $2, locked = $3, version = $4 WHERE id = $1")
+            .bind(thread.id)
+            .bind(thread.pinned)
+            .bind(thread.locked)
+            .bind(thread.version),
+    )
+    .await?;
+    let tags = sql("UPDATE thread_tags SET pinned = $2 WHERE thread_id = $1");
+    tx.execute(tags.bind(thread.id).bind(thread.pinned)).await.map(|_| ())
+}
+
+/// Shows a thread again.
+pub(crate) async fn restore(tx: &mut Tx, thread: &Thread, tags: &[String]) -> Result<(), DbError> {
+    tx.execute(
+        sql("UPDATE threads SET deleted_at = NULL, deleted_by = NULL, version = $2 WHERE id = $1")
+            .bind(thread.id)
+            .bind(thread.version),
+    )
+    .await?;
+    insert_tags(tx, thread, tags).await
+}
+
 /// Hides a thread.
 pub(crate) async fn delete(tx: &mut Tx, id: Id, by: Id, at: Timestamp) -> Result<(), DbError> {
     tx.execute(
@@ -189,20 +265,21 @@ pub(crate) async fn delete(tx: &mut Tx, id: Id, by: Id, at: Timestamp) -> Result
 async fn insert_tags(tx: &mut Tx, thread: &Thread, tags: &[String]) -> Result<(), DbError> {
     for tag in tags {
         tx.execute(
-            sql("INSERT INTO thread_tags (thread_id, tag, created_at, last_post_at, reply_count) \
-                 VALUES ($1, $2, $3, $4, $5)")
+            sql("INSERT INTO thread_tags (thread_id, tag, created_at, last_post_at, reply_count, \
+                 pinned) VALUES ($1, $2, $3, $4, $5, $6)")
             .bind(thread.id)
             .bind(tag)
             .bind(thread.created_at)
             .bind(thread.last_post_at)
-            .bind(thread.reply_count),
+            .bind(thread.reply_count)
+            .bind(thread.pinned),
         )
         .await?;
     }
     Ok(())
 }
 
-async fn remove_tags(tx: &mut Tx, thread: Id) -> Result<(), DbError> {
+pub(super) async fn remove_tags(tx: &mut Tx, thread: Id) -> Result<(), DbError> {
     tx.execute(sql("DELETE FROM thread_tags WHERE thread_id = $1").bind(thread)).await?;
     Ok(())
 }
@@ -211,12 +288,10 @@ async fn remove_tags(tx: &mut Tx, thread: Id) -> Result<(), DbError> {
 pub(crate) async fn add_views(tx: &mut Tx, views: &[(Id, i64)]) -> Result<(), DbError> {
     const ROWS: usize = 100;
     for piece in views.chunks(ROWS) {
-        let rows: Vec<String> =
-            (0..piece.len()).map(|at| format!("(${}, ${})", 2 * at + 1, 2 * at + 2)).collect();
         let text = format!(
             "UPDATE threads SET view_count = view_count + v.column2 FROM (VALUES {}) AS v \
              WHERE threads.id = v.column1",
-            rows.join(", ")
+            rows(1, 2, piece.len())
         );
         let add = piece
             .iter()

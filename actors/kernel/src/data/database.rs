@@ -212,6 +212,18 @@ impl Database {
         Ok(read(&mut conn).await?)
     }
 
+    /// The same for a `read` that has refusals of its own.
+    ///
+    /// # Errors
+    /// What `read` answers, or that there was no connection.
+    pub async fn look<T, E, F>(&self, read: F) -> Result<T, E>
+    where
+        E: From<DbError>,
+        F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T, E>>,
+    {
+        read(&mut self.reader().await?).await
+    }
+
     /// Runs `work` in a transaction: all of it is on disk when this returns `Ok`, none of it
     /// otherwise (but see [`DbError::OutcomeUnknown`]). On SQLite it waits for the one writer
     /// and is committed together with others that wait.

@@ -63,6 +63,20 @@ impl<S: Send + Sync> FromRequestParts<S> for IdPath {
     }
 }
 
+/// What the path says, where that is more than one id: `Segments<(Id, i64)>`. What can't be read as that
+/// names nothing: 404.
+#[derive(Clone, Copy, Debug)]
+pub struct Segments<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segments<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let found = Path::<T>::from_request_parts(parts, state).await;
+        found.map(|Path(found)| Self(found)).map_err(|_| Problem::not_found("thing"))
+    }
+}
+
 /// The query string. Parameters the route does not know are ignored.
 #[derive(Clone, Debug)]
 pub struct Params<T>(pub T);

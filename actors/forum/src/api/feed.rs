@@ -1,0 +1,184 @@
+//! `GET /api/v2/forum/feed.atom` and `/api/v2/forum/threads/{id}/feed.atom` (RFC 4287).
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::header;
+use panel_kernel::http::{CacheFor, Caller, IdPath, Params};
+use panel_kernel::ids::Id;
+use panel_kernel::problem::Problem;
+use panel_kernel::time::Timestamp;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{Forum, Refusal, Shared};
+use crate::error::ForumError;
+use crate::rules::Viewer;
+use crate::store::authors::DELETED_USER;
+use crate::store::{categories, feed, threads};
+
+/// Entries in a feed.
+const ENTRIES: i64 = 30;
+
+/// Which threads.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct FeedQuery {
+    /// Only those of this category.
+    #[param(value_type = Option<Id>)]
+    category: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "feed.xml")]
+struct Feed {
+    /// Of the feed itself.
+    address: String,
+    /// Of what it is the feed of.
+    page: String,
+    title: String,
+    updated: String,
+    entries: Vec<Entry>,
+}
+
+struct Entry {
+    id: String,
+    page: String,
+    title: String,
+    author: String,
+    published: String,
+    updated: String,
+    tags: Vec<String>,
+    html: Option<String>,
+}
+
+/// The newest threads, as a feed
+///
+/// Each with its opening post, if that is not long. With what the caller may read: feed readers are nobody
+/// in particular.
+#[utoipa::path(get, path = "/api/v2/forum/feed.atom", tag = "forum", params(FeedQuery),
+    responses((status = 200, description = "Atom", content_type = "application/atom+xml", body = String),
+        Refusal))]
+pub(super) async fn threads_feed(
+    State(forum): State<Shared>,
+    caller: Caller,
+    Params(query): Params<FeedQuery>,
+) -> Result<Response, ForumError> {
+    let viewer = Viewer::of(&caller.principal);
+    let wanted = query.category.filter(|text| !text.is_empty());
+    let wanted = wanted
+        .map(|text| text.parse::<Id>().map_err(|_| ForumError::NotFound("category")))
+        .transpose()?;
+    let read: Result<_, ForumError> = forum
+        .db
+        .look(|conn| {
+            Box::pin(async move {
+                let category = match wanted {
+                    Some(id) => {
+                        let found = categories::find(conn, id, viewer).await?;
+                        Some(found.ok_or(ForumError::NotFound("category"))?)
+                    }
+                    None => None,
+                };
+                let found = feed::newest_threads(conn, wanted, viewer, ENTRIES).await?;
+                Ok((category, found))
+            })
+        })
+        .await;
+    let (category, found) = read?;
+    let entries = found.into_iter().map(|(thread, html)| {
+        let page = forum.thread_page(thread.id, &thread.slug);
+        let tags = serde_json::from_str(thread.tags.get()).unwrap_or_default();
+        let posted = thread.created_at.to_string();
+        Entry {
+            id: format!("{}/api/v2/forum/threads/{}", forum.public_url, thread.id),
+            page,
+            title: sound(thread.title),
+            author: sound(thread.author.name),
+            published: posted.clone(),
+            updated: posted,
+            tags,
+            html: html.map(sound),
+        }
+    });
+    let address = format!("{}/api/v2/forum/feed.atom", forum.public_url);
+    let (address, page, title) = match category {
+        Some(category) => (
+            format!("{address}?category={}", category.id),
+            format!("{}/forum/categories/{}/{}", forum.public_url, category.id, category.slug),
+            sound(category.name),
+        ),
+        None => (address, format!("{}/forum", forum.public_url), "Forum".to_owned()),
+    };
+    answer(&caller, &Feed::new((address, page, title), entries.collect()))
+}
+
+/// The latest posts of a thread, as a feed
+#[utoipa::path(get, path = "/api/v2/forum/threads/{id}/feed.atom", tag = "forum",
+    params(("id" = Id, Path)),
+    responses((status = 200, description = "Atom", content_type = "application/atom+xml", body = String),
+        Refusal))]
+pub(super) async fn posts_feed(
+    State(forum): State<Shared>,
+    caller: Caller,
+    IdPath(id): IdPath,
+) -> Result<Response, ForumError> {
+    let viewer = Viewer::of(&caller.principal);
+    let read: Result<_, ForumError> = forum
+        .db
+        .look(|conn| {
+            Box::pin(async move {
+                let found = threads::find(conn, id, viewer).await?;
+                let thread = found.ok_or(ForumError::NotFound("thread"))?.thread;
+                let found = feed::latest_posts(conn, id, ENTRIES).await?;
+                Ok((thread, found))
+            })
+        })
+        .await;
+    let (thread, found) = read?;
+    let page = forum.thread_page(thread.id, &thread.slug);
+    let title = sound(thread.title);
+    let entries = found.into_iter().map(|post| Entry {
+        id: format!("{}/api/v2/forum/posts/{}", forum.public_url, post.id),
+        page: format!("{page}#post-{}", post.number),
+        title: format!("{title} (#{})", post.number),
+        author: sound(post.author),
+        published: post.created_at.to_string(),
+        updated: post.edited_at.unwrap_or(post.created_at).to_string(),
+        tags: Vec::new(),
+        html: post.html.map(sound),
+    });
+    let address = format!("{}/api/v2/forum/threads/{id}/feed.atom", forum.public_url);
+    let entries = entries.collect();
+    answer(&caller, &Feed::new((address, page, title), entries))
+}
+
+impl Feed {
+    fn new((address, page, title): (String, String, String), entries: Vec<Entry>) -> Self {
+        let updated = entries.iter().map(|entry| entry.updated.clone()).max();
+        let updated = updated.unwrap_or_else(|| Timestamp::from_micros(0).to_string());
+        Self { address, page, title, updated, entries }
+    }
+}
+
+impl Forum {
+    /// The address at which people read a thread.
+    fn thread_page(&self, id: Id, slug: &str) -> String {
+        format!("{}/forum/threads/{id}/{slug}", self.public_url)
+    }
+}
+
+fn answer(caller: &Caller, feed: &Feed) -> Result<Response, ForumError> {
+    let xml = feed.render().map_err(|_| Problem::internal())?;
+    let kind = [(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8")];
+    Ok((CacheFor::everybody(&caller.principal), kind, xml).into_response())
+}
+
+/// Without what XML can't hold (XML 1.0, 2.2), and with a name where there is none.
+fn sound(text: String) -> String {
+    if text.is_empty() {
+        return DELETED_USER.to_owned();
+    }
+    let is_sound = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
+    if text.chars().all(is_sound) { text } else { text.chars().filter(|c| is_sound(*c)).collect() }
+}

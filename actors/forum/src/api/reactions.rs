@@ -1,0 +1,162 @@
+//! `/api/v2/forum/posts/{id}/reactions`
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use panel_kernel::data::Answer;
+use panel_kernel::http::{CacheFor, Caller, IdPath, Listing, PageQuery, Params, Segments};
+use panel_kernel::ids::Id;
+use panel_kernel::problem::Problem;
+use serde::Deserialize;
+use serde_json::value::to_raw_value;
+
+use super::writing::{SignedIn, Writing, shown};
+use super::{Forum, Refusal, Shared};
+use crate::error::ForumError;
+use crate::events::PostReacted;
+use crate::rules::Viewer;
+use crate::store::authors::{self, Author};
+use crate::store::posts::{self, Post};
+use crate::store::reactions::{self, Reaction};
+
+/// Which reactions.
+#[derive(Debug, Deserialize)]
+pub(super) struct ReactionQuery {
+    /// Only those of this name.
+    name: Option<String>,
+    #[serde(flatten)]
+    page: PageQuery,
+}
+
+/// Who reacted to a post, and how, the latest first
+#[utoipa::path(get, path = "/api/v2/forum/posts/{id}/reactions", tag = "forum",
+    params(("id" = Id, Path), ("name" = Option<String>, Query, description = "Only those of this name"),
+        PageQuery),
+    responses((status = 200, description = "One page", body = Listing<Reaction>), Refusal))]
+pub(super) async fn list_reactions(
+    State(forum): State<Shared>,
+    caller: Caller,
+    IdPath(post): IdPath,
+    Params(ReactionQuery { name, page }): Params<ReactionQuery>,
+) -> Result<(CacheFor, Json<Listing<Reaction>>), ForumError> {
+    let name = name.filter(|name| !name.is_empty());
+    let scope = format!("reactions {post} {}", name.as_deref().unwrap_or_default());
+    let page = page.newest_first(&forum.cursors, scope)?;
+    let (viewer, before, fetch) = (Viewer::of(&caller.principal), page.before, page.fetch());
+    let found: Result<_, ForumError> = forum
+        .db
+        .read(|conn| {
+            Box::pin(async move {
+                if posts::find(conn, post, viewer).await?.is_none() {
+                    return Ok(None);
+                }
+                reactions::list(conn, post, name.as_deref(), before, fetch).await.map(Some)
+            })
+        })
+        .await;
+    let found = found?.ok_or(ForumError::NotFound("post"))?;
+    Ok((CacheFor::everybody(&caller.principal), Json(page.listing(found, |it| it.id))))
+}
+
+/// React to a post
+///
+/// As often as you like, each way once. The ways are those that are configured (`forum.reactions`).
+#[utoipa::path(put, path = "/api/v2/forum/posts/{id}/reactions/{name}", tag = "forum",
+    params(("id" = Id, Path), ("name" = String, Path)),
+    responses((status = 200, description = "The post as it is now", body = Post), Refusal))]
+pub(super) async fn react(
+    State(forum): State<Shared>,
+    by: SignedIn,
+    Segments((id, name)): Segments<(Id, String)>,
+) -> Result<Answer, ForumError> {
+    forum.check_reaction(&name)?;
+    let reaction = forum.db.next_id().await?;
+    forum
+        .write(by, move |mut writing| {
+            Box::pin(async move {
+                let mut post = held(&mut writing, id).await?;
+                let (author, now) = (Author::from(&writing.by.user), writing.by.context.now);
+                let whose = (id, author.id, name.as_str());
+                if reactions::insert(writing.tx, reaction, whose, now).await? {
+                    authors::ensure(writing.tx, &author).await?;
+                    count(&mut writing, &mut post, &name, 1).await?;
+                    writing.tx.publish(&PostReacted {
+                        id,
+                        thread_id: post.thread_id,
+                        author_id: post.author.id,
+                        user_id: author.id,
+                        name: &name,
+                    });
+                }
+                with_mine(&mut writing, post).await
+            })
+        })
+        .await
+}
+
+/// Take a reaction back
+#[utoipa::path(delete, path = "/api/v2/forum/posts/{id}/reactions/{name}", tag = "forum",
+    params(("id" = Id, Path), ("name" = String, Path)),
+    responses((status = 200, description = "The post as it is now", body = Post), Refusal))]
+pub(super) async fn take_back_reaction(
+    State(forum): State<Shared>,
+    by: SignedIn,
+    Segments((id, name)): Segments<(Id, String)>,
+) -> Result<Answer, ForumError> {
+    forum
+        .write(by, move |mut writing| {
+            Box::pin(async move {
+                let mut post = held(&mut writing, id).await?;
+                if reactions::delete(writing.tx, id, writing.by.user.id, &name).await? {
+                    count(&mut writing, &mut post, &name, -1).await?;
+                }
+                with_mine(&mut writing, post).await
+            })
+        })
+        .await
+}
+
+impl Forum {
+    fn check_reaction(&self, name: &str) -> Result<(), Problem> {
+        if self.reactions.iter().any(|known| known == name) {
+            return Ok(());
+        }
+        let message = format!("must be one of {}", self.reactions.join(", "));
+        Err(Problem::field("name", "unknown", message))
+    }
+}
+
+/// The post, held until the transaction ends.
+async fn held(writing: &mut Writing<'_>, id: Id) -> Result<Post, ForumError> {
+    let found = posts::for_change(writing.tx, id, writing.viewer).await?;
+    let post = found.ok_or(ForumError::NotFound("post"))?.post;
+    if post.deleted {
+        return Err(ForumError::Conflict("this post is deleted"));
+    }
+    Ok(post)
+}
+
+/// Counts one reaction more or less; the post must be held.
+async fn count(
+    writing: &mut Writing<'_>,
+    post: &mut Post,
+    name: &str,
+    more: i64,
+) -> Result<(), ForumError> {
+    let mut counts: BTreeMap<String, i64> =
+        serde_json::from_str(post.reactions.get()).map_err(|_| Problem::internal())?;
+    let now = counts.remove(name).unwrap_or_default() + more;
+    if now > 0 {
+        counts.insert(name.to_owned(), now);
+    }
+    post.reactions = to_raw_value(&counts).map_err(|_| Problem::internal())?;
+    Ok(reactions::count(writing.tx, post.id, post.reactions.get()).await?)
+}
+
+/// The post, with how the caller reacted.
+async fn with_mine(writing: &mut Writing<'_>, mut post: Post) -> Result<Answer, ForumError> {
+    let mine = reactions::of_reader_to(writing.tx, writing.by.user.id, post.id).await?;
+    post.my_reactions = Some(mine);
+    Ok(shown(post.version, &post))
+}

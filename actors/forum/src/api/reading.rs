@@ -1,0 +1,144 @@
+//! How far somebody has read: `/api/v2/forum/threads/{id}/{read, watch, unwatch}` and
+//! `/api/v2/forum/unread`.
+
+use axum::extract::State;
+use futures::future::BoxFuture;
+use http::StatusCode;
+use panel_kernel::data::{Answer, DbError, Tx};
+use panel_kernel::http::validate::Check;
+use panel_kernel::http::{IdPath, Payload};
+use panel_kernel::ids::Id;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::writing::SignedIn;
+use super::{Forum, Refusal, Shared};
+use crate::error::ForumError;
+use crate::store::authors::{self, Author};
+use crate::store::reading::{self, Progress};
+use crate::store::threads::{self, Thread};
+
+/// Up to where a thread was read.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ReadTo {
+    /// The number of a post; the latest one where it is not said.
+    number: Option<i64>,
+}
+
+/// The caller's place in a thread.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Place {
+    thread_id: Id,
+    /// The number of the post up to which they have read it; 0 before the first.
+    last_read: i64,
+    /// The number of its latest post.
+    last_number: i64,
+    /// Whether they want to hear of what is new in it.
+    watching: bool,
+}
+
+impl Place {
+    fn answer(thread: &Thread, progress: Progress) -> Answer {
+        let Progress { last_read, watching } = progress;
+        let (thread_id, last_number) = (thread.id, thread.last_number);
+        let place = Self { thread_id, last_read, last_number, watching };
+        Answer::json(StatusCode::OK, &place)
+    }
+}
+
+/// Have read a thread, up to a number
+///
+/// Never less far than before.
+#[utoipa::path(post, path = "/api/v2/forum/threads/{id}/read", tag = "forum",
+    params(("id" = Id, Path)),
+    request_body = Option<ReadTo>,
+    responses((status = 200, description = "Your place in it", body = Place), Refusal))]
+pub(super) async fn mark_thread_read(
+    State(forum): State<Shared>,
+    by: SignedIn,
+    IdPath(id): IdPath,
+    to: Option<Payload<ReadTo>>,
+) -> Result<Answer, ForumError> {
+    let number = to.and_then(|Payload(ReadTo { number })| number);
+    let mut check = Check::new();
+    if number.is_some_and(|number| number < 1) {
+        check.fail("number", "out_of_range", "must be the number of a post");
+    }
+    check.done()?;
+    forum
+        .place(by, id, move |tx, user, thread| {
+            let number = number.unwrap_or(i64::MAX).min(thread.last_number);
+            Box::pin(reading::has_read(tx, user, thread.id, number))
+        })
+        .await
+}
+
+/// Watch a thread: hear of every new post in it
+#[utoipa::path(post, path = "/api/v2/forum/threads/{id}/watch", tag = "forum",
+    params(("id" = Id, Path)),
+    responses((status = 200, description = "Your place in it", body = Place), Refusal))]
+pub(super) async fn watch_thread(
+    State(forum): State<Shared>,
+    by: SignedIn,
+    IdPath(id): IdPath,
+) -> Result<Answer, ForumError> {
+    forum
+        .place(by, id, |tx, user, thread| Box::pin(reading::watch(tx, user, thread.id, true)))
+        .await
+}
+
+/// Watch a thread no more
+#[utoipa::path(post, path = "/api/v2/forum/threads/{id}/unwatch", tag = "forum",
+    params(("id" = Id, Path)),
+    responses((status = 200, description = "Your place in it", body = Place), Refusal))]
+pub(super) async fn unwatch_thread(
+    State(forum): State<Shared>,
+    by: SignedIn,
+    IdPath(id): IdPath,
+) -> Result<Answer, ForumError> {
+    forum
+        .place(by, id, |tx, user, thread| Box::pin(reading::watch(tx, user, thread.id, false)))
+        .await
+}
+
+/// Have read everything there is
+///
+/// All threads count as read as far as they go now.
+#[utoipa::path(delete, path = "/api/v2/forum/unread", tag = "forum",
+    responses((status = 204, description = "Nothing is unread"), Refusal))]
+pub(super) async fn mark_everything_read(
+    State(forum): State<Shared>,
+    by: SignedIn,
+) -> Result<Answer, ForumError> {
+    forum
+        .write(by, |writing| {
+            Box::pin(async move {
+                let author = Author::from(&writing.by.user);
+                authors::has_read_before(writing.tx, &author, writing.by.context.now).await?;
+                Ok(Answer::no_content())
+            })
+        })
+        .await
+}
+
+impl Forum {
+    /// Changes the caller's place in a thread. It is theirs alone: no audit record, and the thread is
+    /// not held for it.
+    async fn place<F>(&self, by: SignedIn, id: Id, change: F) -> Result<Answer, ForumError>
+    where
+        F: for<'t> FnOnce(&'t mut Tx, Id, &'t Thread) -> BoxFuture<'t, Result<Progress, DbError>>
+            + Send
+            + 'static,
+    {
+        self.write(by, move |writing| {
+            Box::pin(async move {
+                let found = threads::find(writing.tx, id, writing.viewer).await?;
+                let thread = found.ok_or(ForumError::NotFound("thread"))?.thread;
+                let progress = change(writing.tx, writing.by.user.id, &thread).await?;
+                Ok(Place::answer(&thread, progress))
+            })
+        })
+        .await
+    }
+}

@@ -1,0 +1,171 @@
+//! `/api/v2/forum/posts/{id}/revisions`: texts as they were.
+
+use axum::Json;
+use axum::extract::State;
+use panel_kernel::data::{Answer, Conn};
+use panel_kernel::http::{
+    CacheFor, Caller, IdPath, Listing, MAX_PAGE_BYTES, PageQuery, Params, Segments, json_bytes,
+};
+use panel_kernel::ids::Id;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::writing::SignedIn;
+use super::{Refusal, Shared};
+use crate::diff::{self, Change};
+use crate::error::ForumError;
+use crate::rules::Viewer;
+use crate::store::posts;
+use crate::store::revisions::{self, Revision};
+
+/// What changed from one revision to another.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Comparison {
+    from: i64,
+    to: i64,
+    /// In order: what is equal or deleted makes the first text, what is equal or inserted the second.
+    changes: Vec<Change>,
+}
+
+/// The texts a post had, from the first to the one it has now
+///
+/// For everybody who may read the post. A page of long texts may have fewer than `limit`.
+#[utoipa::path(get, path = "/api/v2/forum/posts/{id}/revisions", tag = "forum",
+    params(("id" = Id, Path), PageQuery),
+    responses((status = 200, description = "One page", body = Listing<Revision>), Refusal))]
+pub(super) async fn list_revisions(
+    State(forum): State<Shared>,
+    caller: Caller,
+    IdPath(post): IdPath,
+    Params(query): Params<PageQuery>,
+) -> Result<(CacheFor, Json<Listing<Revision>>), ForumError> {
+    let page = query.checked()?;
+    let scope = format!("revisions {post}");
+    let [after] = page.after(&forum.cursors, &scope)?.unwrap_or([0]);
+    let (viewer, fetch) = (Viewer::of(&caller.principal), page.fetch());
+    let found: Result<Vec<Revision>, ForumError> = forum
+        .db
+        .look(|conn| {
+            Box::pin(async move {
+                must_see(conn, post, viewer).await?;
+                let lengths = revisions::lengths(conn, post, after, fetch).await?;
+                let Some(last) = last_that_fits(&lengths) else { return Ok(Vec::new()) };
+                Ok(revisions::range(conn, post, (after + 1, last)).await?)
+            })
+        })
+        .await;
+    let next = |last: &Revision| forum.cursors.encode(&scope, &[last.number]);
+    let bytes = |revision: &Revision| json_bytes(&revision.body);
+    let cache = CacheFor::everybody(&caller.principal);
+    Ok((cache, Json(Listing::within_bytes(found?, page.limit, bytes, next))))
+}
+
+/// The number of the last revision that is read: the one with which there are too many bytes, or the last.
+fn last_that_fits(lengths: &[(i64, i64)]) -> Option<i64> {
+    let mut sum = 0;
+    let most = i64::try_from(MAX_PAGE_BYTES).unwrap_or(i64::MAX);
+    let beyond = lengths.iter().skip(1).find(|(_, bytes)| {
+        sum += bytes;
+        sum > most
+    });
+    beyond.or(lengths.last()).map(|(number, _)| *number)
+}
+
+/// One of the texts a post had
+#[utoipa::path(get, path = "/api/v2/forum/posts/{id}/revisions/{number}", tag = "forum",
+    params(("id" = Id, Path), ("number" = i64, Path)),
+    responses((status = 200, description = "The text", body = Revision), Refusal))]
+pub(super) async fn read_revision(
+    State(forum): State<Shared>,
+    caller: Caller,
+    Segments((post, number)): Segments<(Id, i64)>,
+) -> Result<(CacheFor, Json<Revision>), ForumError> {
+    let viewer = Viewer::of(&caller.principal);
+    let found: Result<Revision, ForumError> =
+        forum.db.look(|conn| Box::pin(one(conn, post, number, viewer))).await;
+    Ok((CacheFor::everybody(&caller.principal), Json(found?)))
+}
+
+/// What changed from one text of a post to another
+#[utoipa::path(get, path = "/api/v2/forum/posts/{id}/revisions/{from}/diff/{to}", tag = "forum",
+    params(("id" = Id, Path), ("from" = i64, Path), ("to" = i64, Path)),
+    responses((status = 200, description = "Piece by piece", body = Comparison), Refusal))]
+pub(super) async fn compare_revisions(
+    State(forum): State<Shared>,
+    caller: Caller,
+    Segments((post, from, to)): Segments<(Id, i64, i64)>,
+) -> Result<(CacheFor, Json<Comparison>), ForumError> {
+    let viewer = Viewer::of(&caller.principal);
+    let read: Result<_, ForumError> = forum
+        .db
+        .look(|conn| {
+            Box::pin(async move {
+                let earlier = one(conn, post, from, viewer).await?;
+                Ok((earlier, one(conn, post, to, viewer).await?))
+            })
+        })
+        .await;
+    let (earlier, later) = read?;
+    if earlier.hidden || later.hidden {
+        return Err(ForumError::Conflict("one of these texts was taken out by a moderator"));
+    }
+    let compare = move || diff::changes(&earlier.body, &later.body);
+    let changes = forum.renderer.run("too many texts are compared at once", compare).await?;
+    Ok((CacheFor::everybody(&caller.principal), Json(Comparison { from, to, changes })))
+}
+
+/// Take the text out of an earlier revision
+///
+/// For what should never have been written. The text as it is now is not among them: change that first.
+#[utoipa::path(delete, path = "/api/v2/forum/posts/{id}/revisions/{number}", tag = "forum",
+    params(("id" = Id, Path), ("number" = i64, Path)),
+    responses((status = 204, description = "Its text is gone"), Refusal))]
+pub(super) async fn hide_revision(
+    State(forum): State<Shared>,
+    by: SignedIn,
+    Segments((post, number)): Segments<(Id, i64)>,
+) -> Result<Answer, ForumError> {
+    forum
+        .write(by, move |mut writing| {
+            Box::pin(async move {
+                must_see(writing.tx, post, writing.viewer).await?;
+                if !revisions::hide(writing.tx, post, number).await? {
+                    return Err(ForumError::NotFound("earlier revision"));
+                }
+                let hidden = serde_json::json!({"revision": number});
+                writing.audit("post.hide_revision", post, Some(hidden), None);
+                Ok(Answer::no_content())
+            })
+        })
+        .await
+}
+
+async fn must_see(conn: &mut Conn, post: Id, viewer: Viewer) -> Result<(), ForumError> {
+    let found = posts::find(conn, post, viewer).await?;
+    found.map(drop).ok_or(ForumError::NotFound("post"))
+}
+
+async fn one(
+    conn: &mut Conn,
+    post: Id,
+    number: i64,
+    viewer: Viewer,
+) -> Result<Revision, ForumError> {
+    must_see(conn, post, viewer).await?;
+    let mut found = revisions::range(conn, post, (number, number)).await?;
+    found.pop().ok_or(ForumError::NotFound("revision"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_read_to_the_revision_that_is_too_much() {
+        let half = i64::try_from(MAX_PAGE_BYTES).unwrap() / 2;
+        assert_eq!(last_that_fits(&[]), None);
+        assert_eq!(last_that_fits(&[(3, 10 * half)]), Some(3));
+        assert_eq!(last_that_fits(&[(1, 1), (2, half), (3, half), (4, 1), (5, 1)]), Some(4));
+        assert_eq!(last_that_fits(&[(1, 1), (2, 1), (3, 1)]), Some(3));
+    }
+}
