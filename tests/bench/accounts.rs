@@ -90,6 +90,10 @@ async fn measure(name: &str, backend: Backend, rounds: usize) {
         table.reference.push(load::run(own, &views, READERS, LOGINS).await);
     }
     println!("{}", table.line());
+    // An account has so many sessions and no more: those from the beginning have made room by now.
+    for session in &mut sessions {
+        *session = Session::login(&client, &session.username, PASSWORD).await;
+    }
     refreshes(own, sessions, (&database, &home), rounds).await;
 }
 
@@ -145,7 +149,13 @@ async fn chain(address: &str, mut token: String, end: Instant) -> (String, Vec<u
         let answer = good.and_then(|body| serde_json::from_slice::<Value>(body).ok());
         match answer.as_ref().and_then(|answer| answer["refresh_token"].as_str()) {
             Some(next) => next.clone_into(&mut token),
-            None => failed += 1,
+            None => {
+                // The first refusal of a chain says why all others follow.
+                if failed == 0 {
+                    eprintln!("{address}: {}", String::from_utf8_lossy(&buffer));
+                }
+                failed += 1;
+            }
         }
     }
     (token, latencies, failed)

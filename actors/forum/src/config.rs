@@ -31,7 +31,21 @@ const REACTIONS: [&str; 12] = [
 /// Each adds to what is shown with every post.
 const MOST_REACTIONS: usize = 30;
 
-const SUBSCRIPTIONS: &[Subscription] = &[Subscription { source: "auth", topics: &["user.*"] }];
+const SUBSCRIPTIONS: &[Subscription] = &[
+    Subscription { source: "auth", topics: &["user.*"] },
+    // Its own, of what is to be found by other words.
+    Subscription {
+        source: "forum",
+        topics: &[
+            "thread.created",
+            "thread.edited",
+            "thread.merged",
+            "thread.split",
+            "post.created",
+            "post.edited",
+        ],
+    },
+];
 
 /// What can be configured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

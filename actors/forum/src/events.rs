@@ -1,4 +1,5 @@
-//! Facts the forum publishes, and auth's facts about people, of which it keeps the names.
+//! Facts the forum publishes; auth's facts about people, of which it keeps the names; and its own of
+//! texts, which it indexes.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +9,8 @@ use panel_kernel::events::{Consumer, Event, Rejected};
 use panel_kernel::ids::Id;
 use serde::{Deserialize, Serialize};
 
-use crate::store;
+use crate::SERVICE;
+use crate::store::{self, search};
 
 /// A thread was started. Its opening body is a post of its own, without a fact of its own.
 #[derive(Debug, Serialize)]
@@ -153,18 +155,21 @@ impl Fact for PostReacted<'_> {
     const TOPIC: &'static str = "post.reacted";
 }
 
-/// Keeps the names of authors as auth tells them.
+/// Keeps the names of authors as auth tells them, and indexes texts as the forum tells of them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct AuthorNames;
+pub(crate) struct Facts;
 
-impl Consumer for AuthorNames {
+impl Consumer for Facts {
     fn apply<'t>(
         &'t self,
         tx: &'t mut Tx,
-        _source: &'t str,
+        source: &'t str,
         event: &'t Event,
     ) -> BoxFuture<'t, Result<(), Rejected>> {
         Box::pin(async move {
+            if source == SERVICE.name {
+                return index(tx, event).await;
+            }
             match told(event)? {
                 Some(Told::Registered { id, name, username }) => {
                     store::authors::register(tx, id, (&name, &username), event.at).await?;
@@ -176,6 +181,39 @@ impl Consumer for AuthorNames {
             Ok(())
         })
     }
+}
+
+/// Indexes what a fact of the forum tells of, as it is by now.
+async fn index(tx: &mut Tx, event: &Event) -> Result<(), Rejected> {
+    let payload = event.payload.get();
+    match event.topic.as_str() {
+        "thread.created" | "thread.edited" | "thread.split" => {
+            let Thing { id } = serde_json::from_str(payload)?;
+            search::index_number(tx, id, 1).await?;
+        }
+        "post.created" | "post.edited" => {
+            let Thing { id } = serde_json::from_str(payload)?;
+            search::index(tx, id).await?;
+        }
+        // What opened a thread has its title no more.
+        "thread.merged" => {
+            let Merged { into, offset } = serde_json::from_str(payload)?;
+            search::index_number(tx, into, offset.saturating_add(1)).await?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Thing {
+    id: Id,
+}
+
+#[derive(Deserialize)]
+struct Merged {
+    into: Id,
+    offset: i64,
 }
 
 #[derive(Deserialize)]

@@ -3,6 +3,7 @@
 //! ```text
 //! forum                     the kernel's tree of a service (keeper, writer, relay, …), and in it:
 //! ├── view_counter          gathers views of threads, writes them at most every five seconds
+//! ├── search_indexer        indexes the posts that are not, or by rules of another version
 //! └── serving               runs the routes of `api`
 //! ```
 //!
@@ -10,6 +11,9 @@
 //!
 //! - the **view counter** ends: the views of the last five seconds. Reading goes on; views that
 //!   come before it is back are not counted.
+//! - the **search indexer** ends: what was not indexed yet is found later. What is written meanwhile is
+//!   indexed by the facts that tell of it, also where the indexer is gone; while facts wait, what they
+//!   tell of is not found yet.
 //! - **auth** is down: nothing. Names of authors are a projection in this database, kept up to
 //!   date by auth's facts.
 //! - everything else is as in every service (`panel_kernel::service`).
@@ -22,16 +26,18 @@
 //! | `diff` | what changed from one text to another; no I/O |
 //! | `rendering` | where that is done: long texts off the async threads |
 //! | `store` | the only SQL |
-//! | `events` | facts published, and auth's facts taken in |
+//! | `events` | facts published; auth's facts, and the forum's own, taken in |
 
 mod api;
 mod config;
 mod diff;
 mod error;
 mod events;
+mod html;
 mod markdown;
 mod rendering;
 mod rules;
+mod search_indexer;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -43,7 +49,7 @@ use panel_kernel::service::{Assembly, Registration, ServiceContext};
 
 use crate::api::Forum;
 use crate::config::ForumConfig;
-use crate::events::AuthorNames;
+use crate::events::Facts;
 use crate::rendering::Renderer;
 use crate::view_counter::Views;
 
@@ -65,6 +71,7 @@ fn assemble(context: &ServiceContext, config: &ForumConfig, renderer: &Renderer)
     });
     Assembly::new(api::router(forum))
         .child(views.into_child())
-        .consumer(AuthorNames)
+        .child(search_indexer::child(context.db.clone()))
+        .consumer(Facts)
         .personal(store::personal::RECORDS)
 }

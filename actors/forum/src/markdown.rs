@@ -21,8 +21,9 @@ use comrak::options::{Plugins, RenderPlugins};
 use comrak::{Arena, Options, format_html_with_plugins, parse_document};
 use panel_kernel::ids::Id;
 
-use self::highlight::{CLASSES, Highlighter, escape};
+use self::highlight::{CLASSES, Highlighter};
 pub(crate) use self::mentions::{People, candidates};
+use crate::html::escape;
 
 /// The deepest nesting of blocks and inlines that is rendered.
 const MAX_DEPTH: usize = 100;

@@ -1,5 +1,8 @@
 //! Who may do what in the forum, and what a valid field is. Pure.
 
+pub(crate) mod excerpt;
+pub(crate) mod tokens;
+
 use panel_kernel::http::validate::Check;
 use panel_kernel::ids::Id;
 use panel_kernel::message::{Principal, User};

@@ -5,6 +5,7 @@ mod merging;
 mod races;
 mod reactions;
 mod reading;
+mod search;
 mod texts;
 mod thread_actions;
 

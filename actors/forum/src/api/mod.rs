@@ -9,6 +9,7 @@ mod posts;
 mod reactions;
 mod reading;
 mod revisions;
+mod search;
 mod thread_actions;
 mod thread_list;
 mod threads;
@@ -29,6 +30,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::rendering::Renderer;
+use crate::store::search::Order;
 use crate::store::thread_list::Sort;
 use crate::view_counter::Views;
 
@@ -97,13 +99,14 @@ fn documented() -> OpenApiRouter<Shared> {
         .guarded(Need::Account, routes!(drafts::list_drafts))
         .guarded(Need::Account, routes!(drafts::read_draft))
         .guarded(Need::Account, routes!(drafts::store_draft, drafts::delete_draft))
+        .guarded(Need::Nothing, routes!(search::search))
         .guarded(Need::Nothing, routes!(feed::threads_feed))
         .guarded(Need::Nothing, routes!(feed::posts_feed))
 }
 
 /// Schemas that routes only refer to.
 #[derive(utoipa::OpenApi)]
-#[openapi(components(schemas(ProblemBody, FieldError, Sort)))]
+#[openapi(components(schemas(ProblemBody, FieldError, Sort, Order)))]
 struct Document;
 
 /// A refusal, as every route may answer.

@@ -14,6 +14,8 @@ use comrak::adapters::SyntaxHighlighterAdapter;
 use syntect::parsing::{ParseState, Scope, ScopeStack, SyntaxReference, SyntaxSet};
 use syntect::util::LinesWithEndings;
 
+use crate::html::escape;
+
 /// What is highlighted of one text, in bytes of code.
 const MAX_BYTES: usize = 8 * 1024;
 /// A longer line is machine-made.
@@ -188,20 +190,6 @@ impl Open {
         if !self.0.is_empty() {
             html.push_str("</span>");
             self.0 = "";
-        }
-    }
-}
-
-/// Writes a text so that HTML gives nothing in it a meaning.
-pub(super) fn escape(html: &mut String, text: &str) {
-    for c in text.chars() {
-        match c {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            c => html.push(c),
         }
     }
 }

@@ -17,6 +17,7 @@ pub(crate) mod post_list;
 pub(crate) mod reactions;
 pub(crate) mod reading;
 pub(crate) mod revisions;
+pub(crate) mod search;
 #[macro_use]
 pub(crate) mod threads;
 pub(crate) mod thread_list;

@@ -37,7 +37,7 @@ impl std::fmt::Debug for Conn {
 macro_rules! bound {
     ($fn:ident, $database:ty, $arguments:ty) => {
         fn $fn(statement: Statement) -> Query<'static, $database, $arguments> {
-            let mut query = sqlx::query(statement.text());
+            let mut query = sqlx::query(statement.text()).persistent(statement.kept);
             for value in statement.values {
                 query = match value {
                     Value::Int(value) => query.bind(value),

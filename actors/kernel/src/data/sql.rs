@@ -65,23 +65,31 @@ impl<const N: usize> From<[u8; N]> for Value {
 pub struct Statement {
     pub(super) text: Cow<'static, str>,
     pub(super) values: Vec<Value>,
+    /// Whether the connection keeps it prepared.
+    pub(super) kept: bool,
 }
 
 /// A statement written in the source.
 pub fn sql(text: &'static str) -> Statement {
-    Statement { text: Cow::Borrowed(text), values: Vec::new() }
+    Statement { text: Cow::Borrowed(text), values: Vec::new(), kept: true }
 }
 
 impl Statement {
     /// A statement put together from pieces written in the source (never from data: data is
     /// bound).
     pub const fn composed(text: String) -> Self {
-        Self { text: Cow::Owned(text), values: Vec::new() }
+        Self { text: Cow::Owned(text), values: Vec::new(), kept: true }
     }
 
     /// Binds the next value: the first is `$1`.
     pub fn bind(mut self, value: impl Into<Value>) -> Self {
         self.values.push(value.into());
+        self
+    }
+
+    /// Planned for its values each time, not for any: where these decide which way is short.
+    pub fn once(mut self) -> Self {
+        self.kept = false;
         self
     }
 

@@ -1,0 +1,273 @@
+//! Finding posts.
+
+use panel_kernel::data::{Conn, DbError, FromRow, Row, Statement, Value};
+use panel_kernel::ids::Id;
+use panel_kernel::time::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::rules::Viewer;
+use crate::rules::tokens::{Piece, Query};
+use crate::store::authors::Author;
+
+/// The most posts that are looked at in one statement, the latest first, of those that have the words.
+const CANDIDATES: i64 = 2_000;
+/// The most statements for one page on which nothing is found.
+const LOOKS: usize = 5;
+/// What is read of a post's text to show where the words are, in characters.
+const SHOWN_CHARS: i64 = 4_000;
+
+/// A post that was found.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Hit {
+    /// The post.
+    pub(crate) id: Id,
+    pub(crate) thread_id: Id,
+    /// Its place in the thread.
+    pub(crate) number: i64,
+    pub(crate) author: Author,
+    pub(crate) created_at: Timestamp,
+    /// Of the thread.
+    pub(crate) title: String,
+    /// Of the thread.
+    pub(crate) slug: String,
+    pub(crate) category_id: Id,
+    /// Where the words stand in the text, as safe HTML, each within `<mark>`.
+    pub(crate) excerpt: String,
+    #[serde(skip)]
+    pub(crate) score: i64,
+}
+
+impl FromRow for Hit {
+    fn from_row(row: &Row) -> Result<Self, DbError> {
+        let name: String = row.get(4)?;
+        Ok(Self {
+            id: row.get(0)?,
+            thread_id: row.get(1)?,
+            number: row.get(2)?,
+            author: Author::named(row.get(3)?, &name),
+            created_at: row.get(5)?,
+            title: row.get(6)?,
+            slug: row.get(7)?,
+            category_id: row.get(8)?,
+            excerpt: row.get(9)?,
+            score: row.get(10)?,
+        })
+    }
+}
+
+/// In which order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Order {
+    /// By how well they fit, of each 2,000 posts that have the words, the latest first.
+    #[default]
+    Relevance,
+    /// The latest first.
+    Newest,
+}
+
+/// Which posts are looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SearchFilter {
+    pub(crate) query: Query,
+    pub(crate) category: Option<Id>,
+    pub(crate) author: Option<Id>,
+    pub(crate) tag: Option<String>,
+    pub(crate) order: Order,
+}
+
+/// A place among what is found: the candidates are those before the first, and of them those come that
+/// are after the score and the id.
+pub(crate) type Place = [i64; 3];
+
+/// The first place there is.
+pub(crate) const FIRST: Place = [i64::MAX, i64::MAX, i64::MAX];
+
+/// What was found.
+#[derive(Debug)]
+pub(crate) struct SearchPage {
+    /// With the text of the post in place of the excerpt.
+    pub(crate) hits: Vec<Hit>,
+    /// Before which post the candidates of this page are.
+    pub(crate) before: i64,
+    /// Where to look on, if the page is not full and there may be more.
+    pub(crate) looked_to: Option<Place>,
+}
+
+/// Finds posts that the viewer may read, from a place on.
+pub(crate) async fn find(
+    conn: &mut Conn,
+    filter: &SearchFilter,
+    viewer: Viewer,
+    mut place: Place,
+    fetch: i64,
+) -> Result<SearchPage, DbError> {
+    let mut looks = 0;
+    loop {
+        looks += 1;
+        let [before, ..] = place;
+        let hits: Vec<Hit> = conn.all(filter.hits(conn.is_postgres(), viewer, place, fetch)).await?;
+        let is_full = i64::try_from(hits.len()).is_ok_and(|found| found >= fetch);
+        let looked_to = if is_full {
+            None
+        } else {
+            let last: Option<(Id,)> =
+                conn.optional(filter.last_candidate(conn.is_postgres(), before)).await?;
+            last.map(|(id,)| [id.raw(), i64::MAX, i64::MAX])
+        };
+        match looked_to {
+            Some(next) if hits.is_empty() && looks < LOOKS => place = next,
+            looked_to => return Ok(SearchPage { hits, before, looked_to }),
+        }
+    }
+}
+
+/// A statement with its values.
+struct Text {
+    text: String,
+    values: Vec<Value>,
+}
+
+impl Text {
+    fn value(&mut self, value: impl Into<Value>) -> String {
+        self.values.push(value.into());
+        format!("${}", self.values.len())
+    }
+
+    fn done(self) -> Statement {
+        self.values.into_iter().fold(Statement::composed(self.text), Statement::bind).once()
+    }
+}
+
+impl SearchFilter {
+    /// The latest posts before `before` that have the words, without regard for who may read them.
+    fn candidates(&self, text: &mut Text, is_postgres: bool, before: i64, scored: bool) -> String {
+        if is_postgres {
+            let query = text.value(tsquery(&self.query));
+            let query = format!("CAST({query} AS TSQUERY)");
+            let before = text.value(before);
+            let score = match scored {
+                true => format!(", CAST(1000000000 * ts_rank(s.tokens, {query}) AS BIGINT) AS score"),
+                false => String::new(),
+            };
+            format!(
+                "SELECT s.post_id AS id{score} FROM post_search s \
+                 WHERE s.tokens @@ {query} AND s.post_id < {before} ORDER BY s.post_id DESC"
+            )
+        } else {
+            let query = text.value(match_query(&self.query));
+            let before = text.value(before);
+            let score = match scored {
+                true => ", CAST(-1000000000 * bm25(post_search, 5.0, 1.0) AS INTEGER) AS score",
+                false => "",
+            };
+            format!(
+                "SELECT rowid AS id{score} FROM post_search \
+                 WHERE post_search MATCH {query} AND rowid < {before} ORDER BY rowid DESC"
+            )
+        }
+    }
+
+    fn hits(&self, is_postgres: bool, viewer: Viewer, place: Place, fetch: i64) -> Statement {
+        let [before, score, id] = place;
+        let mut text = Text { text: String::new(), values: Vec::new() };
+        let by_score = self.order == Order::Relevance;
+        let candidates = self.candidates(&mut text, is_postgres, before, by_score);
+        let most = text.value(CANDIDATES);
+        let shown = text.value(SHOWN_CHARS);
+        let level = text.value(viewer.level);
+        let mut conditions = format!(
+            "p.id = m.id AND t.id = p.thread_id AND c.id = t.category_id \
+             AND p.deleted_at IS NULL AND t.deleted_at IS NULL AND c.read_level <= {level}"
+        );
+        if let Some(category) = self.category {
+            let category = text.value(category);
+            conditions += &[" AND (c.id = ", &category, " OR c.parent_id = ", &category, ")"].concat();
+        }
+        if let Some(author) = self.author {
+            conditions += " AND p.author_id = ";
+            conditions += &text.value(author);
+        }
+        if let Some(tag) = &self.tag {
+            conditions += " AND EXISTS (SELECT 1 FROM thread_tags k WHERE k.thread_id = t.id AND k.tag = ";
+            conditions += &text.value(tag.as_str());
+            conditions += ")";
+        }
+        let (value, order) = if by_score {
+            let (score, id) = (text.value(score), text.value(id));
+            conditions += &[" AND (m.score, m.id) < (", &score, ", ", &id, ")"].concat();
+            ("m.score", "m.score DESC, m.id DESC")
+        } else {
+            ("0", "m.id DESC")
+        };
+        let fetch = text.value(fetch);
+        text.text = format!(
+            "SELECT p.id, p.thread_id, p.number, p.author_id, \
+             COALESCE((SELECT a.name FROM authors a WHERE a.id = p.author_id), ''), p.created_at, \
+             t.title, t.slug, t.category_id, substr(p.body, 1, CAST({shown} AS INTEGER)), \
+             CAST({value} AS BIGINT) \
+             FROM ({candidates} LIMIT {most}) m CROSS JOIN posts p CROSS JOIN threads t \
+             CROSS JOIN categories c WHERE {conditions} ORDER BY {order} LIMIT {fetch}"
+        );
+        text.done()
+    }
+
+    /// The last candidate, if there are as many as are looked at.
+    fn last_candidate(&self, is_postgres: bool, before: i64) -> Statement {
+        let mut text = Text { text: String::new(), values: Vec::new() };
+        let candidates = self.candidates(&mut text, is_postgres, before, false);
+        let offset = text.value(CANDIDATES - 1);
+        text.text = format!("{candidates} LIMIT 1 OFFSET {offset}");
+        text.done()
+    }
+}
+
+/// A query as FTS5 reads it.
+fn match_query(query: &Query) -> String {
+    let phrase = |piece: &Piece| {
+        let star = if piece.is_prefix { "*" } else { "" };
+        format!("\"{}\"{star}", piece.tokens.join(" "))
+    };
+    let all = |pieces: &[Piece], between: &str| {
+        pieces.iter().map(phrase).collect::<Vec<_>>().join(between)
+    };
+    let wanted = all(&query.wanted, " AND ");
+    if query.unwanted.is_empty() {
+        wanted
+    } else {
+        format!("({wanted}) NOT ({})", all(&query.unwanted, " OR "))
+    }
+}
+
+/// The same as PostgreSQL reads it.
+fn tsquery(query: &Query) -> String {
+    let phrase = |piece: &Piece| {
+        let star = if piece.is_prefix { ":*" } else { "" };
+        let tokens: Vec<String> = piece.tokens.iter().map(|token| format!("'{token}'")).collect();
+        format!("({}{star})", tokens.join(" <-> "))
+    };
+    let wanted = query.wanted.iter().map(phrase);
+    let unwanted = query.unwanted.iter().map(|piece| format!("!{}", phrase(piece)));
+    wanted.chain(unwanted).collect::<Vec<_>>().join(" & ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::tokens::query;
+
+    #[test]
+    fn queries_are_written_as_each_database_reads_them() {
+        let asked = query("foo \"big bar\" beg* -no -\"not this\"").unwrap();
+        assert_eq!(
+            match_query(&asked),
+            "(\"foo\" AND \"big bar\" AND \"beg\"*) NOT (\"no\" OR \"not this\")"
+        );
+        assert_eq!(
+            tsquery(&asked),
+            "('foo') & ('big' <-> 'bar') & ('beg':*) & !('no') & !('not' <-> 'this')"
+        );
+        assert_eq!(match_query(&query("猫").unwrap()), "\"猫\"*");
+    }
+}

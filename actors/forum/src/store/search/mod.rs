@@ -1,0 +1,113 @@
+//! The index of what posts are found by, and finding them. What the databases are told is made of tokens
+//! (`rules::tokens`), each of letters, digits and marks, between quotes.
+
+mod finding;
+
+use panel_kernel::data::{DbError, Tx, sql};
+use panel_kernel::ids::Id;
+
+pub(crate) use self::finding::{FIRST, Hit, Order, Place, SearchFilter, SearchPage, find};
+use super::holding;
+use crate::rules::tokens::{MAX_TOKENS, Token, VERSION, tokens};
+
+/// Posts that are indexed in one transaction.
+const AT_ONCE: i64 = 50;
+
+/// Indexes a post as it is now, if it is one.
+pub(crate) async fn index(tx: &mut Tx, post: Id) -> Result<(), DbError> {
+    let text = sql("SELECT CASE WHEN p.number = 1 THEN t.title ELSE '' END, p.body \
+                    FROM posts p JOIN threads t ON t.id = p.thread_id \
+                    WHERE p.id = $1 AND p.moved_to IS NULL");
+    let found: Option<(String, String)> = tx.optional(text.bind(post)).await?;
+    let Some((title, body)) = found else { return Ok(()) };
+    store(tx, post, &tokens(&title), &tokens(&body)).await
+}
+
+/// The same for the post with this number in a thread.
+pub(crate) async fn index_number(tx: &mut Tx, thread: Id, number: i64) -> Result<(), DbError> {
+    let find = sql("SELECT id FROM posts WHERE thread_id = $1 AND number = $2");
+    let found: Option<(Id,)> = tx.optional(find.bind(thread).bind(number)).await?;
+    match found {
+        Some((post,)) => index(tx, post).await,
+        None => Ok(()),
+    }
+}
+
+async fn store(tx: &mut Tx, post: Id, title: &[Token], body: &[Token]) -> Result<(), DbError> {
+    let store = if tx.is_postgres() {
+        sql("INSERT INTO post_search (post_id, tokens) VALUES ($1, CAST($2 AS TSVECTOR)) \
+             ON CONFLICT (post_id) DO UPDATE SET tokens = excluded.tokens")
+        .bind(post)
+        .bind(vector(title, body))
+    } else {
+        sql("INSERT OR REPLACE INTO post_search (rowid, title, body) VALUES ($1, $2, $3)")
+            .bind(post)
+            .bind(line(title))
+            .bind(line(body))
+    };
+    tx.execute(store).await.map(|_| ())
+}
+
+/// Tokens with spaces between them.
+fn line(tokens: &[Token]) -> String {
+    tokens.iter().map(|token| token.text.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+/// Tokens with their places, as PostgreSQL writes a `tsvector`. The body begins after a gap, so that no
+/// phrase goes from the title into it.
+fn vector(title: &[Token], body: &[Token]) -> String {
+    let mut text = String::with_capacity(body.len() * 16);
+    let mut add = |token: &Token, place: usize, weight: &str| {
+        text.push('\'');
+        text += &token.text;
+        text.push_str("':");
+        text += &place.to_string();
+        text += weight;
+        text.push(' ');
+    };
+    for (place, token) in (1..).zip(title) {
+        add(token, place, "A");
+    }
+    for (place, token) in (title.len() + 2..).zip(body).take(MAX_TOKENS) {
+        add(token, place, "");
+    }
+    text
+}
+
+/// Indexes some of the posts that are not, or by other rules. Says whether there may be more.
+///
+/// Whoever indexes holds the one row that says how far that is; and the posts, so that nobody changes one
+/// between its being read and indexed: of what is changed after that, a fact tells.
+pub(crate) async fn index_some(tx: &mut Tx) -> Result<bool, DbError> {
+    let held = "SELECT s.version, s.done_to, s.is_done FROM search_progress s WHERE s.one = 1";
+    let held = holding(tx, held, "s");
+    let (version, done_to, is_done): (i64, i64, bool) = tx.one(held).await?;
+    let done_to = match (version == VERSION, is_done) {
+        (true, true) => return Ok(false),
+        (true, false) => done_to,
+        (false, _) => 0,
+    };
+    let posts = "SELECT p.id FROM posts p WHERE p.id > $1 ORDER BY p.id LIMIT $2";
+    let posts = holding(tx, posts, "p").bind(done_to).bind(AT_ONCE);
+    let posts: Vec<(Id,)> = tx.all(posts).await?;
+    for (post,) in &posts {
+        index(tx, *post).await?;
+    }
+    let last = posts.last().map_or(done_to, |(post,)| post.raw());
+    let update = sql("UPDATE search_progress SET version = $1, done_to = $2, is_done = $3");
+    tx.execute(update.bind(VERSION).bind(last).bind(posts.is_empty())).await?;
+    Ok(!posts.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_told_with_their_places() {
+        let (title, body) = (tokens("Two Wörds"), tokens("a 東京"));
+        assert_eq!(line(&body), "a 東京 京");
+        assert_eq!(vector(&title, &body), "'two':1A 'words':2A 'a':4 '東京':5 '京':6 ");
+        assert_eq!(vector(&[], &tokens("!")), "");
+    }
+}
