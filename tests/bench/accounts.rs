@@ -149,13 +149,7 @@ async fn chain(address: &str, mut token: String, end: Instant) -> (String, Vec<u
         let answer = good.and_then(|body| serde_json::from_slice::<Value>(body).ok());
         match answer.as_ref().and_then(|answer| answer["refresh_token"].as_str()) {
             Some(next) => next.clone_into(&mut token),
-            None => {
-                // The first refusal of a chain says why all others follow.
-                if failed == 0 {
-                    eprintln!("{address}: {}", String::from_utf8_lossy(&buffer));
-                }
-                failed += 1;
-            }
+            None => failed += 1,
         }
     }
     (token, latencies, failed)

@@ -60,7 +60,7 @@ pub(crate) async fn serve(service: &str, database: &str, data_dir: &str) {
 }
 
 /// A context on the node's database.
-fn context(service: &'static str, database: &str, data_dir: &Path) -> ServiceContext {
+pub(crate) fn context(service: &'static str, database: &str, data_dir: &Path) -> ServiceContext {
     let node = NodeIdentity::new("bare");
     let key = ClusterKey::load_or_create(&data_dir.join("keys/cluster.key")).unwrap();
     let clock = Clock::system();

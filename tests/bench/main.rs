@@ -2,8 +2,8 @@
 //! data, the same handlers behind a bare axum server without actors. Prints a table of
 //! ratios.
 //!
-//! `panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [links] [accounts]` measures; `panel-bench bare …` is
-//! the comparison program, started by the former.
+//! `panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [links] [accounts] [large]` measures;
+//! `panel-bench bare …` is the comparison program, started by the former.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,6 +15,7 @@
 
 mod accounts;
 mod bare;
+mod large;
 mod links;
 mod load;
 mod report;
@@ -38,6 +39,9 @@ fn main() -> ExitCode {
                 runtime.block_on(accounts::run(rounds));
                 tokens::run();
             }
+            if backends.is_empty() || backends.contains(&"large") {
+                runtime.block_on(large::run(node));
+            }
             ExitCode::SUCCESS
         }
         ["bare", service, database, data_dir] => {
@@ -46,7 +50,7 @@ fn main() -> ExitCode {
         }
         _ => {
             println!(
-                "usage: panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [links] [accounts]"
+                "usage: panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [links] [accounts] [large]"
             );
             ExitCode::from(2)
         }

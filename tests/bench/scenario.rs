@@ -135,15 +135,15 @@ pub(crate) fn scenarios(seeded: &Seeded, token: &str) -> Vec<Scenario> {
     ]
 }
 
-struct Subject {
-    process: Process,
-    address: String,
+pub(crate) struct Subject {
+    pub(crate) process: Process,
+    pub(crate) address: String,
     ops: String,
     started_in: Duration,
 }
 
 /// Starts the node and waits for its first 200.
-fn start_node(binary: &str, dir: &TempDir, database: &TestDatabase) -> Subject {
+pub(crate) fn start_node(binary: &str, dir: &TempDir, database: &TestDatabase) -> Subject {
     let run_file = dir.path().join("run/n1.json");
     drop(std::fs::remove_file(&run_file));
     let log = std::fs::File::create(dir.path().join("node.log")).unwrap();

@@ -82,7 +82,7 @@ async fn thread(db: &Database, id: Id, category: Id, number: usize, now: i64) {
     insert(db, columns, rows.collect()).await;
 }
 
-async fn insert(db: &Database, columns: &'static str, rows: Vec<Vec<Value>>) {
+pub(crate) async fn insert(db: &Database, columns: &'static str, rows: Vec<Vec<Value>>) {
     let done: Result<(), DbError> =
         db.transact(move |tx| Box::pin(async move { insert_all(tx, columns, rows).await })).await;
     done.unwrap();

@@ -177,7 +177,7 @@ fn tables(folder: &str) -> Vec<String> {
         .unwrap()
         .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
     let texts: Vec<String> = texts.collect();
-    words_after(&texts.join("\n"), &["CREATE TABLE "])
+    words_after(&texts.join("\n"), &["CREATE TABLE ", "CREATE VIRTUAL TABLE "])
 }
 
 /// The lower-case words that follow one of these in the text.

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 on_both_databases!(
     the_death_of_any_part_costs_at_most_what_it_held,
     a_forum_outlives_its_view_counter,
+    a_forum_outlives_its_search_indexer,
     auth_outlives_its_token_keeper,
     auth_outlives_its_mailer_and_its_exporter,
     a_whole_service_restarts_with_requests_inside,
@@ -198,6 +199,42 @@ async fn a_forum_outlives_its_view_counter(backend: Backend) {
         if views >= Some(3) { Ok(()) } else { Err(views) }
     })
     .await;
+    assert_eq!(rig.restarts("forum"), 0);
+    rig.shutdown().await;
+}
+
+async fn a_forum_outlives_its_search_indexer(backend: Backend) {
+    let forum = configured(&panel_forum::SERVICE, json!({}));
+    let rig = Box::pin(RigBuilder::new(backend.database().await).service(forum).start()).await;
+    let moderator = rig.signed_in(panel_kernel::role::Role::Moderator);
+    let category = moderator.post("/api/v2/forum/categories").json(&json!({"name": "C"}));
+    let category = category.await.expect(201).json()["id"].clone();
+    let open = async |title: &str| {
+        let thread = json!({"category_id": category, "title": title, "body": "first"});
+        moderator.post("/api/v2/forum/threads").json(&thread).await.expect(201)
+    };
+    let finds = async |word: &str, count: usize| {
+        let path = format!("/api/v2/forum/search?q={word}");
+        eventually(&format!("{count} with {word} are found"), WITHIN, async || {
+            let found = moderator.get(&path).await.expect(200).json();
+            let found = found["items"].as_array().unwrap().len();
+            if found == count { Ok(()) } else { Err(found) }
+        })
+        .await;
+    };
+    open("before").await;
+    finds("before", 1).await;
+    rig.kill("forum/search_indexer").await;
+    // Facts tell what is written, whether it is there or not.
+    open("after").await;
+    finds("after", 1).await;
+    // And it goes on with what is to be indexed anew.
+    let mut sql = rig.raw_sql("forum").await;
+    for change in ["DELETE FROM post_search", "UPDATE search_progress SET version = 0"] {
+        sql.run(change).await;
+    }
+    assert!(rig.runtime.tree.restart("forum/search_indexer"), "it looks when it starts");
+    finds("first", 2).await;
     assert_eq!(rig.restarts("forum"), 0);
     rig.shutdown().await;
 }

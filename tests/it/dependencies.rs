@@ -167,6 +167,8 @@ fn what_is_pinned_has_its_version() {
             .iter()
             .filter(|package| package.name == name)
             .map(|package| package.version.as_str())
+            // With which syntect reads the grammars that are built into it, and nothing else is read.
+            .filter(|version| (name, *version) != ("bincode", "1.3.3"))
             .collect();
         assert_eq!(found, [version], "{name}");
     }

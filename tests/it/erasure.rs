@@ -105,6 +105,12 @@ async fn nothing_is_left_that_tells_who_it_was(backend: Backend) {
         json!({"category_id": category["id"], "title": "A night", "body": "It was tender."});
     let thread = zelda.post("/api/v2/forum/threads").json(&thread).await.expect(201).json();
     let thread = format!("/api/v2/forum/threads/{}", thread["id"].as_str().unwrap());
+    let posts = zelda.get(&format!("{thread}/posts")).await.expect(200).json();
+    let post = format!("/api/v2/forum/posts/{}", posts["items"][0]["id"].as_str().unwrap());
+    zelda.patch(&post).json(&json!({"body": "It was very tender."})).await.expect(200);
+    zelda.put(&format!("{post}/reactions/like")).await.expect(200);
+    let draft = json!({"title": "More by Fitzgerald"});
+    zelda.put("/api/v2/forum/drafts/more").json(&draft).await.expect(200);
     let article = format!(
         "INSERT INTO articles (id, slug, title, excerpt, body, body_html, status, \
                            author_id, author_name, published_at, updated_at, version) VALUES \
@@ -149,11 +155,27 @@ async fn nothing_is_left_that_tells_who_it_was(backend: Backend) {
         if left.is_empty() { Ok(()) } else { Err(left) }
     })
     .await;
+    what_she_did_beside_is_a_deleted_users(&rig, id, &post).await;
     let records = rig.raw_sql("admin").await.texts("SELECT action FROM audit", 0).await.unwrap();
     for action in ["user.create", "user.rename", "user.suspend", "user.erase", "thread.create"] {
         assert!(records.iter().any(|record| record == action), "{action}: {records:?}");
     }
     rig.shutdown().await;
+}
+
+/// Of what she did beside writing, what was hers alone is gone; what others see is a deleted user's.
+async fn what_she_did_beside_is_a_deleted_users(rig: &Rig, id: panel_kernel::ids::Id, post: &str) {
+    let mut forum = rig.raw_sql("forum").await;
+    for table in ["drafts", "thread_readers", "post_mentions"] {
+        let left = format!("SELECT '{table}' FROM {table} WHERE user_id = {}", id.raw());
+        assert_eq!(forum.texts(&left, 0).await.unwrap(), [""; 0]);
+    }
+    let anybody = rig.client();
+    let revisions = anybody.get(&format!("{post}/revisions")).await.expect(200).json();
+    let editors: Vec<_> = (0..2).map(|at| &revisions["items"][at]["editor"]["name"]).collect();
+    assert_eq!(editors, ["deleted user", "deleted user"]);
+    let reactions = anybody.get(&format!("{post}/reactions")).await.expect(200).json();
+    assert_eq!(reactions["items"][0]["user"]["name"], "deleted user");
 }
 
 async fn it_takes_its_owner_and_ends_everything(backend: Backend) {

@@ -141,7 +141,7 @@ impl Fact for PostRestored {
     const TOPIC: &'static str = "post.restored";
 }
 
-/// Somebody reacted to a post, for the first time in this way.
+/// Somebody reacted to a post. Told again where they do so again after they took it back.
 #[derive(Debug, Serialize)]
 pub(crate) struct PostReacted<'a> {
     pub(crate) id: Id,
@@ -153,6 +153,20 @@ pub(crate) struct PostReacted<'a> {
 
 impl Fact for PostReacted<'_> {
     const TOPIC: &'static str = "post.reacted";
+}
+
+/// Somebody took a reaction back.
+#[derive(Debug, Serialize)]
+pub(crate) struct ReactionWithdrawn<'a> {
+    pub(crate) id: Id,
+    pub(crate) thread_id: Id,
+    pub(crate) author_id: Id,
+    pub(crate) user_id: Id,
+    pub(crate) name: &'a str,
+}
+
+impl Fact for ReactionWithdrawn<'_> {
+    const TOPIC: &'static str = "post.reaction_withdrawn";
 }
 
 /// Keeps the names of authors as auth tells them, and indexes texts as the forum tells of them.

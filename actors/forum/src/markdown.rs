@@ -83,7 +83,7 @@ pub(crate) fn render(text: &str, people: &People) -> Rendered {
         }
     }
     let mentioned = mentions::link(&arena, root, people);
-    let highlighter = Highlighter::default();
+    let highlighter = Highlighter::new();
     let render = RenderPlugins {
         codefence_syntax_highlighter: Some(&highlighter),
         ..RenderPlugins::default()

@@ -14,15 +14,24 @@ use crate::markdown::{self, People, Rendered};
 /// found (mail addresses) less than 0.8 ms; the longest post takes 7 ms, or 120 ms at worst.
 const AT_ONCE_BYTES: usize = 512;
 
-/// Renders posts. Cheap to clone.
+/// What readers may have waiting to be computed for them.
+const READERS_WAITING: usize = 8;
+
+/// Renders posts, and computes what readers ask for; neither takes the other's places. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Renderer(BlockingPool);
+pub(crate) struct Renderer {
+    texts: BlockingPool,
+    readers: BlockingPool,
+}
 
 impl Renderer {
     /// For a service with this pool: long texts hold at most half of its workers.
     pub(crate) fn new(pool: PoolConfig) -> Self {
         let threads = half_of_the_processors().min(pool.workers);
-        Self(BlockingPool::new(threads, (pool.workers / 2).saturating_sub(threads)))
+        Self {
+            texts: BlockingPool::new(threads, (pool.workers / 2).saturating_sub(threads)),
+            readers: BlockingPool::new(1, READERS_WAITING),
+        }
     }
 
     /// A text that is short, rendered.
@@ -34,25 +43,34 @@ impl Renderer {
     /// A text of any length, rendered.
     pub(crate) async fn in_turn(&self, text: &str, people: People) -> Result<Rendered, ForumError> {
         let text = text.to_owned();
-        self.run("too many long posts at once", move || markdown::render(&text, &people)).await
+        let render = move || markdown::render(&text, &people);
+        run(&self.texts, "too many long posts at once", render).await
     }
 
-    /// Something else that may take as long. Who is refused hears `busy`.
-    pub(crate) async fn run<T: Send + 'static>(
+    /// Something for somebody who reads. Who is refused hears `busy`.
+    pub(crate) async fn for_readers<T: Send + 'static>(
         &self,
         busy: &'static str,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ForumError> {
-        let busy = |_| Problem::unavailable(SERVICE.name, busy).into();
-        let place = self.0.enter().map_err(busy)?;
-        place.run(work).await.map_err(busy)
+        run(&self.readers, busy, work).await
     }
+}
+
+async fn run<T: Send + 'static>(
+    pool: &BlockingPool,
+    busy: &'static str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ForumError> {
+    let busy = |_| Problem::unavailable(SERVICE.name, busy).into();
+    let place = pool.enter().map_err(busy)?;
+    place.run(work).await.map_err(busy)
 }
 
 #[cfg(test)]
 impl Renderer {
     /// Takes every place there is, until what comes back is dropped.
     pub(crate) fn fill(&self) -> Vec<panel_kernel::blocking::Place> {
-        std::iter::from_fn(|| self.0.enter().ok()).collect()
+        std::iter::from_fn(|| self.texts.enter().ok()).collect()
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! Failure: the row says where to go on.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use panel_kernel::data::{Database, DbError};
 use panel_kernel::supervision::ChildSpec;
@@ -17,10 +17,8 @@ use crate::store::search;
 
 /// Between two looks whether there is something to do.
 const LOOK: Duration = Duration::from_secs(10);
-/// Between two pieces of work, so that others who write have their turns.
-const REST: Duration = Duration::from_millis(10);
 /// A line in the log after so many pieces.
-const REPORTED: u64 = 200;
+const REPORTED: u64 = 500;
 
 /// What the indexer is told.
 #[derive(Debug)]
@@ -61,15 +59,17 @@ impl Actor for SearchIndexer {
         SearchIndexerMessage::Look: SearchIndexerMessage,
         pieces: &mut u64,
     ) -> Result<(), ActorProcessingErr> {
+        let begun = Instant::now();
         let more: Result<bool, DbError> =
             self.db.transact(|tx| Box::pin(search::index_some(tx))).await;
         let next = match more {
             Ok(true) => {
                 *pieces += 1;
-                if *pieces % REPORTED == 0 {
+                if pieces.is_multiple_of(REPORTED) {
                     tracing::info!(pieces, "posts are being indexed for searching");
                 }
-                REST
+                // As long as the work took, so that others who write have their turns.
+                begun.elapsed()
             }
             Ok(false) => {
                 if *pieces > 0 {

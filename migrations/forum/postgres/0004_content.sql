@@ -5,6 +5,7 @@
 -- written before that moment counts as read.
 ALTER TABLE authors ADD COLUMN username_key TEXT;
 ALTER TABLE authors ADD COLUMN read_before BIGINT NOT NULL DEFAULT 0;
+UPDATE authors SET read_before = (SELECT COALESCE(MAX(last_post_at), 0) FROM threads);
 CREATE UNIQUE INDEX authors_by_username ON authors (username_key) WHERE username_key IS NOT NULL;
 
 -- Where a thread's posts went. Such a thread has none any more, and counts as deleted.
@@ -30,6 +31,7 @@ CREATE INDEX thread_tags_by_activity ON thread_tags (tag, activity, thread_id);
 -- wrote the text as it is, if not the author.
 ALTER TABLE posts ADD COLUMN moved_to BIGINT REFERENCES posts (id);
 ALTER TABLE posts ADD COLUMN edited_by BIGINT;
+CREATE INDEX posts_by_editor ON posts (edited_by, id) WHERE edited_by IS NOT NULL;
 
 -- Texts as they were before an edit, from 1. Of a hidden one only the row is left.
 CREATE TABLE post_revisions (
@@ -53,10 +55,11 @@ CREATE TABLE post_reactions (
     created_at BIGINT NOT NULL,
     UNIQUE (post_id, user_id, name)
 );
+CREATE INDEX post_reactions_by_post ON post_reactions (post_id, id);
 CREATE INDEX post_reactions_by_name ON post_reactions (post_id, name, id);
 CREATE INDEX post_reactions_by_user ON post_reactions (user_id, id);
 
--- Who is named in a post.
+-- Whom a post has called by name, perhaps in an earlier text.
 CREATE TABLE post_mentions (
     post_id BIGINT NOT NULL REFERENCES posts (id),
     user_id BIGINT NOT NULL,

@@ -52,6 +52,15 @@ async fn feeds_tell_what_everybody_may_read(backend: Backend) {
     client.get(&of(&staff["id"])).await.refused(404, "not_found");
     client.get(&format!("{FEED}?category=x")).await.refused(404, "not_found");
 
+    // However long what is in it becomes when it is escaped, it goes through.
+    for _ in 0..16 {
+        let quotes =
+            json!({"category_id": forum.category, "title": "q", "body": "'".repeat(16_000)});
+        ada.post(THREADS).json(&quotes).await.expect(201);
+    }
+    let feed = client.get(&format!("{FEED}?at=1")).await.expect(200).text();
+    assert!(feed.len() < 700 * 1024 && feed.matches("<entry>").count() == 17, "{}", feed.len());
+    assert!(feed.matches("<content").count() > 3);
     let gone = reply(&ada, &thread, "gone").await;
     reply(&ada, &thread, "*three*").await;
     ada.delete(&post_at(&gone)).await.expect(204);

@@ -40,11 +40,17 @@ async fn merged_posts_come_after_those_that_were_there(backend: Backend) {
         let answer = reader.get(&thread_at(&two)).await.expect(308);
         assert_eq!(answer.header("location"), Some(thread_at(&one).as_str()));
     }
+    for reader in [&forum.node.client(), &forum.admin.client] {
+        let answer = reader.get(&posts(&two)).await.expect(308);
+        assert_eq!(answer.header("location"), Some(posts(&one).as_str()));
+    }
     let refused = ada.post(&posts(&two)).json(&json!({"body": "late"})).await;
     assert!(matches!(refused.status.as_u16(), 404 | 409), "{refused:?}");
     assert!(items(&ada.get(THREADS).await.expect(200)).iter().all(|it| it["id"] != two["id"]));
     // It can't come back, and nothing else can be done to it.
-    for (action, body) in [("restore", json!({})), ("pin", json!({})), ("merge", into)] {
+    for (action, body) in
+        [("restore", json!({})), ("pin", json!({})), ("watch", json!({})), ("merge", into)]
+    {
         act(&forum.admin, &two, action, body).await.refused(409, "conflict");
     }
     // Whoever watched it watches the other.
@@ -86,7 +92,9 @@ async fn split_posts_leave_tombstones_that_lead_to_them(backend: Backend) {
     assert_eq!(left[3]["moved_to"], made[2]["id"]);
     let shown = ada.get(&thread_at(&thread)).await.expect(200).json();
     assert_eq!((&shown["reply_count"], &shown["last_number"]), (&json!(2), &json!(5)));
-    // A place is no post that could come back.
+    // A place is no post that could come back, or be changed.
+    let edit = forum.admin.patch(&post_at(&left[1])).json(&json!({"body": "x"})).await;
+    edit.refused(409, "conflict");
     let place = forum.admin.post(&format!("{}/restore", post_at(&left[1]))).await;
     assert_eq!(place.refused(409, "conflict").detail, "this post was moved to another thread");
     ada.get(&post_at(&left[1])).await.refused(404, "not_found");
@@ -119,6 +127,14 @@ async fn what_can_t_be_merged_or_split_is_named(backend: Backend) {
         let refused = act(&forum.admin, &one, "split", split).await.refused(422, "validation");
         assert_eq!(refused.fields(), [("title", "required"), ("post_ids", "count")]);
     }
+    // Where they may not write, they merge nothing into.
+    let moderator = forum.node.account("mod", "moderator").await;
+    let news = json!({"name": "News", "post_role": "admin"});
+    let news = forum.admin.post("/api/v2/forum/categories").json(&news).await.expect(201).json();
+    let open = json!({"category_id": news["id"], "title": "t", "body": "b"});
+    let three = forum.admin.post(THREADS).json(&open).await.expect(201).json();
+    let into = json!({"into": three["id"]});
+    act(&moderator, &one, "merge", into).await.refused(403, "forbidden");
     ada.delete(&thread_at(&two)).await.expect(204);
     merge(two["id"].clone()).await.refused(409, "conflict");
     // Nothing of all this has changed anything.

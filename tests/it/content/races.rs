@@ -16,6 +16,7 @@ on_both_databases!(
     replies_while_threads_are_merged_and_split_are_not_lost,
     two_merges_across_end_in_one_thread,
     no_reply_comes_after_the_lock,
+    whoever_waits_for_what_is_moved_finds_it,
 );
 
 /// Asks again while others are in the way.
@@ -171,6 +172,43 @@ async fn no_reply_comes_after_the_lock(backend: Backend) {
         let (gone, back) = futures::future::join(gone, back).await;
         gone.expect(204);
         back.expect(200);
+    }
+    holds_together(&forum).await;
+}
+
+/// A post that is moved while somebody reacts to it is there for them, and so is a thread.
+async fn whoever_waits_for_what_is_moved_finds_it(backend: Backend) {
+    let forum = Forum::start(backend).await;
+    let ada = forum.member("ada").await;
+    let other = json!({"name": "Other"});
+    let other = forum.admin.post("/api/v2/forum/categories").json(&other).await.expect(201).json();
+    for round in 0..8 {
+        let one = forum.thread(&ada, &format!("one {round}")).await;
+        let two = forum.thread(&ada, &format!("two {round}")).await;
+        let post = reply(&ada, &one, "x").await;
+        let (path, like) = (post_at(&post), format!("{}/reactions/like", post_at(&post)));
+        let to = json!({"category_id": other["id"]});
+        let into = json!({"into": two["id"]});
+        let (moved, pinned) = futures::future::join(
+            insistently(async || act(&forum.admin, &two, "move", to.clone()).await),
+            insistently(async || act(&forum.admin, &two, "pin", json!({})).await),
+        )
+        .await;
+        moved.expect(200);
+        pinned.expect(200);
+        let ((merged, liked), edited) = futures::future::join(
+            futures::future::join(
+                insistently(async || act(&forum.admin, &one, "merge", into.clone()).await),
+                insistently(async || ada.put(&like).await),
+            ),
+            insistently(async || ada.patch(&path).json(&json!({"body": "y"})).await),
+        )
+        .await;
+        merged.expect(200);
+        liked.expect(200);
+        edited.expect(200);
+        let shown = ada.get(&path).await.expect(200).json();
+        assert_eq!((&shown["reactions"], &shown["body"]), (&json!({"like": 1}), &json!("y")));
     }
     holds_together(&forum).await;
 }

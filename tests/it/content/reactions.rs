@@ -81,6 +81,8 @@ async fn drafts_are_their_owner_s_alone(backend: Backend) {
     assert_eq!((&draft["key"], &draft["title"]), (&json!("new-thread"), &json!("Half a ti")));
     assert_eq!(ada.get(&at("new-thread")).await.expect(200).json(), draft);
     bob.get(&at("new-thread")).await.refused(404, "not_found");
+    let in_place = bob.put(&at("new-thread")).header("if-match", "*").json(&json!({}));
+    in_place.await.refused(412, "precondition_failed");
     bob.put(&at("new-thread")).json(&json!({"body": "his own"})).await.expect(200);
     // Two devices.
     let tag = stored.header("etag").unwrap();
@@ -104,6 +106,21 @@ async fn drafts_are_their_owner_s_alone(backend: Backend) {
         let refused = ada.put(&at(key)).json(&body).await.refused(422, "validation");
         assert_eq!(refused.fields()[0].0, field, "{key}");
     }
+    // Long ones have room on several pages.
+    for n in 0..12 {
+        let long = json!({"body": "漢".repeat(31_000)});
+        bob.put(&at(&format!("long{n}"))).json(&long).await.expect(200);
+    }
+    let (mut seen, mut page) = (0, "/api/v2/forum/drafts?limit=100".to_owned());
+    loop {
+        let answer = bob.get(&page).await.expect(200);
+        assert!(answer.text().len() < 640 * 1024);
+        seen += items(&answer).len();
+        let answer = answer.json();
+        let Some(cursor) = answer["next_cursor"].as_str() else { break };
+        page = format!("/api/v2/forum/drafts?limit=100&cursor={cursor}");
+    }
+    assert_eq!(seen, 13);
     for n in 0..98 {
         ada.put(&at(&format!("n{n}"))).json(&json!({})).await.expect(200);
     }

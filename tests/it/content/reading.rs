@@ -186,6 +186,9 @@ async fn everything_can_be_read_at_once(backend: Backend) {
     assert_eq!(unread(&bob).await, ["two", "one"]);
     bob.delete(UNREAD).await.expect(204);
     assert_eq!((unread(&bob).await, followed(&bob).await), (vec![], vec![]));
-    reply(&forum.admin, &thread, "more").await;
+    let more = reply(&forum.admin, &thread, "more").await;
     assert_eq!(followed(&bob).await, ["one"]);
+    // Going on, he begins at what is new, not at what he has dismissed.
+    let page = bob.get(&format!("{}?from=first_unread", posts(&thread))).await.expect(200);
+    assert_eq!(items(&page)[0]["number"], more["number"]);
 }

@@ -1,5 +1,7 @@
 //! Searching, and the index behind it.
 
+use std::fmt::Write as _;
+
 use panel_harness::{Backend, eventually, on_both_databases};
 use serde_json::{Value, json};
 
@@ -20,7 +22,10 @@ const SEARCH: &str = "/api/v2/forum/search";
 
 /// The texts found for a query, in order of number and thread, for those who are not signed in.
 async fn found(forum: &Forum, query: &str) -> Vec<Value> {
-    let encoded: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let encoded = query.bytes().fold(String::new(), |mut text, byte| {
+        write!(text, "%{byte:02x}").unwrap();
+        text
+    });
     // What the edge has kept may be a second old.
     let fresh = panel_kernel::ids::random_hex();
     let path = format!("{SEARCH}?limit=100&q={encoded}&at={fresh}");
@@ -41,20 +46,21 @@ async fn finds(forum: &Forum, query: &str, numbers: &[i64]) -> Vec<Value> {
 async fn words_are_found_in_any_script(backend: Backend) {
     let forum = Forum::start(backend).await;
     let ada = forum.member("ada").await;
-    let body = json!({"category_id": forum.category, "title": "Über Käse & Brot", "body": "opening"});
+    let body =
+        json!({"category_id": forum.category, "title": "Über Käse & Brot", "body": "opening"});
     let thread = ada.post(THREADS).json(&body).await.expect(201).json();
     for body in [
-        "The quick brown fox", // 2
-        "东京 is 東京都 in Japan", // 3
-        "吾輩は猫である。名前はまだ無い。", // 4
-        "Café crème, s'il vous plaît", // 5
-        "Привет, мир! Ёлка", // 6
-        "مُحَمَّد رسول", // 7
-        "한국어를 배우고 있습니다", // 8
-        "ภาษาไทยไม่มีช่องว่าง", // 9
-        "quick: the fox is not brown", // 10
+        "The quick brown fox",                    // 2
+        "东京 is 東京都 in Japan",                // 3
+        "吾輩は猫である。名前はまだ無い。",       // 4
+        "Café crème, s'il vous plaît",            // 5
+        "Привет, мир! Ёлка",                      // 6
+        "مُحَمَّد رسول",                              // 7
+        "한국어를 배우고 있습니다",               // 8
+        "ภาษาไทยไม่มีช่องว่าง",                       // 9
+        "quick: the fox is not brown",            // 10
         "in\u{200b}vis\u{200b}ible ink <b>&amp;", // 11
-        "the `code` of rust-lang/rust#123", // 12
+        "the `code` of rust-lang/rust#123",       // 12
     ] {
         reply(&ada, &thread, body).await;
     }
@@ -100,9 +106,20 @@ async fn words_are_found_in_any_script(backend: Backend) {
     assert_eq!((&hit["slug"], &hit["category_id"]), (&thread["slug"], &thread["category_id"]));
     assert_eq!(hit["author"], json!({"id": ada.user_id, "name": "ada"}));
     let hit = found(&forum, "ink").await.remove(0);
-    assert!(hit["excerpt"].as_str().unwrap().ends_with("<mark>ink</mark> &lt;b&gt;&amp;amp;"), "{hit}");
+    assert!(
+        hit["excerpt"].as_str().unwrap().ends_with("<mark>ink</mark> &lt;b&gt;&amp;amp;"),
+        "{hit}"
+    );
     // Hostile queries are words like any other.
-    for query in ["' OR 1=1 --", "a & b | !c:*", "\"a\" NEAR(b) {title}:x ^y", "a\\'\\", "' <-> ' a", "(((a", "a:b:c"] {
+    for query in [
+        "' OR 1=1 --",
+        "a & b | !c:*",
+        "\"a\" NEAR(b) {title}:x ^y",
+        "a\\'\\",
+        "' <-> ' a",
+        "(((a",
+        "a:b:c",
+    ] {
         found(&forum, query).await;
     }
 }
@@ -151,7 +168,8 @@ async fn nobody_finds_what_they_may_not_read(backend: Backend) {
         by.post(THREADS).json(&body).await.expect(201).json()
     };
     let secret = open(&forum.admin, &staff["id"], &[]).await;
-    let (mine, theirs) = (open(&ada, &forum.category, &["x"]).await, open(&bob, &child["id"], &[]).await);
+    let (mine, theirs) =
+        (open(&ada, &forum.category, &["x"]).await, open(&bob, &child["id"], &[]).await);
     finds(&forum, "needle", &[1, 1]).await;
     let ids = async |by: &panel_harness::Session, also: &str| {
         let path = format!("{SEARCH}?q=needle{also}&sort=newest");
@@ -199,7 +217,8 @@ async fn results_come_in_pages(backend: Backend) {
     }
     // More of them than are looked at in one go, of which one may be read.
     let hidden = json!({"name": "Staff", "read_role": "moderator"});
-    let hidden = forum.admin.post("/api/v2/forum/categories").json(&hidden).await.expect(201).json();
+    let hidden =
+        forum.admin.post("/api/v2/forum/categories").json(&hidden).await.expect(201).json();
     let body = json!({"category_id": hidden["id"], "title": "crowd", "body": "b"});
     let crowd = forum.thread(&ada, "crowd").await;
     finds(&forum, "crowd", &[1]).await;
@@ -265,7 +284,8 @@ async fn whatever_was_there_before_is_indexed(backend: Backend) {
     let all: Vec<i64> = (2..=121).collect();
     eventually("all posts are indexed", SOON, async || {
         let mut seen = Vec::new();
-        let mut page = format!("{SEARCH}?q=needle&limit=100&at={}", panel_kernel::ids::random_hex());
+        let mut page =
+            format!("{SEARCH}?q=needle&limit=100&at={}", panel_kernel::ids::random_hex());
         let first = page.clone();
         loop {
             let answer = forum.node.client().get(&page).await.expect(200);

@@ -101,6 +101,9 @@ async fn what_is_deleted_can_be_restored(backend: Backend) {
     let thread = ada.post(THREADS).json(&body).await.expect(201).json();
     let post = reply(&ada, &thread, "two").await;
     ada.delete(&super::post_at(&post)).await.expect(204);
+    // Nobody changes what is not there, not even who can see it.
+    let edit = forum.admin.patch(&super::post_at(&post)).json(&json!({"body": "x"})).await;
+    assert_eq!(edit.refused(409, "conflict").detail, "this post is deleted");
     let restore = |path: String| forum.admin.post(&format!("{path}/restore"));
     ada.post(&format!("{}/restore", super::post_at(&post))).await.refused(403, "forbidden");
     let restored = restore(super::post_at(&post)).await.expect(200).json();

@@ -170,7 +170,9 @@ pub(super) struct Issue {
 
 impl Issue {
     pub(super) async fn begin(app: &Shared, context: &WriteContext) -> Result<Self, AuthError> {
-        let (key, jti) = (app.keys.current(context.now).await?, app.db.next_id().await?);
+        // Which is refused at once while the database is down: nobody waits for keys then.
+        let jti = app.db.next_id().await?;
+        let key = app.keys.current(context.now).await?;
         Ok(Self { app: Arc::clone(app), key, jti, now: context.now })
     }
 

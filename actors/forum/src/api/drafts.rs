@@ -5,7 +5,10 @@ use axum::extract::State;
 use axum::response::Response;
 use panel_kernel::data::Answer;
 use panel_kernel::http::validate::Check;
-use panel_kernel::http::{Caller, IfMatch, Listing, PageQuery, Params, Payload, Segments, etag};
+use panel_kernel::http::{
+    Caller, IfMatch, Listing, PageQuery, Params, Payload, Segments, etag, json_bytes,
+    last_that_fits,
+};
 use panel_kernel::problem::Problem;
 use serde_json::{Map, Value};
 
@@ -16,6 +19,8 @@ use crate::rules;
 use crate::store::drafts::{self, Draft, DraftContent};
 
 /// Your drafts, the latest begun first
+///
+/// A page of long drafts may have fewer than `limit`; `next_cursor` leads on.
 #[utoipa::path(get, path = "/api/v2/forum/drafts", tag = "forum", params(PageQuery),
     responses((status = 200, description = "One page", body = Listing<Draft>), Refusal))]
 pub(super) async fn list_drafts(
@@ -26,9 +31,20 @@ pub(super) async fn list_drafts(
     let user = caller.principal.user()?.id;
     let page = query.newest_first(&forum.cursors, format!("drafts {user}"))?;
     let (before, fetch) = (page.before, page.fetch());
-    let found: Result<_, ForumError> =
-        forum.db.read(|conn| Box::pin(drafts::list(conn, user, before, fetch))).await;
-    Ok(Json(page.listing(found?, |draft| draft.id)))
+    let found: Result<Vec<Draft>, ForumError> = forum
+        .db
+        .read(|conn| {
+            Box::pin(async move {
+                let lengths = drafts::lengths(conn, user, before, fetch).await?;
+                let Some(from) = last_that_fits(&lengths) else { return Ok(Vec::new()) };
+                drafts::list(conn, user, (from, before)).await
+            })
+        })
+        .await;
+    let bytes = |draft: &Draft| {
+        draft.content.values().map(|value| json_bytes(value.as_str().unwrap_or_default())).sum()
+    };
+    Ok(Json(page.listing_within_bytes(found?, bytes, |draft| draft.id)))
 }
 
 /// One of your drafts
@@ -70,11 +86,16 @@ pub(super) async fn store_draft(
                 let user = writing.by.user.id;
                 let updated_at = writing.by.context.now;
                 let before = drafts::find(writing.tx, user, &key).await?;
-                if_match.check(before.as_ref().map_or(0, |draft| draft.version))?;
+                match (&before, &if_match) {
+                    (None, IfMatch::Any) => IfMatch::Versions(Vec::new()).check(0)?,
+                    _ => if_match.check(before.as_ref().map_or(0, |draft| draft.version))?,
+                }
                 if before.is_none() && drafts::count(writing.tx, user).await? >= rules::MAX_DRAFTS {
                     return Err(ForumError::Conflict("there are as many drafts as there may be"));
                 }
-                let (id, version) = before.map_or((id, 1), |it| (it.id, it.version + 1));
+                // One that was removed and begun anew is another: its versions begin later.
+                let first = updated_at.as_micros();
+                let (id, version) = before.map_or((id, first), |it| (it.id, it.version + 1));
                 let draft = Draft { id, key, content, updated_at, version };
                 if drafts::store(writing.tx, user, &draft).await? {
                     Ok(shown(version, &draft))

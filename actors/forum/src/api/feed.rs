@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::header;
-use panel_kernel::http::{CacheFor, Caller, IdPath, Params};
+use panel_kernel::http::{CacheFor, Caller, IdPath, MAX_PAGE_BYTES, Params};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use panel_kernel::time::Timestamp;
@@ -86,7 +86,7 @@ pub(super) async fn threads_feed(
         })
         .await;
     let (category, found) = read?;
-    let entries = found.into_iter().map(|(thread, html)| {
+    let entries = found.into_iter().map(|(thread, (edited_at, html))| {
         let page = forum.thread_page(thread.id, &thread.slug);
         let tags = serde_json::from_str(thread.tags.get()).unwrap_or_default();
         let posted = thread.created_at.to_string();
@@ -96,7 +96,7 @@ pub(super) async fn threads_feed(
             title: sound(thread.title),
             author: sound(thread.author.name),
             published: posted.clone(),
-            updated: posted,
+            updated: edited_at.map_or(posted, |at| at.to_string()),
             tags,
             html: html.map(sound),
         }
@@ -129,6 +129,7 @@ pub(super) async fn posts_feed(
         .look(|conn| {
             Box::pin(async move {
                 let found = threads::find(conn, id, viewer).await?;
+                let found = found.filter(|found| !found.merged);
                 let thread = found.ok_or(ForumError::NotFound("thread"))?.thread;
                 let found = feed::latest_posts(conn, id, ENTRIES).await?;
                 Ok((thread, found))
@@ -154,7 +155,18 @@ pub(super) async fn posts_feed(
 }
 
 impl Feed {
-    fn new((address, page, title): (String, String, String), entries: Vec<Entry>) -> Self {
+    /// With the HTML of as many entries as have room.
+    fn new((address, page, title): (String, String, String), mut entries: Vec<Entry>) -> Self {
+        let mut left = MAX_PAGE_BYTES;
+        for entry in &mut entries {
+            // What has a meaning in XML becomes five bytes.
+            let special = |b: &u8| matches!(b, b'&' | b'<' | b'>' | b'"' | b'\'');
+            let bytes = |html: &String| {
+                html.len() + 4 * html.as_bytes().iter().filter(|b| special(b)).count()
+            };
+            entry.html = entry.html.take().filter(|html| bytes(html) <= left);
+            left -= entry.html.as_ref().map_or(0, bytes);
+        }
         let updated = entries.iter().map(|entry| entry.updated.clone()).max();
         let updated = updated.unwrap_or_else(|| Timestamp::from_micros(0).to_string());
         Self { address, page, title, updated, entries }

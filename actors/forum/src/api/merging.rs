@@ -16,6 +16,7 @@ use super::{Refusal, Shared};
 use crate::error::ForumError;
 use crate::events::{ThreadMerged, ThreadSplit};
 use crate::rules;
+use crate::store::authors::DELETED_USER;
 use crate::store::merging::{self, Chosen};
 use crate::store::reading;
 use crate::store::threads::{self, Thread};
@@ -80,6 +81,7 @@ pub(super) async fn merge_thread(
                 if from.deleted || target.deleted {
                     return Err(ForumError::Conflict("a deleted thread can't be merged"));
                 }
+                may_post_in(writing.tx, target.category_id, writing.viewer).await?;
                 if from.last_number > MAX_MERGED {
                     return Err(ForumError::Conflict(
                         "this thread is too long to be merged; merge the other one into it",
@@ -156,7 +158,10 @@ pub(super) async fn split_thread(
                 threads::insert(writing.tx, &thread, &tags).await?;
                 let (by, now) = (writing.by.user.id, writing.by.context.now);
                 merging::split(writing.tx, (id, new_id), &moved, &tombstones, (by, now)).await?;
-                reading::has_written(writing.tx, thread.author.id, new_id, 1).await?;
+                // Nobody follows anything under a name that is gone.
+                if thread.author.name != DELETED_USER {
+                    reading::has_written(writing.tx, thread.author.id, new_id, 1).await?;
+                }
                 let posts: Vec<Id> = moved.iter().map(|post| post.id).collect();
                 writing.tx.publish(&ThreadSplit {
                     id: new_id,
@@ -169,7 +174,8 @@ pub(super) async fn split_thread(
                 let before = json!({"posts": posts});
                 let after = json!({"into": new_id, "title": thread.title});
                 writing.audit("thread.split", id, Some(before), Some(after));
-                Ok(created("threads", new_id, thread.version, &thread))
+                let made = found(&mut writing, new_id).await?;
+                Ok(created("threads", new_id, made.version, &made))
             })
         })
         .await
@@ -182,7 +188,9 @@ fn made_of(
     (id, category_id, title): (Id, Id, String),
     tags: &[String],
 ) -> Result<Thread, ForumError> {
-    let (Some(first), Some(last)) = (moved.first(), moved.last()) else {
+    // After a merge, numbers are not in the order of time.
+    let last = moved.iter().map(|post| post.created_at).max();
+    let (Some(first), Some(last_post_at)) = (moved.first(), last) else {
         return Err(not_all());
     };
     if moved.len() != count {
@@ -196,7 +204,7 @@ fn made_of(
         category_id,
         author: first.author.clone(),
         created_at: first.created_at,
-        last_post_at: last.created_at,
+        last_post_at,
         reply_count: last_number - 1,
         last_number,
         view_count: 0,

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use panel_kernel::data::Conn;
 use panel_kernel::http::{CacheFor, Caller, IdPath, Listing, PageRequest, Params};
 use panel_kernel::ids::Id;
@@ -9,6 +10,7 @@ use panel_kernel::problem::Problem;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::threads::thread_or_target;
 use super::{Refusal, Shared};
 use crate::error::ForumError;
 use crate::rules::Viewer;
@@ -75,12 +77,10 @@ impl From {
             Self::After(number) => number,
             Self::Last => (last - i64::from(limit)).max(0),
             Self::FirstUnread => {
-                let reader = viewer.who;
-                let progress = match reader {
-                    Some(reader) => reading::find(conn, reader, thread).await?,
-                    None => None,
-                };
-                progress.unwrap_or_default().last_read.min(last - 1).max(0)
+                let Some(reader) = viewer.who else { return Ok(Some(0)) };
+                let progress = reading::find(conn, reader, thread).await?.unwrap_or_default();
+                let first = reading::first_unread(conn, reader, thread, progress.last_read).await?;
+                (first.unwrap_or(last) - 1).max(0)
             }
         }))
     }
@@ -92,13 +92,17 @@ impl From {
 /// have more than 512 KiB together, but never without a post. `next_cursor` leads on.
 #[utoipa::path(get, path = "/api/v2/forum/threads/{id}/posts", tag = "forum",
     params(("id" = Id, Path), PostQuery),
-    responses((status = 200, description = "One page", body = Listing<Post>), Refusal))]
+    responses(
+        (status = 200, description = "One page", body = Listing<Post>),
+        (status = 308, description = "Its posts are in another thread", headers(("Location" = String))),
+        Refusal
+    ))]
 pub(super) async fn list_posts(
     State(forum): State<Shared>,
     caller: Caller,
     IdPath(thread): IdPath,
     Params(query): Params<PostQuery>,
-) -> Result<(CacheFor, Json<Listing<Post>>), ForumError> {
+) -> Result<Response, ForumError> {
     let page = PageRequest::parse(query.limit.as_deref(), query.cursor)?;
     let scope = format!("posts {thread}");
     let from = match page.after(&forum.cursors, &scope)? {
@@ -107,27 +111,32 @@ pub(super) async fn list_posts(
     };
     let viewer = Viewer::of(&caller.principal);
     let (limit, fetch) = (page.limit, page.fetch());
-    let found: Result<Option<Vec<Post>>, ForumError> = forum
+    let found: Result<Result<Vec<Post>, Id>, ForumError> = forum
         .db
         .look(|conn| {
             Box::pin(async move {
-                let Some(after) = from.after(conn, thread, viewer, limit).await? else {
-                    return Ok(None);
-                };
-                let mut found = post_list::list(conn, thread, viewer, after, fetch).await?;
-                if found.is_empty() {
-                    let there = threads::find(conn, thread, viewer).await?.is_some();
-                    return Ok(there.then_some(found));
+                if let Some(after) = from.after(conn, thread, viewer, limit).await? {
+                    let mut found = post_list::list(conn, thread, viewer, after, fetch).await?;
+                    if !found.is_empty() {
+                        with_reactions(conn, viewer, &mut found).await?;
+                        return Ok(Ok(found));
+                    }
                 }
-                with_reactions(conn, viewer, &mut found).await?;
-                Ok(Some(found))
+                let there = thread_or_target(conn, thread, viewer).await?;
+                Ok(there.map(|_| Vec::new()))
             })
         })
         .await;
-    let found = found?.ok_or(ForumError::NotFound("thread"))?;
-    let next = |last: &Post| forum.cursors.encode(&scope, &[last.number]);
     let cache = CacheFor::everybody(&caller.principal);
-    Ok((cache, Json(Listing::within_bytes(found, limit, Post::bytes, next))))
+    let found = match found? {
+        Ok(found) => found,
+        Err(target) => {
+            let there = format!("/api/v2/forum/threads/{target}/posts");
+            return Ok((cache, Redirect::permanent(&there)).into_response());
+        }
+    };
+    let next = |last: &Post| forum.cursors.encode(&scope, &[last.number]);
+    Ok((cache, Json(Listing::within_bytes(found, limit, Post::bytes, next))).into_response())
 }
 
 /// Adds how the reader reacted to the posts of a page.

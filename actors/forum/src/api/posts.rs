@@ -151,7 +151,8 @@ pub(super) async fn edit_post(
             move |conn| may_edit(conn, id, asking, condition).boxed(),
             move |mut writing, Rendered { html, mentioned }| {
                 Box::pin(async move {
-                    let mut post = held(&mut writing, id).await?;
+                    let mut post = held_with_thread(&mut writing, id).await?;
+                    must_be_there(&post)?;
                     if_match.check(post.version)?;
                     if post.body == body {
                         return Ok(shown(post.version, &post));
@@ -188,8 +189,7 @@ pub(super) async fn delete_post(
     forum
         .write(by, move |mut writing| {
             Box::pin(async move {
-                hold_thread(&mut writing, id).await?;
-                let post = held(&mut writing, id).await?;
+                let post = held_with_thread(&mut writing, id).await?;
                 rules::is_reply(post.number)?;
                 if post.deleted {
                     return Ok(Answer::no_content());
@@ -216,8 +216,7 @@ pub(super) async fn restore_post(
     forum
         .write(by, move |mut writing| {
             Box::pin(async move {
-                hold_thread(&mut writing, id).await?;
-                let mut post = held(&mut writing, id).await?;
+                let mut post = held_with_thread(&mut writing, id).await?;
                 if post.moved_to.is_some() {
                     return Err(ForumError::Conflict("this post was moved to another thread"));
                 }
@@ -237,15 +236,6 @@ pub(super) async fn restore_post(
             })
         })
         .await
-}
-
-/// Holds the thread of a post until the transaction ends. Whoever holds both takes the thread first, so
-/// that nobody waits for somebody who waits for them.
-async fn hold_thread(writing: &mut Writing<'_>, post: Id) -> Result<(), ForumError> {
-    let found = posts::find(writing.tx, post, writing.viewer).await?;
-    let thread = found.ok_or(ForumError::NotFound("post"))?.post.thread_id;
-    threads::for_change(writing.tx, thread, writing.viewer).await?;
-    Ok(())
 }
 
 /// What somebody has just written, as the opening post of a thread, not rendered yet.
@@ -299,10 +289,24 @@ fn changeable(found: Option<Standing>, user: &User) -> Result<Post, ForumError> 
     Ok(post)
 }
 
-/// The same, held until the transaction ends.
-async fn held(writing: &mut Writing<'_>, id: Id) -> Result<Post, ForumError> {
+/// The same, held until the transaction ends, and its thread with it. Whoever holds both takes the thread
+/// first, so that nobody waits for somebody who waits for them.
+async fn held_with_thread(writing: &mut Writing<'_>, id: Id) -> Result<Post, ForumError> {
+    let found = posts::find(writing.tx, id, writing.viewer).await?;
+    let thread = found.ok_or(ForumError::NotFound("post"))?.post.thread_id;
+    threads::for_change(writing.tx, thread, writing.viewer).await?;
     let found = posts::for_change(writing.tx, id, writing.viewer).await?;
-    changeable(found, &writing.by.user)
+    let post = changeable(found, &writing.by.user)?;
+    if post.thread_id != thread {
+        // It was moved while this waited; another try will do.
+        return Err(DbError::Contention.into());
+    }
+    Ok(post)
+}
+
+/// What is deleted, or only the place of a post, has no text to be changed.
+fn must_be_there(post: &Post) -> Result<(), ForumError> {
+    if post.deleted { Err(ForumError::Conflict("this post is deleted")) } else { Ok(()) }
 }
 
 /// Whether there is such a post for the editor, who may change it, in the version they know.
@@ -313,6 +317,7 @@ async fn may_edit(
     if_match: IfMatch,
 ) -> Result<(), ForumError> {
     let post = changeable(posts::find(conn, id, by.viewer()).await?, &by.user)?;
+    must_be_there(&post)?;
     Ok(if_match.check(post.version)?)
 }
 

@@ -4,21 +4,35 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
+use http::StatusCode;
 use panel_kernel::data::Answer;
 use panel_kernel::http::{CacheFor, Caller, IdPath, Listing, PageQuery, Params, Segments};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
-use serde::Deserialize;
-use serde_json::value::to_raw_value;
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+use utoipa::ToSchema;
 
-use super::writing::{SignedIn, Writing, shown};
+use super::writing::{SignedIn, Writing};
 use super::{Forum, Refusal, Shared};
 use crate::error::ForumError;
-use crate::events::PostReacted;
+use crate::events::{PostReacted, ReactionWithdrawn};
 use crate::rules::Viewer;
 use crate::store::authors::{self, Author};
 use crate::store::posts::{self, Post};
 use crate::store::reactions::{self, Reaction};
+
+/// The reactions to a post, as they are now.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Reacted {
+    /// The post.
+    id: Id,
+    /// How many reacted how.
+    #[schema(value_type = BTreeMap<String, i64>)]
+    reactions: Box<RawValue>,
+    /// How the caller reacted.
+    my_reactions: Vec<String>,
+}
 
 /// Which reactions.
 #[derive(Debug, Deserialize)]
@@ -64,7 +78,7 @@ pub(super) async fn list_reactions(
 /// As often as you like, each way once. The ways are those that are configured (`forum.reactions`).
 #[utoipa::path(put, path = "/api/v2/forum/posts/{id}/reactions/{name}", tag = "forum",
     params(("id" = Id, Path), ("name" = String, Path)),
-    responses((status = 200, description = "The post as it is now", body = Post), Refusal))]
+    responses((status = 200, description = "How everybody reacted", body = Reacted), Refusal))]
 pub(super) async fn react(
     State(forum): State<Shared>,
     by: SignedIn,
@@ -98,7 +112,7 @@ pub(super) async fn react(
 /// Take a reaction back
 #[utoipa::path(delete, path = "/api/v2/forum/posts/{id}/reactions/{name}", tag = "forum",
     params(("id" = Id, Path), ("name" = String, Path)),
-    responses((status = 200, description = "The post as it is now", body = Post), Refusal))]
+    responses((status = 200, description = "How everybody reacted", body = Reacted), Refusal))]
 pub(super) async fn take_back_reaction(
     State(forum): State<Shared>,
     by: SignedIn,
@@ -110,6 +124,13 @@ pub(super) async fn take_back_reaction(
                 let mut post = held(&mut writing, id).await?;
                 if reactions::delete(writing.tx, id, writing.by.user.id, &name).await? {
                     count(&mut writing, &mut post, &name, -1).await?;
+                    writing.tx.publish(&ReactionWithdrawn {
+                        id,
+                        thread_id: post.thread_id,
+                        author_id: post.author.id,
+                        user_id: writing.by.user.id,
+                        name: &name,
+                    });
                 }
                 with_mine(&mut writing, post).await
             })
@@ -154,9 +175,9 @@ async fn count(
     Ok(reactions::count(writing.tx, post.id, post.reactions.get()).await?)
 }
 
-/// The post, with how the caller reacted.
-async fn with_mine(writing: &mut Writing<'_>, mut post: Post) -> Result<Answer, ForumError> {
-    let mine = reactions::of_reader_to(writing.tx, writing.by.user.id, post.id).await?;
-    post.my_reactions = Some(mine);
-    Ok(shown(post.version, &post))
+/// How everybody reacted, and the caller among them.
+async fn with_mine(writing: &mut Writing<'_>, post: Post) -> Result<Answer, ForumError> {
+    let my_reactions = reactions::of_reader_to(writing.tx, writing.by.user.id, post.id).await?;
+    let Post { id, reactions, .. } = post;
+    Ok(Answer::json(StatusCode::OK, &Reacted { id, reactions, my_reactions }))
 }

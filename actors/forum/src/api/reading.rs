@@ -11,6 +11,7 @@ use panel_kernel::ids::Id;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::threads::found;
 use super::writing::SignedIn;
 use super::{Forum, Refusal, Shared};
 use crate::error::ForumError;
@@ -67,7 +68,7 @@ pub(super) async fn mark_thread_read(
     }
     check.done()?;
     forum
-        .place(by, id, move |tx, user, thread| {
+        .place(by, id, Look::Freely, move |tx, user, thread| {
             let number = number.unwrap_or(i64::MAX).min(thread.last_number);
             Box::pin(reading::has_read(tx, user, thread.id, number))
         })
@@ -83,9 +84,7 @@ pub(super) async fn watch_thread(
     by: SignedIn,
     IdPath(id): IdPath,
 ) -> Result<Answer, ForumError> {
-    forum
-        .place(by, id, |tx, user, thread| Box::pin(reading::watch(tx, user, thread.id, true)))
-        .await
+    forum.watch(by, id, true).await
 }
 
 /// Watch a thread no more
@@ -97,9 +96,7 @@ pub(super) async fn unwatch_thread(
     by: SignedIn,
     IdPath(id): IdPath,
 ) -> Result<Answer, ForumError> {
-    forum
-        .place(by, id, |tx, user, thread| Box::pin(reading::watch(tx, user, thread.id, false)))
-        .await
+    forum.watch(by, id, false).await
 }
 
 /// Have read everything there is
@@ -122,22 +119,50 @@ pub(super) async fn mark_everything_read(
         .await
 }
 
+/// How a thread is looked at while somebody's place in it changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// Without a lock: how far they have read is not worth holding up those who write.
+    Freely,
+    /// Held, so that it is not merged meanwhile: whoever watches it watches where it goes.
+    Held,
+}
+
 impl Forum {
-    /// Changes the caller's place in a thread. It is theirs alone: no audit record, and the thread is
-    /// not held for it.
-    async fn place<F>(&self, by: SignedIn, id: Id, change: F) -> Result<Answer, ForumError>
+    /// Changes the caller's place in a thread. It is theirs alone: no audit record.
+    async fn place<F>(
+        &self,
+        by: SignedIn,
+        id: Id,
+        look: Look,
+        change: F,
+    ) -> Result<Answer, ForumError>
     where
         F: for<'t> FnOnce(&'t mut Tx, Id, &'t Thread) -> BoxFuture<'t, Result<Progress, DbError>>
             + Send
             + 'static,
     {
-        self.write(by, move |writing| {
+        self.write(by, move |mut writing| {
             Box::pin(async move {
-                let found = threads::find(writing.tx, id, writing.viewer).await?;
-                let thread = found.ok_or(ForumError::NotFound("thread"))?.thread;
+                let thread = match look {
+                    Look::Held => found(&mut writing, id).await?,
+                    Look::Freely => {
+                        let seen = threads::find(writing.tx, id, writing.viewer).await?;
+                        seen.filter(|seen| !seen.merged)
+                            .ok_or(ForumError::NotFound("thread"))?
+                            .thread
+                    }
+                };
                 let progress = change(writing.tx, writing.by.user.id, &thread).await?;
                 Ok(Place::answer(&thread, progress))
             })
+        })
+        .await
+    }
+
+    async fn watch(&self, by: SignedIn, id: Id, watching: bool) -> Result<Answer, ForumError> {
+        self.place(by, id, Look::Held, move |tx, user, thread| {
+            Box::pin(reading::watch(tx, user, thread.id, watching))
         })
         .await
     }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use panel_kernel::data::{Answer, Conn};
 use panel_kernel::http::{
-    CacheFor, Caller, IdPath, Listing, MAX_PAGE_BYTES, PageQuery, Params, Segments, json_bytes,
+    CacheFor, Caller, IdPath, Listing, PageQuery, Params, Segments, json_bytes, last_that_fits,
 };
 use panel_kernel::ids::Id;
 use serde::Serialize;
@@ -60,17 +60,6 @@ pub(super) async fn list_revisions(
     Ok((cache, Json(Listing::within_bytes(found?, page.limit, bytes, next))))
 }
 
-/// The number of the last revision that is read: the one with which there are too many bytes, or the last.
-fn last_that_fits(lengths: &[(i64, i64)]) -> Option<i64> {
-    let mut sum = 0;
-    let most = i64::try_from(MAX_PAGE_BYTES).unwrap_or(i64::MAX);
-    let beyond = lengths.iter().skip(1).find(|(_, bytes)| {
-        sum += bytes;
-        sum > most
-    });
-    beyond.or(lengths.last()).map(|(number, _)| *number)
-}
-
 /// One of the texts a post had
 #[utoipa::path(get, path = "/api/v2/forum/posts/{id}/revisions/{number}", tag = "forum",
     params(("id" = Id, Path), ("number" = i64, Path)),
@@ -110,7 +99,8 @@ pub(super) async fn compare_revisions(
         return Err(ForumError::Conflict("one of these texts was taken out by a moderator"));
     }
     let compare = move || diff::changes(&earlier.body, &later.body);
-    let changes = forum.renderer.run("too many texts are compared at once", compare).await?;
+    let changes =
+        forum.renderer.for_readers("too many texts are compared at once", compare).await?;
     Ok((CacheFor::everybody(&caller.principal), Json(Comparison { from, to, changes })))
 }
 
@@ -154,18 +144,4 @@ async fn one(
     must_see(conn, post, viewer).await?;
     let mut found = revisions::range(conn, post, (number, number)).await?;
     found.pop().ok_or(ForumError::NotFound("revision"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_is_read_to_the_revision_that_is_too_much() {
-        let half = i64::try_from(MAX_PAGE_BYTES).unwrap() / 2;
-        assert_eq!(last_that_fits(&[]), None);
-        assert_eq!(last_that_fits(&[(3, 10 * half)]), Some(3));
-        assert_eq!(last_that_fits(&[(1, 1), (2, half), (3, half), (4, 1), (5, 1)]), Some(4));
-        assert_eq!(last_that_fits(&[(1, 1), (2, 1), (3, 1)]), Some(3));
-    }
 }

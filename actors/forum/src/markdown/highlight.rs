@@ -2,13 +2,14 @@
 //! (`hl-keyword`, …), which a page's style sheet gives colours to.
 //!
 //! Grammars of programming languages are regular expressions, some of them slow, so what is looked at is
-//! bounded by its length, and the rest is plain: the same text always gives the same HTML.
+//! bounded by its length, and the rest is plain. What takes long in spite of that is plain as well.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::{self, Write};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use comrak::adapters::SyntaxHighlighterAdapter;
 use syntect::parsing::{ParseState, Scope, ScopeStack, SyntaxReference, SyntaxSet};
@@ -18,6 +19,8 @@ use crate::html::escape;
 
 /// What is highlighted of one text, in bytes of code.
 const MAX_BYTES: usize = 8 * 1024;
+/// A text whose code takes longer is made to take long. What people write takes a few milliseconds.
+const PATIENCE: Duration = Duration::from_millis(250);
 /// A longer line is machine-made.
 const MAX_LINE_BYTES: usize = 512;
 
@@ -63,12 +66,18 @@ static BY_SCOPE: LazyLock<Vec<(Scope, &str)>> = LazyLock::new(|| {
 });
 
 /// Highlights the code blocks of one text.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Highlighter {
     spent: AtomicUsize,
+    begun: Instant,
 }
 
 impl Highlighter {
+    /// For a text that is rendered from now on.
+    pub(super) fn new() -> Self {
+        Self { spent: AtomicUsize::new(0), begun: Instant::now() }
+    }
+
     /// The grammar for code that says its language, if there is one and the code is short enough.
     fn syntax(&self, lang: Option<&str>, code: &str) -> Option<&'static SyntaxReference> {
         let lang = lang?.split([',', ' ', '{']).next().filter(|lang| !lang.is_empty())?;
@@ -89,7 +98,7 @@ impl SyntaxHighlighterAdapter for Highlighter {
             Some(syntax) => {
                 let mut html = String::with_capacity(code.len() * 2);
                 // A grammar that does not work costs the colours.
-                if highlighted(syntax, code, &mut html).is_none() {
+                if highlighted(syntax, code, self.begun, &mut html).is_none() {
                     html.clear();
                     escape(&mut html, code);
                 }
@@ -127,8 +136,13 @@ impl SyntaxHighlighterAdapter for Highlighter {
     }
 }
 
-/// Writes `code` with its classes; `None` if its grammar fails.
-fn highlighted(syntax: &SyntaxReference, code: &str, html: &mut String) -> Option<()> {
+/// Writes `code` with its classes; `None` if its grammar fails, or takes too long.
+fn highlighted(
+    syntax: &SyntaxReference,
+    code: &str,
+    begun: Instant,
+    html: &mut String,
+) -> Option<()> {
     let (mut state, mut stack) = (ParseState::new(syntax), ScopeStack::new());
     let mut open = Open::default();
     let mut is_plain = false;
@@ -138,6 +152,9 @@ fn highlighted(syntax: &SyntaxReference, code: &str, html: &mut String) -> Optio
         if is_plain {
             open.write(html, "", line);
             continue;
+        }
+        if begun.elapsed() > PATIENCE {
+            return None;
         }
         let mut from = 0;
         for (at, change) in state.parse_line(line, &SYNTAXES).ok()? {

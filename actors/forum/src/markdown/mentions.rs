@@ -6,9 +6,14 @@ use comrak::nodes::{AstNode, NodeValue};
 use comrak::{Arena, Node};
 use panel_kernel::ids::Id;
 use panel_kernel::names::lookup_key;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// The most people one post can call: those named first.
 pub(crate) const MAX_MENTIONS: usize = 20;
+/// The most links to people in one post, each of which is much longer than the name.
+const MAX_LINKS: usize = 50;
+/// What of a name is encoded in an address.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 /// How long names are (`docs/accounts.md`), in characters.
 const NAME_CHARS: std::ops::RangeInclusive<usize> = 3..=30;
 
@@ -63,26 +68,34 @@ fn is_of_name(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | '-' | '.')
 }
 
-/// Makes links of the names of `people` wherever they stand as text: not in code, not in another link.
-/// Says whom it found.
+/// Makes links of the names of `people` where they stand as text: not in code, not in another link. Says
+/// whom it found. The links have the names alone: whose they are, if anybody's, is looked up by whoever
+/// follows them.
 pub(super) fn link<'a>(arena: &'a Arena<'a>, root: Node<'a>, people: &People) -> BTreeSet<Id> {
     let mut called = BTreeSet::new();
     if people.is_empty() {
         return called;
     }
+    let mut left = MAX_LINKS;
     let texts: Vec<Node<'a>> = root.descendants().filter(|node| is_plain(node)).collect();
     for node in texts {
         let NodeValue::Text(text) = node.data.borrow().value.clone() else { continue };
         let mut from = 0;
         for found in names(&text) {
-            let Some(id) = people.get(&lookup_key(found.name(&text))) else { continue };
+            let key = lookup_key(found.name(&text));
+            let Some(id) = people.get(&key) else { continue };
+            if left == 0 {
+                break;
+            }
+            left -= 1;
             called.insert(*id);
             if found.from > from {
                 insert(arena, node, NodeValue::Text(text[from..found.from].to_owned().into()));
             }
             // Letters, digits and three signs: nothing that HTML gives a meaning to.
             let html = format!(
-                "<a class=\"mention\" href=\"/forum/users/{id}\">@{}</a>",
+                "<a class=\"mention\" href=\"/forum/users/{}\">@{}</a>",
+                utf8_percent_encode(&key, ENCODED),
                 found.name(&text)
             );
             insert(arena, node, NodeValue::Raw(html));

@@ -230,10 +230,11 @@ fn nobody_makes_classes_of_their_own() {
 
 #[test]
 fn people_are_called_where_their_names_are_text() {
-    let people: People =
-        [("ann", 1), ("bob.b", 2)].map(|(name, id)| (name.to_owned(), Id::from_raw(id))).into();
+    let people: People = [("ann", 1), ("bob.b", 2), ("çem", 3)]
+        .map(|(name, id)| (name.to_owned(), Id::from_raw(id)))
+        .into();
     let called = |text: &str| super::render(text, &people);
-    let ann = "<a class=\"mention\" href=\"/forum/users/0000000000001\" \
+    let ann = "<a class=\"mention\" href=\"/forum/users/ann\" \
                rel=\"nofollow ugc noopener\">@Ann</a>";
     let found = called("hello @Ann, *and @bob.b*. Not @nobody");
     assert!(
@@ -246,6 +247,15 @@ fn people_are_called_where_their_names_are_text() {
         let found = called(text);
         assert_eq!(found.mentioned, BTreeSet::new(), "{text}: {found:?}");
     }
+    let html = called("@Çem").html;
+    assert!(
+        html.contains("href=\"/forum/users/%C3%A7em\"") && html.contains(">@Çem</a>"),
+        "{html}"
+    );
+    // Whatever is repeated, what comes of it is not much longer.
+    let often = "@ann,".repeat(6_400);
+    let html = called(&often).html;
+    assert!(html.len() < often.len() + 60 * 100, "{}", html.len());
     // Twice the same is one, and both are links.
     let found = called("@ann @ANN");
     assert_eq!((found.mentioned.len(), found.html.matches("mention").count()), (1, 2), "{found:?}");

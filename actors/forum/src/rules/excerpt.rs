@@ -92,7 +92,10 @@ mod tests {
 
     #[test]
     fn words_are_marked_where_they_stand() {
-        assert_eq!(shown("A <b> Café, a cafe.", "cafe"), "A &lt;b&gt; <mark>Café</mark>, a <mark>cafe</mark>.");
+        assert_eq!(
+            shown("A <b> Café, a cafe.", "cafe"),
+            "A &lt;b&gt; <mark>Café</mark>, a <mark>cafe</mark>."
+        );
         assert_eq!(shown("東京都に住む", "東京都"), "<mark>東京都</mark>に住む");
         assert_eq!(shown("黒猫と猫", "猫"), "黒<mark>猫</mark>と<mark>猫</mark>");
         assert_eq!(shown("begin beginning", "begin*"), "<mark>begin</mark> <mark>beginning</mark>");

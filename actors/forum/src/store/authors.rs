@@ -68,7 +68,9 @@ pub(crate) async fn register(
     let upsert = sql("INSERT INTO authors (id, name, username_key, read_before) \
                       VALUES ($1, $2, $3, $4) \
                       ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
-                      username_key = excluded.username_key, read_before = excluded.read_before \
+                      username_key = excluded.username_key, \
+                      read_before = CASE WHEN authors.read_before < excluded.read_before \
+                      THEN excluded.read_before ELSE authors.read_before END \
                       WHERE authors.erased = 0");
     tx.execute(upsert.bind(id).bind(clean(name)).bind(key).bind(at)).await.map(|_| ())
 }
@@ -94,7 +96,9 @@ pub(crate) async fn has_read_before(
     at: Timestamp,
 ) -> Result<(), DbError> {
     let upsert = sql("INSERT INTO authors (id, name, read_before) VALUES ($1, $2, $3) \
-                      ON CONFLICT (id) DO UPDATE SET read_before = excluded.read_before");
+                      ON CONFLICT (id) DO UPDATE SET read_before = \
+                      CASE WHEN authors.read_before < excluded.read_before \
+                      THEN excluded.read_before ELSE authors.read_before END");
     tx.execute(upsert.bind(author.id).bind(&author.name).bind(at)).await.map(|_| ())
 }
 

@@ -58,14 +58,25 @@ impl FromRow for Draft {
     }
 }
 
-/// The drafts of a user before `before`, the latest begun first.
+/// The drafts of a user from `from` to before `before`, the latest begun first.
 pub(crate) async fn list(
+    conn: &mut Conn,
+    user: Id,
+    (from, before): (i64, i64),
+) -> Result<Vec<Draft>, DbError> {
+    let list = sql("SELECT id, key, content, updated_at, version FROM drafts \
+                    WHERE user_id = $1 AND id >= $2 AND id < $3 ORDER BY id DESC");
+    conn.all(list.bind(user).bind(from).bind(before)).await
+}
+
+/// The lengths of at most `fetch` of them, in bytes, in the same order.
+pub(crate) async fn lengths(
     conn: &mut Conn,
     user: Id,
     before: i64,
     fetch: i64,
-) -> Result<Vec<Draft>, DbError> {
-    let list = sql("SELECT id, key, content, updated_at, version FROM drafts \
+) -> Result<Vec<(i64, i64)>, DbError> {
+    let list = sql("SELECT id, CAST(octet_length(content) AS BIGINT) FROM drafts \
                     WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
     conn.all(list.bind(user).bind(before).bind(fetch)).await
 }

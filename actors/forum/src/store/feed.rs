@@ -14,33 +14,37 @@ use crate::rules::Viewer;
 /// A longer post is told without its text, in bytes of HTML.
 const MAX_HTML: i64 = 16 * 1024;
 
-/// The newest threads, each with the HTML of its opening post, if that is not long.
+/// Of an opening post: when it was edited, and its HTML.
+type Opening = (Option<Timestamp>, Option<String>);
+
+/// The newest threads, each with when its opening post was edited, and the HTML of that, if it is not long.
 pub(crate) async fn newest_threads(
     conn: &mut Conn,
     category: Option<Id>,
     viewer: Viewer,
     most: i64,
-) -> Result<Vec<(Thread, Option<String>)>, DbError> {
+) -> Result<Vec<(Thread, Opening)>, DbError> {
     let filter = ThreadFilter { category, tag: None, sort: Sort::Created, after: None };
     let threads = thread_list::list(conn, filter, viewer, most).await?;
     if threads.is_empty() {
         return Ok(Vec::new());
     }
     let text = format!(
-        "SELECT thread_id, CASE WHEN octet_length(body_html) <= $1 THEN body_html END FROM posts \
+        "SELECT thread_id, edited_at, CASE WHEN octet_length(body_html) <= $1 THEN body_html END FROM posts \
          WHERE number = 1 AND thread_id IN ({})",
         places(2, threads.len())
     );
     let find = threads
         .iter()
         .fold(Statement::composed(text).bind(MAX_HTML), |find, thread| find.bind(thread.id));
-    let found: Vec<(Id, Option<String>)> = conn.all(find).await?;
-    let mut found: HashMap<Id, Option<String>> = found.into_iter().collect();
-    let with_html = |thread: Thread| {
-        let html = found.remove(&thread.id).flatten();
-        (thread, html)
+    let found: Vec<(Id, Option<Timestamp>, Option<String>)> = conn.all(find).await?;
+    let mut found: HashMap<Id, Opening> =
+        found.into_iter().map(|(id, edited_at, html)| (id, (edited_at, html))).collect();
+    let with_opening = |thread: Thread| {
+        let opening = found.remove(&thread.id).unwrap_or_default();
+        (thread, opening)
     };
-    Ok(threads.into_iter().map(with_html).collect())
+    Ok(threads.into_iter().map(with_opening).collect())
 }
 
 /// A post in a feed.

@@ -4,7 +4,7 @@
 use panel_kernel::personal::{Column, Person, Records};
 
 /// Kinds of records, in the order in which they are told.
-pub(crate) const RECORDS: [Records; 7] = [
+pub(crate) const RECORDS: [Records; 8] = [
     Records {
         name: "threads",
         select: "SELECT id, category_id, title, slug, tags, created_at, pinned, locked, deleted_at \
@@ -38,6 +38,19 @@ pub(crate) const RECORDS: [Records; 7] = [
             ("reply_to", Column::Id),
             ("quote_of", Column::Id),
             ("deleted_at", Column::Time),
+        ],
+    },
+    Records {
+        name: "edited_posts",
+        select: "SELECT id, thread_id, number, body, edited_at FROM posts \
+                 WHERE edited_by = $1 AND id > $2 ORDER BY id LIMIT $3",
+        person: Person::Id,
+        columns: &[
+            ("id", Column::Id),
+            ("thread_id", Column::Id),
+            ("number", Column::Number),
+            ("body", Column::Text),
+            ("edited_at", Column::Time),
         ],
     },
     Records {

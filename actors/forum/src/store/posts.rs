@@ -33,9 +33,9 @@ pub(crate) struct Post {
     /// How many reacted how.
     #[schema(value_type = std::collections::BTreeMap<String, i64>)]
     pub(crate) reactions: Box<RawValue>,
-    /// The post of this thread that it answers.
+    /// The post that it answers; of this thread when it was written.
     pub(crate) reply_to: Option<Id>,
-    /// The post of this thread that it quotes.
+    /// The post that it quotes; of this thread when it was written.
     pub(crate) quote: Option<Id>,
     /// Only there, and true, on tombstones, and on what moderators alone still see.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -145,8 +145,14 @@ pub(crate) async fn for_change(
     id: Id,
     viewer: Viewer,
 ) -> Result<Option<Standing>, DbError> {
-    let find = holding(tx, FIND, "p").bind(id).bind(viewer.level).bind(viewer.moderates);
-    tx.optional(find).await
+    let held = holding(tx, FIND, "p").bind(id).bind(viewer.level).bind(viewer.moderates);
+    let held = tx.optional(held).await?;
+    // PostgreSQL, where it had to wait, looks at the post as it is by then, and at its thread as that was:
+    // a post that was moved meanwhile is in none.
+    if held.is_none() && tx.is_postgres() && find(tx, id, viewer).await?.is_some() {
+        return Err(DbError::Contention);
+    }
+    Ok(held)
 }
 
 /// Whether a post that is not deleted has this id and is in this thread.
@@ -238,7 +244,8 @@ pub(crate) async fn update(
 ) -> Result<BTreeSet<Id>, DbError> {
     revisions::keep(tx, revision, post.id).await?;
     tx.execute(
-        sql("UPDATE posts SET body = $2, body_html = $3, edited_at = $4, edited_by = $5, \
+        sql("UPDATE posts SET body = $2, body_html = $3, edited_at = $4, \
+             edited_by = CASE WHEN author_id <> $5 THEN CAST($5 AS BIGINT) END, \
              version = $6 WHERE id = $1")
         .bind(post.id)
         .bind(&post.body)

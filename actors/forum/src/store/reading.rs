@@ -24,6 +24,21 @@ pub(crate) async fn find(
     Ok(found.map(|(last_read, watching)| Progress { last_read, watching }))
 }
 
+/// The first post after number `after` that was written after what they have dismissed.
+pub(crate) async fn first_unread(
+    conn: &mut Conn,
+    user: Id,
+    thread: Id,
+    after: i64,
+) -> Result<Option<i64>, DbError> {
+    let find = sql("SELECT p.number FROM posts p WHERE p.thread_id = $1 AND p.number > $2 \
+                    AND p.created_at > \
+                    COALESCE((SELECT a.read_before FROM authors a WHERE a.id = $3), 0) \
+                    ORDER BY p.number LIMIT 1");
+    let found = conn.optional(find.bind(thread).bind(after).bind(user)).await?;
+    Ok(found.map(|(number,): (i64,)| number))
+}
+
 /// They have read it up to this number, if not further.
 pub(crate) async fn has_read(
     tx: &mut Tx,

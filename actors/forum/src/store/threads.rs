@@ -156,8 +156,13 @@ pub(crate) async fn for_change(
     id: Id,
     viewer: Viewer,
 ) -> Result<Option<Standing>, DbError> {
-    let find = found(holding(tx, FIND, "t"), id, viewer);
-    tx.optional(find).await
+    let held = found(holding(tx, FIND, "t"), id, viewer);
+    let held = tx.optional(held).await?;
+    // As for posts: it was moved to another category while this waited for it.
+    if held.is_none() && tx.is_postgres() && find(tx, id, viewer).await?.is_some() {
+        return Err(DbError::Contention);
+    }
+    Ok(held)
 }
 
 fn found(find: Statement, id: Id, viewer: Viewer) -> Statement {

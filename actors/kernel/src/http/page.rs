@@ -27,6 +27,19 @@ pub fn json_bytes(text: &str) -> usize {
     text.len() + text.bytes().map(more).sum::<usize>()
 }
 
+/// The key of the last row to read for a page, of rows whose lengths are known before they are read: the
+/// one with which there are too many bytes, or the last.
+#[must_use]
+pub fn last_that_fits(lengths: &[(i64, i64)]) -> Option<i64> {
+    let mut sum = 0;
+    let most = i64::try_from(MAX_PAGE_BYTES).unwrap_or(i64::MAX);
+    let beyond = lengths.iter().skip(1).find(|(_, bytes)| {
+        sum += bytes;
+        sum > most
+    });
+    beyond.or(lengths.last()).map(|(key, _)| *key)
+}
+
 /// One page of a list.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Listing<T> {
@@ -127,8 +140,19 @@ impl NewestFirst<'_> {
     /// The page out of the rows that were fetched.
     #[must_use]
     pub fn listing<T>(&self, rows: Vec<T>, id: impl Fn(&T) -> Id) -> Listing<T> {
+        self.listing_within_bytes(rows, |_| 0, id)
+    }
+
+    /// The same of rows that may be long ([`Listing::within_bytes`]).
+    #[must_use]
+    pub fn listing_within_bytes<T>(
+        &self,
+        rows: Vec<T>,
+        bytes: impl Fn(&T) -> usize,
+        id: impl Fn(&T) -> Id,
+    ) -> Listing<T> {
         let cursor = |row: &T| self.cursors.encode(&self.scope, &[id(row).raw()]);
-        Listing::from_excess(rows, self.page.limit, cursor)
+        Listing::within_bytes(rows, self.page.limit, bytes, cursor)
     }
 }
 
@@ -198,6 +222,15 @@ mod tests {
         assert_eq!((page.items, page.next_cursor), (vec![1, 2], None));
         let page = Listing::from_excess(Vec::<u8>::new(), 2, ToString::to_string);
         assert_eq!((page.items, page.next_cursor), (Vec::new(), None));
+    }
+
+    #[test]
+    fn a_page_is_read_to_the_row_that_is_too_much() {
+        let half = i64::try_from(MAX_PAGE_BYTES).unwrap() / 2;
+        assert_eq!(last_that_fits(&[]), None);
+        assert_eq!(last_that_fits(&[(3, 10 * half)]), Some(3));
+        assert_eq!(last_that_fits(&[(1, 1), (2, half), (3, half), (4, 1), (5, 1)]), Some(4));
+        assert_eq!(last_that_fits(&[(1, 1), (2, 1), (3, 1)]), Some(3));
     }
 
     #[test]

@@ -15,7 +15,7 @@ const CANDIDATES: i64 = 2_000;
 /// The most statements for one page on which nothing is found.
 const LOOKS: usize = 5;
 /// What is read of a post's text to show where the words are, in characters.
-const SHOWN_CHARS: i64 = 4_000;
+const SHOWN_CHARS: i64 = 2_000;
 
 /// A post that was found.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -107,7 +107,8 @@ pub(crate) async fn find(
     loop {
         looks += 1;
         let [before, ..] = place;
-        let hits: Vec<Hit> = conn.all(filter.hits(conn.is_postgres(), viewer, place, fetch)).await?;
+        let hits: Vec<Hit> =
+            conn.all(filter.hits(conn.is_postgres(), viewer, place, fetch)).await?;
         let is_full = i64::try_from(hits.len()).is_ok_and(|found| found >= fetch);
         let looked_to = if is_full {
             None
@@ -147,9 +148,10 @@ impl SearchFilter {
             let query = text.value(tsquery(&self.query));
             let query = format!("CAST({query} AS TSQUERY)");
             let before = text.value(before);
-            let score = match scored {
-                true => format!(", CAST(1000000000 * ts_rank(s.tokens, {query}) AS BIGINT) AS score"),
-                false => String::new(),
+            let score = if scored {
+                format!(", CAST(1000000000 * ts_rank(s.tokens, {query}) AS BIGINT) AS score")
+            } else {
+                String::new()
             };
             format!(
                 "SELECT s.post_id AS id{score} FROM post_search s \
@@ -158,9 +160,10 @@ impl SearchFilter {
         } else {
             let query = text.value(match_query(&self.query));
             let before = text.value(before);
-            let score = match scored {
-                true => ", CAST(-1000000000 * bm25(post_search, 5.0, 1.0) AS INTEGER) AS score",
-                false => "",
+            let score = if scored {
+                ", CAST(-1000000000 * bm25(post_search, 5.0, 1.0) AS INTEGER) AS score"
+            } else {
+                ""
             };
             format!(
                 "SELECT rowid AS id{score} FROM post_search \
@@ -183,14 +186,16 @@ impl SearchFilter {
         );
         if let Some(category) = self.category {
             let category = text.value(category);
-            conditions += &[" AND (c.id = ", &category, " OR c.parent_id = ", &category, ")"].concat();
+            conditions +=
+                &[" AND (c.id = ", &category, " OR c.parent_id = ", &category, ")"].concat();
         }
         if let Some(author) = self.author {
             conditions += " AND p.author_id = ";
             conditions += &text.value(author);
         }
         if let Some(tag) = &self.tag {
-            conditions += " AND EXISTS (SELECT 1 FROM thread_tags k WHERE k.thread_id = t.id AND k.tag = ";
+            conditions +=
+                " AND EXISTS (SELECT 1 FROM thread_tags k WHERE k.thread_id = t.id AND k.tag = ";
             conditions += &text.value(tag.as_str());
             conditions += ")";
         }
