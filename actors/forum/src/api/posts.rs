@@ -155,7 +155,7 @@ pub(super) async fn edit_post(
                     must_be_there(&post)?;
                     if_match.check(post.version)?;
                     if post.body == body {
-                        return Ok(shown(post.version, &post));
+                        return for_reader(&mut writing, post).await;
                     }
                     let before = measured(&post);
                     (post.body, post.body_html) = (body, html);
@@ -167,7 +167,7 @@ pub(super) async fn edit_post(
                     let mentioned = posts::update(writing.tx, &post, kept, &mentioned).await?;
                     writing.tx.publish(&PostEdited { id, thread_id: post.thread_id, mentioned });
                     writing.audit("post.edit", id, Some(before), Some(measured(&post)));
-                    Ok(shown(post.version, &post))
+                    for_reader(&mut writing, post).await
                 })
             },
         )
@@ -221,7 +221,7 @@ pub(super) async fn restore_post(
                     return Err(ForumError::Conflict("this post was moved to another thread"));
                 }
                 if !post.deleted {
-                    return Ok(shown(post.version, &post));
+                    return for_reader(&mut writing, post).await;
                 }
                 let found = threads::find(writing.tx, post.thread_id, writing.viewer).await?;
                 if found.is_none_or(|found| found.thread.deleted) {
@@ -232,7 +232,7 @@ pub(super) async fn restore_post(
                 posts::restore(writing.tx, &post).await?;
                 writing.tx.publish(&PostRestored { id, thread_id: post.thread_id });
                 writing.audit("post.restore", id, None, Some(placed(&post)));
-                Ok(shown(post.version, &post))
+                for_reader(&mut writing, post).await
             })
         })
         .await
@@ -302,6 +302,13 @@ async fn held_with_thread(writing: &mut Writing<'_>, id: Id) -> Result<Post, For
         return Err(DbError::Contention.into());
     }
     Ok(post)
+}
+
+/// The post as its writer reads it from now on, under the same tag.
+async fn for_reader(writing: &mut Writing<'_>, mut post: Post) -> Result<Answer, ForumError> {
+    let mine = reactions::of_reader_to(writing.tx, writing.by.user.id, post.id).await?;
+    post.my_reactions = Some(mine);
+    Ok(shown(post.version, &post))
 }
 
 /// What is deleted, or only the place of a post, has no text to be changed.
