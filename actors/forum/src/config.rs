@@ -8,7 +8,7 @@ use panel_kernel::service::ServiceSpec;
 use serde::{Deserialize, Serialize};
 
 use crate::rendering::Renderer;
-use crate::{SERVICE, api, assemble};
+use crate::{SERVICE, api, assemble, pages};
 
 /// A body of more bytes would not fit into a message; a character has at most four.
 const MOST_BODY_CHARS: usize = 32_000;
@@ -99,7 +99,7 @@ pub(crate) fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
     Ok(ServiceSpec {
         name: SERVICE.name,
         port: 5002,
-        pages: &[],
+        pages: pages::PREFIXES,
         pool: config.pool,
         migrations: panel_kernel::migrations!(
             "../../migrations/forum/sqlite",

@@ -21,6 +21,7 @@
 //! | file | |
 //! |---|---|
 //! | `api` | routes: parse, decide by `rules`, write by `store`, answer |
+//! | `pages`, `templates/` | what people read without a program of their own |
 //! | `rules` | who may do what, and what a valid field is; no I/O |
 //! | `markdown` | text to safe HTML, whom it calls, colours for code; no I/O |
 //! | `diff` | what changed from one text to another; no I/O |
@@ -35,6 +36,7 @@ mod error;
 mod events;
 mod html;
 mod markdown;
+mod pages;
 mod rendering;
 mod rules;
 mod search_indexer;

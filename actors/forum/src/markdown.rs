@@ -22,7 +22,7 @@ use comrak::{Arena, Options, format_html_with_plugins, parse_document};
 use panel_kernel::ids::Id;
 
 use self::highlight::{CLASSES, Highlighter};
-pub(crate) use self::mentions::{People, candidates};
+pub(crate) use self::mentions::{People, candidates, page_of};
 use crate::html::escape;
 
 /// The deepest nesting of blocks and inlines that is rendered.

@@ -2,6 +2,7 @@
 
 mod feeds;
 mod merging;
+mod pages;
 mod races;
 mod reactions;
 mod reading;

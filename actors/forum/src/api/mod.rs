@@ -9,7 +9,7 @@ mod posts;
 mod reactions;
 mod reading;
 mod revisions;
-mod search;
+pub(crate) mod search;
 mod thread_actions;
 mod thread_list;
 mod threads;
@@ -29,6 +29,7 @@ use utoipa::{IntoResponses, OpenApi as _};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::pages;
 use crate::rendering::Renderer;
 use crate::store::search::Order;
 use crate::store::thread_list::Sort;
@@ -50,11 +51,13 @@ pub(crate) struct Forum {
 }
 
 /// The forum as routes share it.
-type Shared = Arc<Forum>;
+pub(crate) type Shared = Arc<Forum>;
 
-/// The routes, running on `forum`.
+pub(crate) use threads::thread_or_target;
+
+/// The routes, and the pages, running on `forum`.
 pub(crate) fn router(forum: Shared) -> Router {
-    Router::from(documented()).with_state(forum)
+    Router::from(documented()).merge(pages::router()).with_state(forum)
 }
 
 /// Their documentation.

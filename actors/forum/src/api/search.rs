@@ -9,7 +9,7 @@ use panel_kernel::problem::Problem;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{Refusal, Shared};
+use super::{Forum, Refusal, Shared};
 use crate::error::ForumError;
 use crate::rules::excerpt::excerpt;
 use crate::rules::{self, Viewer, tokens};
@@ -21,7 +21,7 @@ const MAX_QUERY_CHARS: usize = 200;
 /// What is looked for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct SearchQuery {
+pub(crate) struct SearchQuery {
     /// Words, all of which are to be found in a post, or in the title of the thread that it opens;
     /// `"words in this order"`, `begin*`, `-not this`. Case and accents don't count. 1 to 200 characters.
     #[param(value_type = String)]
@@ -55,6 +55,16 @@ pub(super) async fn search(
     caller: Caller,
     Params(query): Params<SearchQuery>,
 ) -> Result<(CacheFor, Json<Listing<Hit>>), ForumError> {
+    let found = found(&forum, &caller, query).await?;
+    Ok((CacheFor::everybody(&caller.principal), Json(found)))
+}
+
+/// The page of what is found for a query.
+pub(crate) async fn found(
+    forum: &Forum,
+    caller: &Caller,
+    query: SearchQuery,
+) -> Result<Listing<Hit>, ForumError> {
     let (filter, page) = parse(query)?;
     let scope = scope(&filter);
     let place: Place = page.after(&forum.cursors, &scope)?.unwrap_or(FIRST);
@@ -82,7 +92,14 @@ pub(super) async fn search(
     for hit in &mut listing.items {
         hit.excerpt = excerpt(&hit.excerpt, &filter.query);
     }
-    Ok((CacheFor::everybody(&caller.principal), Json(listing)))
+    Ok(listing)
+}
+
+impl SearchQuery {
+    /// The words, as they were given.
+    pub(crate) fn asked(&self) -> &str {
+        self.q.as_deref().unwrap_or_default()
+    }
 }
 
 fn parse(query: SearchQuery) -> Result<(SearchFilter, PageRequest), Problem> {

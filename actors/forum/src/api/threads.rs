@@ -153,7 +153,7 @@ pub(super) async fn read_thread(
 }
 
 /// The thread, or the one that its posts are in now.
-pub(super) async fn thread_or_target(
+pub(crate) async fn thread_or_target(
     conn: &mut Conn,
     id: Id,
     viewer: Viewer,

@@ -33,6 +33,11 @@ impl Found {
     }
 }
 
+/// The page of whoever has this name.
+pub(crate) fn page_of(key: &str) -> String {
+    format!("/forum/users/{}", utf8_percent_encode(key, ENCODED))
+}
+
 /// The keys of the names that a text may be calling. More than it does in the end: what stands in code
 /// or in a link is text like any other here.
 pub(crate) fn candidates(text: &str) -> BTreeSet<String> {
@@ -93,11 +98,8 @@ pub(super) fn link<'a>(arena: &'a Arena<'a>, root: Node<'a>, people: &People) ->
                 insert(arena, node, NodeValue::Text(text[from..found.from].to_owned().into()));
             }
             // Letters, digits and three signs: nothing that HTML gives a meaning to.
-            let html = format!(
-                "<a class=\"mention\" href=\"/forum/users/{}\">@{}</a>",
-                utf8_percent_encode(&key, ENCODED),
-                found.name(&text)
-            );
+            let (page, name) = (page_of(&key), found.name(&text));
+            let html = format!("<a class=\"mention\" href=\"{page}\">@{name}</a>");
             insert(arena, node, NodeValue::Raw(html));
             from = found.to;
         }

@@ -89,6 +89,13 @@ pub(crate) async fn called(conn: &mut Conn, keys: &BTreeSet<String>) -> Result<P
     Ok(found.into_iter().collect())
 }
 
+/// Who has this name.
+pub(crate) async fn named(conn: &mut Conn, key: &str) -> Result<Option<Author>, DbError> {
+    let find = sql("SELECT id, name FROM authors WHERE username_key = $1").bind(key);
+    let found: Option<(Id, String)> = conn.optional(find).await?;
+    Ok(found.map(|(id, name)| Author::named(id, &name)))
+}
+
 /// Whatever was last written before that moment counts as read by them.
 pub(crate) async fn has_read_before(
     tx: &mut Tx,

@@ -202,6 +202,23 @@ pub(crate) async fn list(
     conn.all(filter.page(viewer, fetch)).await
 }
 
+/// The latest threads that somebody has started.
+pub(crate) async fn by_author(
+    conn: &mut Conn,
+    author: Id,
+    viewer: Viewer,
+    most: i64,
+) -> Result<Vec<Thread>, DbError> {
+    let list = sql(concat!(
+        "SELECT ",
+        packed_thread!(nobody),
+        " FROM threads t CROSS JOIN categories c LEFT JOIN authors a ON a.id = t.author_id \
+         WHERE t.author_id = $1 AND t.deleted_at IS NULL AND c.id = t.category_id \
+         AND c.read_level <= $2 ORDER BY t.id DESC LIMIT $3"
+    ));
+    conn.all(list.bind(author).bind(viewer.level).bind(most)).await
+}
+
 /// Unread threads.
 #[derive(Debug)]
 pub(crate) struct UnreadPage {

@@ -199,13 +199,13 @@ fn allow(mut reply: Reply) -> Reply {
 }
 
 /// Refusals that libraries make (no route, wrong method, wrong type) are bare; clients rely on
-/// problems.
+/// problems. A page that says so is for people, and no library makes one.
 fn as_problem(reply: Reply) -> Reply {
-    let is_problem = reply
-        .headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes() == crate::problem::MEDIA_TYPE.as_bytes());
-    if is_problem {
+    let is_said = reply.headers.get(header::CONTENT_TYPE).is_some_and(|value| {
+        value.as_bytes() == crate::problem::MEDIA_TYPE.as_bytes()
+            || value.as_bytes().starts_with(b"text/html")
+    });
+    if is_said {
         return reply;
     }
     let kind = Kind::from_status(reply.status);

@@ -1,0 +1,110 @@
+//! The pages at which people read the forum, without any script: `/forum` and what is below it. Who writes
+//! does so by the API.
+
+mod search;
+mod thread;
+mod threads;
+
+use askama::Template;
+use axum::Router;
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderValue, header};
+use panel_kernel::http::{CacheFor, Caller};
+use panel_kernel::ids::{Id, random_bytes};
+use panel_kernel::problem::{Kind, Problem};
+use panel_kernel::time::Timestamp;
+
+use crate::api::Shared;
+use crate::error::ForumError;
+
+/// Under which addresses they are.
+pub(crate) const PREFIXES: &[&str] = &["/forum"];
+
+/// The pages.
+pub(crate) fn router() -> Router<Shared> {
+    Router::new()
+        .route("/forum", get(threads::front))
+        .route("/forum/search", get(search::search))
+        .route("/forum/users/{name}", get(threads::person))
+        .route("/forum/categories/{id}", get(threads::category))
+        .route("/forum/categories/{id}/{slug}", get(threads::category))
+        .route("/forum/threads/{id}", get(thread::thread))
+        .route("/forum/threads/{id}/{slug}", get(thread::thread))
+}
+
+#[derive(Template)]
+#[template(path = "refusal.html")]
+struct Refusal {
+    nonce: String,
+    title: &'static str,
+    detail: String,
+}
+
+/// A refusal, as a page.
+struct Refused(Problem);
+
+impl<E: Into<ForumError>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self(Problem::from(error.into()))
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let problem = self.0;
+        let (parts, ()) = problem.response("").map(drop).into_parts();
+        let title = match problem.kind {
+            Kind::NotFound => "There is nothing here",
+            Kind::Unavailable => "The forum is not available at the moment",
+            _ => "This can't be shown",
+        };
+        let Ok(mut page) = page(|nonce| Refusal { nonce, title, detail: problem.detail }.render())
+        else {
+            return Problem::internal().into_response();
+        };
+        *page.status_mut() = parts.status;
+        if let Some(after) = parts.headers.get(header::RETRY_AFTER) {
+            page.headers_mut().insert(header::RETRY_AFTER, after.clone());
+        }
+        page
+    }
+}
+
+/// What a page is answered with.
+type Shown = Result<Response, Refused>;
+
+/// A page that may be kept for others, if nobody in particular reads it.
+fn for_caller(caller: &Caller, render: impl FnOnce(String) -> askama::Result<String>) -> Shown {
+    Ok((CacheFor::everybody(&caller.principal), page(render)?).into_response())
+}
+
+/// A page whose own style alone counts, and that runs nothing.
+fn page(render: impl FnOnce(String) -> askama::Result<String>) -> Result<Response, Problem> {
+    let nonce = STANDARD.encode(random_bytes::<16>());
+    let policy = format!(
+        "default-src 'none'; style-src 'nonce-{nonce}'; img-src 'self' http: https:; \
+         form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    );
+    let page = render(nonce).map_err(|_| Problem::internal())?;
+    let mut response = Html(page).into_response();
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    Ok(response)
+}
+
+/// The id that an address begins with; what comes after it is for people.
+fn id(segments: &[String]) -> Result<Id, ForumError> {
+    let id = segments.first().and_then(|text| text.parse().ok());
+    id.ok_or(ForumError::NotFound("page"))
+}
+
+/// A moment as people read it, to the minute.
+fn shown(at: Timestamp) -> String {
+    let text = at.to_string();
+    let minute = text.get(..16).unwrap_or(&text);
+    format!("{} UTC", minute.replace('T', " "))
+}
