@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use panel_harness::session::{PASSWORD, email};
-use panel_harness::{Answer, FileServer, Node, Session, Smtp};
+use panel_harness::{Answer, Backend, FileServer, Node, Session, Smtp, on_both_databases};
 use panel_kernel::ids::hex;
 use serde_json::json;
+
+on_both_databases!(a_password_that_is_known_is_nobodys);
 
 const KNOWN: &str = "a lantern on the violet anchor";
 
@@ -21,16 +23,15 @@ fn breached(answer: &Answer, field: &str) {
     assert_eq!(answer.refused(422, "validation").fields(), [(field, "breached")], "{answer:?}");
 }
 
-#[tokio::test]
-async fn a_password_that_is_known_is_nobodys() {
-    let (service, smtp) = (FileServer::start(), Smtp::start());
+async fn a_password_that_is_known_is_nobodys(backend: Backend) {
+    let (database, service, smtp) = (backend.database().await, FileServer::start(), Smtp::start());
     let (prefix, rest) = split(KNOWN);
     service.has(&prefix, &format!("0018A45C4D1DEF81644B54AB7F969B88D65:1\r\n{rest}:42\r\n"));
     // Of this one, others are known that begin so.
     let (prefix, _) = split(PASSWORD);
     service.has(&prefix, "0018A45C4D1DEF81644B54AB7F969B88D65:1\r\n");
     let node = Node::builder().mail(smtp.port()).env("PANEL_AUTH__BREACH_URL", &service.url());
-    let node = node.start().await;
+    let node = node.database(&database).start().await;
     let client = node.client();
     let account = json!({"username": "eve", "email": email("eve"), "password": KNOWN});
     breached(&client.post("/api/v2/auth/register").json(&account).await, "password");

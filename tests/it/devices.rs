@@ -14,6 +14,7 @@ on_both_databases!(
     a_change_needs_the_password_and_a_good_new_one,
     a_hash_of_weaker_parameters_is_made_anew_at_login,
     of_thousands_of_revocations_none_is_missed,
+    what_was_ended_stays_ended_after_a_restart,
 );
 
 const SESSIONS: &str = "/api/v2/auth/sessions";
@@ -228,4 +229,29 @@ async fn of_thousands_of_revocations_none_is_missed(backend: Backend) {
     sql.run(&format!("{last} (SELECT id FROM users WHERE username = 'ada') AND id > 9000")).await;
     has_ended(&ada).await;
     bob.get("/api/v2/auth/me").await.expect(200);
+}
+
+/// Access tokens are good for minutes; what a node knew of those that are not must not go with it.
+async fn what_was_ended_stays_ended_after_a_restart(backend: Backend) {
+    let (mut node, _database) = node(backend).await;
+    let ended = Session::register(&node.client(), "ada").await;
+    let kept = Session::login(&node.client(), "ada", PASSWORD).await;
+    ended.post("/api/v2/auth/logout").await.expect(204);
+    has_ended(&ended).await;
+    for kills in [false, true] {
+        if kills {
+            node.kill9();
+        }
+        node.restart().await;
+        let client = node.client();
+        let (ended, kept) = (ended.at(&client), kept.at(&client));
+        // From its first answer on, not only once it has heard the news.
+        eventually("tokens are looked at", Duration::from_secs(5), || async {
+            let answer = ended.get("/api/v2/auth/me").await;
+            assert!(matches!(answer.status.as_u16(), 401 | 503), "{answer:?}");
+            kept.get("/api/v2/auth/me").await.status == 200
+        })
+        .await;
+        ended.get("/api/v2/auth/me").await.refused(401, "unauthorized");
+    }
 }

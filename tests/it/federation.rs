@@ -289,6 +289,14 @@ async fn the_last_way_in_stays(backend: Backend) {
     // So is a passkey, and so is a password.
     crate::passkeys::register(&grace).await;
     grace.delete(&hub).await.expect(204);
+    for action in ["identity.link", "identity.unlink"] {
+        eventually(&format!("{action} is on record"), Duration::from_secs(10), async || {
+            let mut sql = place.database.raw_sql("admin").await;
+            let actions = sql.texts("SELECT action FROM audit", 0).await.unwrap_or_default();
+            actions.iter().any(|it| it == action)
+        })
+        .await;
+    }
     let listed = grace.get("/api/v2/auth/passkeys").await.expect(200).json();
     let passkey = format!("/api/v2/auth/passkeys/{}", listed["items"][0]["id"].as_str().unwrap());
     refused(&grace.delete(&passkey).await, 409, "last_credential");

@@ -15,6 +15,7 @@ on_both_databases!(
     what_is_asked_for_is_checked,
     an_invitation_comes_by_mail,
     an_invitation_does_not_tell_what_is_taken,
+    where_registration_is_closed_only_administrators_make_accounts,
 );
 
 const INVITATIONS: &str = "/api/v2/auth/invitations";
@@ -184,4 +185,21 @@ async fn an_invitation_does_not_tell_what_is_taken(backend: Backend) {
         if named && unnamed { Ok(()) } else { Err(records) }
     })
     .await;
+}
+
+async fn where_registration_is_closed_only_administrators_make_accounts(backend: Backend) {
+    let database = backend.database().await;
+    let node = Node::builder().env("PANEL_AUTH__REGISTRATION", "closed").database(&database);
+    let node = node.start().await;
+    let client = node.client();
+    let closed = register(&client, "ada", &Value::Null).await.refused(403, "forbidden");
+    assert_eq!(closed.detail, "registration is closed");
+    // Nor does an invitation open it.
+    let host = node.account("host", "moderator").await;
+    let invited = host.post(INVITATIONS).json(&json!({})).await;
+    let token = if invited.status == 201 { invited.json()["token"].clone() } else { json!("none") };
+    register(&client, "ada", &token).await.refused(403, "forbidden");
+    let mut sql = database.raw_sql("auth").await;
+    assert_eq!(sql.texts("SELECT username FROM users", 0).await.unwrap(), ["host"]);
+    Session::login(&client, "host", PASSWORD).await;
 }

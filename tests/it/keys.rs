@@ -24,7 +24,12 @@ const READ: Duration = Duration::from_secs(12);
 
 /// The keys that verify, newest first.
 async fn shown(client: &Client) -> Vec<String> {
-    let keys = client.get(JWKS).await.expect(200).json();
+    let answer = client.get(JWKS).await.expect(200);
+    // Who has them already is told so.
+    let tag = answer.header("etag").unwrap();
+    let again = client.get(JWKS).header("if-none-match", tag).await;
+    assert!(again.status == 304 || again.header("etag") != Some(tag), "{again:?}");
+    let keys = answer.json();
     let kid = |key: &Value| key["kid"].as_str().unwrap().to_owned();
     keys["keys"].as_array().unwrap().iter().map(kid).collect()
 }
