@@ -4,11 +4,8 @@
 //! ask the API, as any other program does.
 
 use askama::Template;
-use axum::response::{Html, IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use axum::response::Response;
 use http::{HeaderValue, header};
-use panel_kernel::ids::random_bytes;
 use panel_kernel::problem::Problem;
 
 #[derive(Template)]
@@ -90,17 +87,9 @@ pub(crate) async fn account_export() -> Result<Response, Problem> {
 
 /// A page whose own script and style alone are run.
 fn page(render: impl FnOnce(String) -> askama::Result<String>) -> Result<Response, Problem> {
-    let nonce = STANDARD.encode(random_bytes::<16>());
-    let policy = format!(
-        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; \
-         connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
-    );
-    let page = render(nonce).map_err(|_| Problem::internal())?;
-    let mut response = Html(page).into_response();
-    let headers = response.headers_mut();
-    if let Ok(policy) = HeaderValue::from_str(&policy) {
-        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let allowed = "script-src {nonce}; style-src {nonce}; connect-src 'self'; form-action 'none'";
+    let mut response = panel_kernel::http::page(allowed, render)?;
+    let no_store = HeaderValue::from_static("no-store");
+    response.headers_mut().insert(header::CACHE_CONTROL, no_store);
     Ok(response)
 }

@@ -14,7 +14,6 @@ use utoipa::IntoParams;
 use super::{Forum, Refusal, Shared};
 use crate::error::ForumError;
 use crate::rules::Viewer;
-use crate::store::authors::DELETED_USER;
 use crate::store::{categories, feed, threads};
 
 /// Entries in a feed.
@@ -88,7 +87,7 @@ pub(super) async fn threads_feed(
     let (category, found) = read?;
     let entries = found.into_iter().map(|(thread, (edited_at, html))| {
         let page = forum.thread_page(thread.id, &thread.slug);
-        let tags = serde_json::from_str(thread.tags.get()).unwrap_or_default();
+        let tags = thread.tag_list();
         let posted = thread.created_at.to_string();
         Entry {
             id: format!("{}/api/v2/forum/threads/{}", forum.public_url, thread.id),
@@ -143,7 +142,7 @@ pub(super) async fn posts_feed(
         id: format!("{}/api/v2/forum/posts/{}", forum.public_url, post.id),
         page: format!("{page}#post-{}", post.number),
         title: format!("{title} (#{})", post.number),
-        author: sound(post.author),
+        author: sound(post.author.name),
         published: post.created_at.to_string(),
         updated: post.edited_at.unwrap_or(post.created_at).to_string(),
         tags: Vec::new(),
@@ -186,11 +185,8 @@ fn answer(caller: &Caller, feed: &Feed) -> Result<Response, ForumError> {
     Ok((CacheFor::everybody(&caller.principal), kind, xml).into_response())
 }
 
-/// Without what XML can't hold (XML 1.0, 2.2), and with a name where there is none.
+/// Without what XML can't hold (XML 1.0, 2.2).
 fn sound(text: String) -> String {
-    if text.is_empty() {
-        return DELETED_USER.to_owned();
-    }
     let is_sound = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
     if text.chars().all(is_sound) { text } else { text.chars().filter(|c| is_sound(*c)).collect() }
 }

@@ -1,7 +1,5 @@
 //! `/api/v2/forum/posts/{id}/reactions`
 
-use std::collections::BTreeMap;
-
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
@@ -28,7 +26,7 @@ pub(super) struct Reacted {
     /// The post.
     id: Id,
     /// How many reacted how.
-    #[schema(value_type = BTreeMap<String, i64>)]
+    #[schema(value_type = std::collections::BTreeMap<String, i64>)]
     reactions: Box<RawValue>,
     /// How the caller reacted.
     my_reactions: Vec<String>,
@@ -165,8 +163,7 @@ async fn count(
     name: &str,
     more: i64,
 ) -> Result<(), ForumError> {
-    let mut counts: BTreeMap<String, i64> =
-        serde_json::from_str(post.reactions.get()).map_err(|_| Problem::internal())?;
+    let mut counts = post.reaction_counts();
     let now = counts.remove(name).unwrap_or_default() + more;
     if now > 0 {
         counts.insert(name.to_owned(), now);

@@ -2,9 +2,8 @@
 //! `/api/v2/forum/unread`.
 
 use axum::extract::State;
-use futures::future::BoxFuture;
 use http::StatusCode;
-use panel_kernel::data::{Answer, DbError, Tx};
+use panel_kernel::data::Answer;
 use panel_kernel::http::validate::Check;
 use panel_kernel::http::{IdPath, Payload};
 use panel_kernel::ids::Id;
@@ -68,9 +67,17 @@ pub(super) async fn mark_thread_read(
     }
     check.done()?;
     forum
-        .place(by, id, Look::Freely, move |tx, user, thread| {
-            let number = number.unwrap_or(i64::MAX).min(thread.last_number);
-            Box::pin(reading::has_read(tx, user, thread.id, number))
+        .write(by, move |writing| {
+            Box::pin(async move {
+                // Without a lock: how far somebody has read is not worth holding up those who write.
+                let seen = threads::find(writing.tx, id, writing.viewer).await?;
+                let seen =
+                    seen.filter(|seen| !seen.merged).ok_or(ForumError::NotFound("thread"))?;
+                let number = number.unwrap_or(i64::MAX).min(seen.thread.last_number);
+                let reader = writing.by.user.id;
+                let progress = reading::has_read(writing.tx, reader, id, number).await?;
+                Ok(Place::answer(&seen.thread, progress))
+            })
         })
         .await
 }
@@ -119,50 +126,16 @@ pub(super) async fn mark_everything_read(
         .await
 }
 
-/// How a thread is looked at while somebody's place in it changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Look {
-    /// Without a lock: how far they have read is not worth holding up those who write.
-    Freely,
-    /// Held, so that it is not merged meanwhile: whoever watches it watches where it goes.
-    Held,
-}
-
 impl Forum {
-    /// Changes the caller's place in a thread. It is theirs alone: no audit record.
-    async fn place<F>(
-        &self,
-        by: SignedIn,
-        id: Id,
-        look: Look,
-        change: F,
-    ) -> Result<Answer, ForumError>
-    where
-        F: for<'t> FnOnce(&'t mut Tx, Id, &'t Thread) -> BoxFuture<'t, Result<Progress, DbError>>
-            + Send
-            + 'static,
-    {
+    async fn watch(&self, by: SignedIn, id: Id, watching: bool) -> Result<Answer, ForumError> {
         self.write(by, move |mut writing| {
             Box::pin(async move {
-                let thread = match look {
-                    Look::Held => found(&mut writing, id).await?,
-                    Look::Freely => {
-                        let seen = threads::find(writing.tx, id, writing.viewer).await?;
-                        seen.filter(|seen| !seen.merged)
-                            .ok_or(ForumError::NotFound("thread"))?
-                            .thread
-                    }
-                };
-                let progress = change(writing.tx, writing.by.user.id, &thread).await?;
+                // Held, so that it is not merged meanwhile: whoever watches it watches where it goes.
+                let thread = found(&mut writing, id).await?;
+                let reader = writing.by.user.id;
+                let progress = reading::watch(writing.tx, reader, id, watching).await?;
                 Ok(Place::answer(&thread, progress))
             })
-        })
-        .await
-    }
-
-    async fn watch(&self, by: SignedIn, id: Id, watching: bool) -> Result<Answer, ForumError> {
-        self.place(by, id, Look::Held, move |tx, user, thread| {
-            Box::pin(reading::watch(tx, user, thread.id, watching))
         })
         .await
     }

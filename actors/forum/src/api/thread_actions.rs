@@ -4,7 +4,6 @@ use axum::extract::State;
 use panel_kernel::data::Answer;
 use panel_kernel::http::{IdPath, Payload};
 use panel_kernel::ids::Id;
-use panel_kernel::problem::Problem;
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -118,9 +117,7 @@ pub(super) async fn restore_thread(
                     return Ok(shown(thread.version, &thread));
                 }
                 (thread.deleted, thread.version) = (false, thread.version + 1);
-                let tags: Vec<String> =
-                    serde_json::from_str(thread.tags.get()).map_err(|_| Problem::internal())?;
-                threads::restore(writing.tx, &thread, &tags).await?;
+                threads::restore(writing.tx, &thread, &thread.tag_list()).await?;
                 writing.tx.publish(&ThreadRestored { id });
                 writing.audit("thread.restore", id, None, Some(edited(&thread)));
                 Ok(shown(thread.version, &thread))

@@ -7,13 +7,11 @@ mod threads;
 
 use askama::Template;
 use axum::Router;
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use http::{HeaderValue, header};
+use http::header;
 use panel_kernel::http::{CacheFor, Caller};
-use panel_kernel::ids::{Id, random_bytes};
+use panel_kernel::ids::Id;
 use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::time::Timestamp;
 
@@ -83,17 +81,8 @@ fn for_caller(caller: &Caller, render: impl FnOnce(String) -> askama::Result<Str
 
 /// A page whose own style alone counts, and that runs nothing.
 fn page(render: impl FnOnce(String) -> askama::Result<String>) -> Result<Response, Problem> {
-    let nonce = STANDARD.encode(random_bytes::<16>());
-    let policy = format!(
-        "default-src 'none'; style-src 'nonce-{nonce}'; img-src 'self' http: https:; \
-         form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    );
-    let page = render(nonce).map_err(|_| Problem::internal())?;
-    let mut response = Html(page).into_response();
-    if let Ok(policy) = HeaderValue::from_str(&policy) {
-        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
-    Ok(response)
+    let allowed = "style-src {nonce}; img-src 'self' http: https:; form-action 'self'";
+    panel_kernel::http::page(allowed, render)
 }
 
 /// The id that an address begins with; what comes after it is for people.

@@ -1,7 +1,5 @@
 //! The page of a thread. Numbers have no gaps, so that pages go by them, and every post has an address.
 
-use std::collections::BTreeMap;
-
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect};
@@ -53,8 +51,7 @@ struct Shape {
 
 impl From<Post> for Shape {
     fn from(post: Post) -> Self {
-        let counts: BTreeMap<String, i64> =
-            serde_json::from_str(post.reactions.get()).unwrap_or_default();
+        let reactions = post.reaction_counts().into_iter().collect();
         Self {
             number: post.number,
             author: post.author.name,
@@ -64,7 +61,7 @@ impl From<Post> for Shape {
             deleted: post.deleted,
             moved: post.moved_to.is_some(),
             html: post.body_html,
-            reactions: counts.into_iter().collect(),
+            reactions,
         }
     }
 }
@@ -113,6 +110,7 @@ pub(super) async fn thread(
     let at = |from: i64| if from > 1 { format!("{path}?from={from}") } else { path.clone() };
     let previous = (first > 1).then(|| at((first - i64::from(LIMIT)).max(1)));
     let next = page.next_cursor.is_some().then(|| at(last + 1));
+    let tags = thread.tag_list();
     for_caller(&caller, |nonce| {
         ThreadPage {
             nonce,
@@ -120,7 +118,7 @@ pub(super) async fn thread(
             title: thread.title,
             canonical: format!("{}{}", forum.public_url, at(first)),
             locked: thread.locked,
-            tags: serde_json::from_str(thread.tags.get()).unwrap_or_default(),
+            tags,
             posts: page.items.into_iter().map(Shape::from).collect(),
             previous,
             next,

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::{Shown, for_caller, shown};
 use crate::api::Shared;
 use crate::error::ForumError;
+use crate::markdown::page_of;
 use crate::rules::Viewer;
 use crate::store::authors;
 use crate::store::categories::{self, Category};
@@ -53,6 +54,7 @@ struct Row {
 
 impl From<Thread> for Row {
     fn from(thread: Thread) -> Self {
+        let tags = thread.tag_list();
         Self {
             id: thread.id,
             slug: thread.slug,
@@ -64,7 +66,7 @@ impl From<Thread> for Row {
             shown: shown(thread.last_post_at),
             pinned: thread.pinned,
             locked: thread.locked,
-            tags: serde_json::from_str(thread.tags.get()).unwrap_or_default(),
+            tags,
         }
     }
 }
@@ -130,6 +132,7 @@ pub(super) async fn person(
 ) -> Shown {
     let viewer = Viewer::of(&caller.principal);
     let key = lookup_key(&name);
+    let canonical = format!("{}{}", forum.public_url, page_of(&key));
     let found: Result<_, ForumError> = forum
         .db
         .look(|conn| {
@@ -143,12 +146,11 @@ pub(super) async fn person(
         })
         .await;
     let (author, threads) = found?;
-    let name = lookup_key(&name);
     for_caller(&caller, |nonce| {
         ThreadList {
             nonce,
             title: author.name,
-            canonical: format!("{}{}", forum.public_url, crate::markdown::page_of(&name)),
+            canonical,
             description: Some("Threads they have started".to_owned()),
             categories: Vec::new(),
             threads: threads.into_iter().map(Row::from).collect(),

@@ -6,6 +6,7 @@ use panel_kernel::data::{Conn, DbError, FromRow, Row, Statement, sql};
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
 
+use super::authors::Author;
 use super::places;
 use super::thread_list::{self, Sort, ThreadFilter};
 use super::threads::Thread;
@@ -52,8 +53,7 @@ pub(crate) async fn newest_threads(
 pub(crate) struct FeedPost {
     pub(crate) id: Id,
     pub(crate) number: i64,
-    /// Empty if there is none any more.
-    pub(crate) author: String,
+    pub(crate) author: Author,
     pub(crate) created_at: Timestamp,
     pub(crate) edited_at: Option<Timestamp>,
     /// Only of those that are not long.
@@ -62,13 +62,14 @@ pub(crate) struct FeedPost {
 
 impl FromRow for FeedPost {
     fn from_row(row: &Row) -> Result<Self, DbError> {
+        let name: String = row.get(3)?;
         Ok(Self {
             id: row.get(0)?,
             number: row.get(1)?,
-            author: row.get(2)?,
-            created_at: row.get(3)?,
-            edited_at: row.get(4)?,
-            html: row.get(5)?,
+            author: Author::named(row.get(2)?, &name),
+            created_at: row.get(4)?,
+            edited_at: row.get(5)?,
+            html: row.get(6)?,
         })
     }
 }
@@ -79,7 +80,7 @@ pub(crate) async fn latest_posts(
     thread: Id,
     most: i64,
 ) -> Result<Vec<FeedPost>, DbError> {
-    let list = sql("SELECT p.id, p.number, \
+    let list = sql("SELECT p.id, p.number, p.author_id, \
                     COALESCE((SELECT a.name FROM authors a WHERE a.id = p.author_id), ''), \
                     p.created_at, p.edited_at, \
                     CASE WHEN octet_length(p.body_html) <= $2 THEN p.body_html END FROM posts p \

@@ -1,6 +1,6 @@
 //! Posts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use panel_kernel::data::{Conn, DbError, FromRow, Row, Tx, sql};
 use panel_kernel::http::json_bytes;
@@ -54,6 +54,11 @@ pub(crate) struct Post {
 }
 
 impl Post {
+    /// How many reacted how. It was stored as it is here; of what is broken, there is nothing.
+    pub(crate) fn reaction_counts(&self) -> BTreeMap<String, i64> {
+        serde_json::from_str(self.reactions.get()).unwrap_or_default()
+    }
+
     /// The bytes of its texts in JSON, which are what makes a page long.
     pub(crate) fn bytes(&self) -> usize {
         json_bytes(&self.body) + json_bytes(&self.body_html)

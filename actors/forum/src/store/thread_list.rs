@@ -6,6 +6,7 @@ use panel_kernel::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::composed::Composed;
 use super::threads::Thread;
 use crate::rules::Viewer;
 
@@ -67,36 +68,6 @@ pub(crate) struct ThreadFilter {
     pub(crate) sort: Sort,
     /// Only those that come after this place.
     pub(crate) after: Option<[i64; 2]>,
-}
-
-/// A statement with its values, put together piece by piece.
-#[derive(Default)]
-struct Composed {
-    text: String,
-    values: Vec<Value>,
-}
-
-impl Composed {
-    fn add(&mut self, piece: &str) {
-        self.text += piece;
-    }
-
-    /// Adds a piece in which each `$` stands for the next of `values`.
-    fn with(&mut self, piece: &str, values: impl IntoIterator<Item = Value>) {
-        let mut values = values.into_iter();
-        for (at, part) in piece.split('$').enumerate() {
-            if at > 0 {
-                self.values.extend(values.next());
-                self.text.push('$');
-                self.text += &self.values.len().to_string();
-            }
-            self.text += part;
-        }
-    }
-
-    fn done(self) -> Statement {
-        self.values.into_iter().fold(Statement::composed(self.text), Statement::bind)
-    }
 }
 
 impl ThreadFilter {

@@ -50,6 +50,13 @@ pub(crate) struct Thread {
     pub(crate) version: i64,
 }
 
+impl Thread {
+    /// Its tags, one by one. They were stored as they are here; of what is broken, there is nothing.
+    pub(crate) fn tag_list(&self) -> Vec<String> {
+        serde_json::from_str(self.tags.get()).unwrap_or_default()
+    }
+}
+
 /// The columns of a thread, with what is known of its reader as `r`, or without.
 macro_rules! packed_thread {
     () => {

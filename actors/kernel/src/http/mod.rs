@@ -5,6 +5,7 @@ mod cache_for;
 pub mod etag;
 mod extract;
 mod file;
+mod html;
 mod page;
 pub mod validate;
 
@@ -12,6 +13,7 @@ pub use cache_for::CacheFor;
 pub use etag::IfMatch;
 pub use extract::{Caller, IdPath, Params, Payload, Segments, Write};
 pub use file::Attachment;
+pub use html::page;
 pub use page::{
     Listing, MAX_PAGE_BYTES, NewestFirst, PageQuery, PageRequest, json_bytes, last_that_fits,
 };

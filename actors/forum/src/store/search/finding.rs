@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use crate::rules::Viewer;
 use crate::rules::tokens::{Piece, Query};
 use crate::store::authors::Author;
+use crate::store::composed::Composed;
 
 /// The most posts that are looked at in one statement, the latest first, of those that have the words.
 const CANDIDATES: i64 = 2_000;
@@ -124,107 +125,77 @@ pub(crate) async fn find(
     }
 }
 
-/// A statement with its values.
-struct Text {
-    text: String,
-    values: Vec<Value>,
-}
-
-impl Text {
-    fn value(&mut self, value: impl Into<Value>) -> String {
-        self.values.push(value.into());
-        format!("${}", self.values.len())
-    }
-
-    fn done(self) -> Statement {
-        self.values.into_iter().fold(Statement::composed(self.text), Statement::bind).once()
-    }
-}
-
 impl SearchFilter {
-    /// The latest posts before `before` that have the words, without regard for who may read them.
-    fn candidates(&self, text: &mut Text, is_postgres: bool, before: i64, scored: bool) -> String {
-        if is_postgres {
-            let query = text.value(tsquery(&self.query));
-            let query = format!("CAST({query} AS TSQUERY)");
-            let before = text.value(before);
-            let score = if scored {
-                format!(", CAST(1000000000 * ts_rank(s.tokens, {query}) AS BIGINT) AS score")
-            } else {
-                String::new()
-            };
-            format!(
-                "SELECT s.post_id AS id{score} FROM post_search s \
-                 WHERE s.tokens @@ {query} AND s.post_id < {before} ORDER BY s.post_id DESC"
-            )
-        } else {
-            let query = text.value(match_query(&self.query));
-            let before = text.value(before);
-            let score = if scored {
+    /// Adds the latest posts before `before` that have the words, without regard for who may read them.
+    fn add_candidates(&self, text: &mut Composed, is_postgres: bool, before: i64, scored: bool) {
+        let words = || Value::from(if is_postgres { tsquery } else { match_query }(&self.query));
+        let score = match (scored, is_postgres) {
+            (false, _) => "",
+            (true, true) => {
+                ", CAST(1000000000 * ts_rank(s.tokens, CAST($ AS TSQUERY)) AS BIGINT) AS score"
+            }
+            (true, false) => {
                 ", CAST(-1000000000 * bm25(post_search, 5.0, 1.0) AS INTEGER) AS score"
-            } else {
-                ""
-            };
-            format!(
-                "SELECT rowid AS id{score} FROM post_search \
-                 WHERE post_search MATCH {query} AND rowid < {before} ORDER BY rowid DESC"
-            )
+            }
+        };
+        let ranked = (scored && is_postgres).then(words);
+        if is_postgres {
+            text.with(&format!("SELECT s.post_id AS id{score} FROM post_search s"), ranked);
+            let condition = " WHERE s.tokens @@ CAST($ AS TSQUERY) AND s.post_id < $";
+            text.with(condition, [words(), before.into()]);
+            text.add(" ORDER BY s.post_id DESC");
+        } else {
+            text.add(&format!("SELECT rowid AS id{score} FROM post_search"));
+            let condition = " WHERE post_search MATCH $ AND rowid < $";
+            text.with(condition, [words(), before.into()]);
+            text.add(" ORDER BY rowid DESC");
         }
     }
 
     fn hits(&self, is_postgres: bool, viewer: Viewer, place: Place, fetch: i64) -> Statement {
         let [before, score, id] = place;
-        let mut text = Text { text: String::new(), values: Vec::new() };
         let by_score = self.order == Order::Relevance;
-        let candidates = self.candidates(&mut text, is_postgres, before, by_score);
-        let most = text.value(CANDIDATES);
-        let shown = text.value(SHOWN_CHARS);
-        let level = text.value(viewer.level);
-        let mut conditions = format!(
-            "p.id = m.id AND t.id = p.thread_id AND c.id = t.category_id \
-             AND p.deleted_at IS NULL AND t.deleted_at IS NULL AND c.read_level <= {level}"
-        );
-        if let Some(category) = self.category {
-            let category = text.value(category);
-            conditions +=
-                &[" AND (c.id = ", &category, " OR c.parent_id = ", &category, ")"].concat();
-        }
-        if let Some(author) = self.author {
-            conditions += " AND p.author_id = ";
-            conditions += &text.value(author);
-        }
-        if let Some(tag) = &self.tag {
-            conditions +=
-                " AND EXISTS (SELECT 1 FROM thread_tags k WHERE k.thread_id = t.id AND k.tag = ";
-            conditions += &text.value(tag.as_str());
-            conditions += ")";
-        }
-        let (value, order) = if by_score {
-            let (score, id) = (text.value(score), text.value(id));
-            conditions += &[" AND (m.score, m.id) < (", &score, ", ", &id, ")"].concat();
-            ("m.score", "m.score DESC, m.id DESC")
-        } else {
-            ("0", "m.id DESC")
-        };
-        let fetch = text.value(fetch);
-        text.text = format!(
+        let mut text = Composed::default();
+        text.with(
             "SELECT p.id, p.thread_id, p.number, p.author_id, \
              COALESCE((SELECT a.name FROM authors a WHERE a.id = p.author_id), ''), p.created_at, \
-             t.title, t.slug, t.category_id, substr(p.body, 1, CAST({shown} AS INTEGER)), \
-             CAST({value} AS BIGINT) \
-             FROM ({candidates} LIMIT {most}) m CROSS JOIN posts p CROSS JOIN threads t \
-             CROSS JOIN categories c WHERE {conditions} ORDER BY {order} LIMIT {fetch}"
+             t.title, t.slug, t.category_id, substr(p.body, 1, CAST($ AS INTEGER)), ",
+            [SHOWN_CHARS.into()],
         );
-        text.done()
+        text.add(if by_score { "m.score FROM (" } else { "CAST(0 AS BIGINT) FROM (" });
+        self.add_candidates(&mut text, is_postgres, before, by_score);
+        let joins =
+            " LIMIT $) AS m CROSS JOIN posts p CROSS JOIN threads t CROSS JOIN categories c";
+        text.with(joins, [CANDIDATES.into()]);
+        text.add(" WHERE p.id = m.id AND t.id = p.thread_id AND c.id = t.category_id");
+        text.add(" AND p.deleted_at IS NULL AND t.deleted_at IS NULL");
+        text.with(" AND c.read_level <= $", [viewer.level.into()]);
+        if let Some(category) = self.category {
+            text.with(" AND (c.id = $ OR c.parent_id = $)", [category.into(), category.into()]);
+        }
+        if let Some(author) = self.author {
+            text.with(" AND p.author_id = $", [author.into()]);
+        }
+        if let Some(tag) = &self.tag {
+            let tagged = "SELECT 1 FROM thread_tags k WHERE k.thread_id = t.id AND k.tag = $";
+            text.with(&format!(" AND EXISTS ({tagged})"), [tag.as_str().into()]);
+        }
+        if by_score {
+            text.with(" AND (m.score, m.id) < ($, $)", [score.into(), id.into()]);
+            text.add(" ORDER BY m.score DESC, m.id DESC");
+        } else {
+            text.add(" ORDER BY m.id DESC");
+        }
+        text.with(" LIMIT $", [fetch.into()]);
+        text.done().once()
     }
 
     /// The last candidate, if there are as many as are looked at.
     fn last_candidate(&self, is_postgres: bool, before: i64) -> Statement {
-        let mut text = Text { text: String::new(), values: Vec::new() };
-        let candidates = self.candidates(&mut text, is_postgres, before, false);
-        let offset = text.value(CANDIDATES - 1);
-        text.text = format!("{candidates} LIMIT 1 OFFSET {offset}");
-        text.done()
+        let mut text = Composed::default();
+        self.add_candidates(&mut text, is_postgres, before, false);
+        text.with(" LIMIT 1 OFFSET $", [(CANDIDATES - 1).into()]);
+        text.done().once()
     }
 }
 

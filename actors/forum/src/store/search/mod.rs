@@ -8,7 +8,7 @@ use panel_kernel::ids::Id;
 
 pub(crate) use self::finding::{FIRST, Hit, Order, Place, SearchFilter, SearchPage, find};
 use super::holding;
-use crate::rules::tokens::{MAX_TOKENS, Token, VERSION, tokens};
+use crate::rules::tokens::{Token, VERSION, tokens};
 
 /// Posts that are indexed in one transaction. Where each is as long as a post may be, their texts are 12 MiB.
 const AT_ONCE: i64 = 100;
@@ -68,7 +68,7 @@ fn vector(title: &[Token], body: &[Token]) -> String {
     for (place, token) in (1..).zip(title) {
         add(token, place, "A");
     }
-    for (place, token) in (title.len() + 2..).zip(body).take(MAX_TOKENS) {
+    for (place, token) in (title.len() + 2..).zip(body) {
         add(token, place, "");
     }
     text

@@ -1,0 +1,58 @@
+//! Pages for people.
+
+use axum::response::{Html, IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderValue, header};
+
+use crate::ids::random_bytes;
+use crate::problem::Problem;
+
+/// A page under a content security policy: nothing but what `allowed` says, in which `{nonce}` stands for the
+/// nonce that `render` is given for the page's own elements. Nobody frames it, and it changes no base.
+///
+/// # Errors
+/// 500 if it can't be rendered.
+pub fn page<E>(
+    allowed: &str,
+    render: impl FnOnce(String) -> Result<String, E>,
+) -> Result<Response, Problem> {
+    let nonce = STANDARD.encode(random_bytes::<16>());
+    let allowed = allowed.replace("{nonce}", &format!("'nonce-{nonce}'"));
+    let policy = format!("default-src 'none'; {allowed}; base-uri 'none'; frame-ancestors 'none'");
+    let policy = HeaderValue::from_str(&policy).map_err(|_| Problem::internal())?;
+    let page = render(nonce).map_err(|_| Problem::internal())?;
+    let mut response = Html(page).into_response();
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_names_its_own_elements_in_its_policy() {
+        let policy = |response: &Response| {
+            let policy = &response.headers()[header::CONTENT_SECURITY_POLICY];
+            policy.to_str().unwrap().to_owned()
+        };
+        let mut given = String::new();
+        let render = |nonce: String| {
+            given.clone_from(&nonce);
+            Ok::<_, ()>(nonce)
+        };
+        let shown = page("style-src {nonce}; img-src 'self'", render).unwrap();
+        assert_eq!(
+            policy(&shown),
+            format!(
+                "default-src 'none'; style-src 'nonce-{given}'; img-src 'self'; base-uri 'none'; \
+                 frame-ancestors 'none'"
+            )
+        );
+        assert_eq!(
+            page("style-src {nonce}", |_| Err(())).unwrap_err().kind,
+            crate::problem::Kind::Internal
+        );
+    }
+}
