@@ -10,6 +10,7 @@ use panel_harness::{
 };
 use panel_kernel::config::{PoolConfig, Section};
 use panel_kernel::data::DbError;
+use panel_kernel::role::Role;
 use panel_kernel::service::{Registration, ServiceSpec};
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -18,6 +19,7 @@ on_both_databases!(
     the_death_of_any_part_costs_at_most_what_it_held,
     a_forum_outlives_its_view_counter,
     a_forum_outlives_its_search_indexer,
+    a_forum_outlives_its_moderation_automat,
     auth_outlives_its_token_keeper,
     auth_outlives_its_mailer_and_its_exporter,
     a_whole_service_restarts_with_requests_inside,
@@ -180,7 +182,7 @@ fn configured(service: &Registration, values: serde_json::Value) -> ServiceSpec 
 async fn a_forum_outlives_its_view_counter(backend: Backend) {
     let forum = configured(&panel_forum::SERVICE, json!({}));
     let rig = Box::pin(RigBuilder::new(backend.database().await).service(forum).start()).await;
-    let moderator = rig.signed_in(panel_kernel::role::Role::Moderator);
+    let moderator = rig.signed_in(Role::Moderator);
     let category = moderator.post("/api/v2/forum/categories").json(&json!({"name": "C"}));
     let category = category.await.expect(201).json()["id"].clone();
     let thread = json!({"category_id": category, "title": "T", "body": "first"});
@@ -206,7 +208,7 @@ async fn a_forum_outlives_its_view_counter(backend: Backend) {
 async fn a_forum_outlives_its_search_indexer(backend: Backend) {
     let forum = configured(&panel_forum::SERVICE, json!({}));
     let rig = Box::pin(RigBuilder::new(backend.database().await).service(forum).start()).await;
-    let moderator = rig.signed_in(panel_kernel::role::Role::Moderator);
+    let moderator = rig.signed_in(Role::Moderator);
     let category = moderator.post("/api/v2/forum/categories").json(&json!({"name": "C"}));
     let category = category.await.expect(201).json()["id"].clone();
     let open = async |title: &str| {
@@ -235,6 +237,40 @@ async fn a_forum_outlives_its_search_indexer(backend: Backend) {
     }
     assert!(rig.runtime.tree.restart("forum/search_indexer"), "it looks when it starts");
     finds("first", 2).await;
+    assert_eq!(rig.restarts("forum"), 0);
+    rig.shutdown().await;
+}
+
+async fn a_forum_outlives_its_moderation_automat(backend: Backend) {
+    let settings =
+        json!({"moderation": {"hide_at": 1}, "trust": {"known_after": "0s", "known_posts": 0}});
+    let forum = configured(&panel_forum::SERVICE, settings);
+    let rig = Box::pin(RigBuilder::new(backend.database().await).service(forum).start()).await;
+    let moderator = rig.signed_in(Role::Moderator);
+    let (ada, bob) = (rig.signed_in(Role::User), rig.signed_in(Role::User));
+    let category = moderator.post("/api/v2/forum/categories").json(&json!({"name": "C"}));
+    let category = category.await.expect(201).json()["id"].clone();
+    let thread = json!({"category_id": category, "title": "t", "body": "first"});
+    let thread = moderator.post("/api/v2/forum/threads").json(&thread).await.expect(201).json();
+    let posts = format!("/api/v2/forum/threads/{}/posts", thread["id"].as_str().unwrap());
+    for round in 0..3 {
+        let post = ada.post(&posts).json(&json!({"body": "loud"})).await.expect(201).json();
+        let flags = format!("/api/v2/forum/posts/{}/flags", post["id"].as_str().unwrap());
+        rig.kill("forum/moderation_automat").await;
+        // Taken, whether it is there or not; what that comes to is done when it is back.
+        bob.post(&flags).json(&json!({"reason": "spam"})).await.expect(201);
+        eventually("the post is hidden", WITHIN, async || {
+            let shown = bob.get(&posts).await.expect(200).json();
+            shown["items"][round + 1]["hidden"] == true
+        })
+        .await;
+    }
+    // Once each: nothing was counted twice.
+    let shown = moderator.get(posts.trim_end_matches("/posts")).await.expect(200).json();
+    assert_eq!(shown["reply_count"], 0);
+    let statement = "SELECT action FROM moderation_log WHERE action = 'post.hide'";
+    let done = rig.raw_sql("forum").await.texts(statement, 0).await.unwrap();
+    assert_eq!(done.len(), 3);
     assert_eq!(rig.restarts("forum"), 0);
     rig.shutdown().await;
 }

@@ -111,6 +111,7 @@ async fn nothing_is_left_that_tells_who_it_was(backend: Backend) {
     zelda.put(&format!("{post}/reactions/like")).await.expect(200);
     let draft = json!({"title": "More by Fitzgerald"});
     zelda.put("/api/v2/forum/drafts/more").json(&draft).await.expect(200);
+    what_moderators_said(&root, &zelda, &post).await;
     let article = format!(
         "INSERT INTO articles (id, slug, title, excerpt, body, body_html, status, \
                            author_id, author_name, published_at, updated_at, version) VALUES \
@@ -161,6 +162,35 @@ async fn nothing_is_left_that_tells_who_it_was(backend: Backend) {
         assert!(records.iter().any(|record| record == action), "{action}: {records:?}");
     }
     rig.shutdown().await;
+}
+
+/// What is said about her in moderation, and by her.
+async fn what_moderators_said(root: &Session, zelda: &Session, post: &str) {
+    const MODERATION: &str = "/api/v2/forum/moderation";
+    let flag = json!({"reason": "other", "note": "Zelda again"});
+    root.post(&format!("{post}/flags")).json(&flag).await.expect(201);
+    let queue = root.get(&format!("{MODERATION}/queue")).await.expect(200).json();
+    let item = format!("{MODERATION}/queue/{}", queue["items"][0]["id"].as_str().unwrap());
+    let note = json!({"text": "Fitzgerald, of all people"});
+    root.post(&format!("{item}/note")).json(&note).await.expect(201);
+    let reason = json!({"reason": "it is only Zelda"});
+    root.post(&format!("{item}/approve")).json(&reason).await.expect(200);
+    let ban = json!({"user_id": zelda.user_id, "kind": "silence", "reason": "zelda was loud"});
+    let ban = root.post(&format!("{MODERATION}/bans")).json(&ban).await.expect(201).json();
+    let appeal = format!("{MODERATION}/bans/{}/appeal", ban["id"].as_str().unwrap());
+    zelda.post(&appeal).json(&json!({"text": "Zelda is never loud"})).await.expect(200);
+    let thread = json!({"category_id": root_category(root).await, "title": "Rules", "body": "b"});
+    let thread = root.post("/api/v2/forum/threads").json(&thread).await.expect(201).json();
+    let path = format!("/api/v2/forum/threads/{}/posts", thread["id"].as_str().unwrap());
+    let rules = root.get(&path).await.expect(200).json()["items"][0].clone();
+    let flags = format!("/api/v2/forum/posts/{}/flags", rules["id"].as_str().unwrap());
+    let flag = json!({"reason": "other", "note": "says Mrs Fitzgerald"});
+    zelda.post(&flags).json(&flag).await.expect(201);
+}
+
+async fn root_category(root: &Session) -> serde_json::Value {
+    let categories = root.get("/api/v2/forum/categories").await.expect(200).json();
+    categories["items"][0]["id"].clone()
 }
 
 /// Of what she did beside writing, what was hers alone is gone; what others see is a deleted user's.

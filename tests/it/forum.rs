@@ -29,8 +29,16 @@ pub(crate) struct Forum {
 
 impl Forum {
     pub(crate) async fn start(backend: Backend) -> Self {
+        Self::configured(backend, &[]).await
+    }
+
+    /// With these settings, by the names of their variables.
+    pub(crate) async fn configured(backend: Backend, settings: &[(&str, &str)]) -> Self {
         let database = backend.database().await;
-        let node = Node::builder().database(&database).start().await;
+        let builder = Node::builder().database(&database);
+        let builder =
+            settings.iter().fold(builder, |builder, (name, value)| builder.env(name, value));
+        let node = builder.start().await;
         let admin = node.admin("root").await;
         let made = admin.post(CATEGORIES).json(&json!({"name": "General"})).await.expect(201);
         Self { category: made.json()["id"].clone(), node, admin, database }

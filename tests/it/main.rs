@@ -52,6 +52,7 @@ mod logs;
 mod long_posts;
 mod mail;
 mod mail_to_strangers;
+mod moderation;
 mod node_life;
 mod outage;
 mod outbox;

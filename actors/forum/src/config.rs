@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use panel_kernel::config::{BadValue, PoolConfig, Section};
+use panel_kernel::config::{BadValue, PoolConfig, Section, Span};
 use panel_kernel::events::Subscription;
 use panel_kernel::service::ServiceSpec;
 use serde::{Deserialize, Serialize};
@@ -57,12 +57,87 @@ pub(crate) struct ForumConfig {
     pub(crate) max_body_chars: usize,
     /// How people can react to posts, by names.
     pub(crate) reactions: Vec<String>,
+    /// What is hidden, held, and shown of moderation.
+    pub(crate) moderation: ModerationConfig,
+    /// How accounts come to be trusted, and what those may that are not.
+    pub(crate) trust: TrustConfig,
+}
+
+/// What is hidden, held, and shown of moderation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ModerationConfig {
+    /// As many flags by people who are known hide a post until moderators have looked; 0: never.
+    pub(crate) hide_at: u32,
+    /// So many posts of each account are held until moderators have looked.
+    pub(crate) hold_first_posts: u32,
+    /// Who sees what moderators did.
+    pub(crate) public_log: PublicLog,
+    /// What somebody who is banned is told about appealing.
+    pub(crate) appeals: String,
+}
+
+/// Who sees what moderators did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PublicLog {
+    /// Moderators.
+    Off,
+    /// Everybody, but not who did it.
+    Anonymous,
+    /// Everybody.
+    Named,
+}
+
+impl Default for ModerationConfig {
+    fn default() -> Self {
+        let appeals = "You can appeal once; moderators will read it.".to_owned();
+        Self { hide_at: 3, hold_first_posts: 0, public_log: PublicLog::Off, appeals }
+    }
+}
+
+/// How accounts come to be trusted, and what those may that are not. Staff are exempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TrustConfig {
+    /// An account is known when it is so old, and has written `known_posts`.
+    pub(crate) known_after: Span,
+    pub(crate) known_posts: u32,
+    /// And trusted when it is so old, and has written `trusted_posts`.
+    pub(crate) trusted_after: Span,
+    pub(crate) trusted_posts: u32,
+    /// Links in a post of an account that is not known; thrice as many if it is.
+    pub(crate) links: u32,
+    /// The same for people called by name.
+    pub(crate) mentions: u32,
+    /// The same for posts within a minute.
+    pub(crate) posts_per_minute: u32,
+}
+
+impl Default for TrustConfig {
+    fn default() -> Self {
+        Self {
+            known_after: Span::seconds(24 * 3_600),
+            known_posts: 3,
+            trusted_after: Span::seconds(14 * 24 * 3_600),
+            trusted_posts: 20,
+            links: 2,
+            mentions: 5,
+            posts_per_minute: 5,
+        }
+    }
 }
 
 impl Default for ForumConfig {
     fn default() -> Self {
         let reactions = REACTIONS.map(str::to_owned).to_vec();
-        Self { pool: PoolConfig::default(), max_body_chars: MOST_BODY_CHARS, reactions }
+        Self {
+            pool: PoolConfig::default(),
+            max_body_chars: MOST_BODY_CHARS,
+            reactions,
+            moderation: ModerationConfig::default(),
+            trust: TrustConfig::default(),
+        }
     }
 }
 
@@ -74,6 +149,18 @@ impl ForumConfig {
             return Err(BadValue {
                 key: format!("{}.max_body_chars", section.path),
                 reason: format!("must be between 1 and {MOST_BODY_CHARS}"),
+            });
+        }
+        if config.moderation.appeals.chars().count() > 500 {
+            return Err(BadValue {
+                key: format!("{}.moderation.appeals", section.path),
+                reason: "must have at most 500 characters".to_owned(),
+            });
+        }
+        if config.trust.posts_per_minute == 0 {
+            return Err(BadValue {
+                key: format!("{}.trust.posts_per_minute", section.path),
+                reason: "must be at least 1; see read-only categories (`post_role`)".to_owned(),
             });
         }
         let is_name = |name: &String| {
@@ -140,6 +227,8 @@ mod tests {
             (json!({"reactions": vec!["x"; 31]}), "forum.reactions"),
             (json!({"pool": {"workers": 0}}), "forum.pool.workers"),
             (json!({"bodies": 1}), "forum.bodies"),
+            (json!({"moderation": {"appeals": "x".repeat(501)}}), "forum.moderation.appeals"),
+            (json!({"trust": {"posts_per_minute": 0}}), "forum.trust.posts_per_minute"),
         ] {
             assert_eq!(read(values).unwrap_err().key, key);
         }

@@ -7,9 +7,13 @@ use futures::future::BoxFuture;
 use panel_kernel::data::{Fact, Tx};
 use panel_kernel::events::{Consumer, Event, Rejected};
 use panel_kernel::ids::Id;
+use panel_kernel::role::Role;
+use panel_kernel::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::SERVICE;
+use crate::rules::bans::BanKind;
+use crate::store::moderation::queue::{QueueKind, QueueStatus};
 use crate::store::{self, search};
 
 /// A thread was started. Its opening body is a post of its own, without a fact of its own.
@@ -141,6 +145,90 @@ impl Fact for PostRestored {
     const TOPIC: &'static str = "post.restored";
 }
 
+/// A reply is hidden until moderators have looked at it.
+#[derive(Debug, Serialize)]
+pub(crate) struct PostHidden {
+    pub(crate) id: Id,
+    pub(crate) thread_id: Id,
+    pub(crate) author_id: Id,
+}
+
+impl Fact for PostHidden {
+    const TOPIC: &'static str = "post.hidden";
+}
+
+/// A thread is hidden, with all its posts, until moderators have looked at it.
+#[derive(Debug, Serialize)]
+pub(crate) struct ThreadHidden {
+    pub(crate) id: Id,
+    pub(crate) author_id: Id,
+}
+
+impl Fact for ThreadHidden {
+    const TOPIC: &'static str = "thread.hidden";
+}
+
+/// Somebody finds something wrong with a post.
+#[derive(Debug, Serialize)]
+pub(crate) struct PostFlagged<'a> {
+    pub(crate) id: Id,
+    pub(crate) thread_id: Id,
+    pub(crate) item_id: Id,
+    pub(crate) reason: &'a str,
+}
+
+impl Fact for PostFlagged<'_> {
+    const TOPIC: &'static str = "post.flagged";
+}
+
+/// Moderators have decided about a post in the queue, or about an appeal.
+#[derive(Debug, Serialize)]
+pub(crate) struct QueueResolved {
+    pub(crate) id: Id,
+    pub(crate) status: QueueStatus,
+    pub(crate) kind: QueueKind,
+    /// Whose post, or appeal.
+    pub(crate) author_id: Id,
+    pub(crate) post_id: Option<Id>,
+    pub(crate) thread_id: Option<Id>,
+    pub(crate) ban_id: Option<Id>,
+    pub(crate) moderator_id: Id,
+    /// Whether the post was held before anybody saw it, and is seen from now on.
+    pub(crate) appears: bool,
+}
+
+impl Fact for QueueResolved {
+    const TOPIC: &'static str = "moderation.resolved";
+}
+
+/// Somebody is kept from writing.
+#[derive(Debug, Serialize)]
+pub(crate) struct UserBanned {
+    pub(crate) id: Id,
+    pub(crate) user_id: Id,
+    pub(crate) kind: BanKind,
+    pub(crate) category_id: Option<Id>,
+    pub(crate) until: Option<Timestamp>,
+    pub(crate) moderator_id: Id,
+}
+
+impl Fact for UserBanned {
+    const TOPIC: &'static str = "ban.created";
+}
+
+/// Somebody is not kept from writing any more, by this ban.
+#[derive(Debug, Serialize)]
+pub(crate) struct BanEnded {
+    pub(crate) id: Id,
+    pub(crate) user_id: Id,
+    /// Nobody, if it ended by itself.
+    pub(crate) moderator_id: Option<Id>,
+}
+
+impl Fact for BanEnded {
+    const TOPIC: &'static str = "ban.ended";
+}
+
 /// Somebody reacted to a post. Told again where they do so again after they took it back.
 #[derive(Debug, Serialize)]
 pub(crate) struct PostReacted<'a> {
@@ -185,9 +273,11 @@ impl Consumer for Facts {
                 return index(tx, event).await;
             }
             match told(event)? {
-                Some(Told::Registered { id, name, username }) => {
-                    store::authors::register(tx, id, (&name, &username), event.at).await?;
+                Some(Told::Registered { id, name, username, role }) => {
+                    let names = (name.as_str(), username.as_str(), role);
+                    store::authors::register(tx, id, names, event.at).await?;
                 }
+                Some(Told::Ranked { id, role }) => store::authors::rank(tx, id, role).await?,
                 Some(Told::Renamed { id, name }) => store::authors::rename(tx, id, &name).await?,
                 Some(Told::Erased { id }) => store::erasure::erase(tx, id).await?,
                 None => {}
@@ -235,6 +325,19 @@ struct Registered {
     id: Id,
     username: String,
     display_name: Option<String>,
+    #[serde(default = "lowest")]
+    role: Role,
+}
+
+/// What somebody is of whom auth does not tell.
+const fn lowest() -> Role {
+    Role::User
+}
+
+#[derive(Deserialize)]
+struct Ranked {
+    id: Id,
+    role: Role,
 }
 
 #[derive(Deserialize)]
@@ -251,7 +354,8 @@ struct Renamed {
 /// What a fact of auth tells the forum.
 #[derive(Debug, PartialEq, Eq)]
 enum Told {
-    Registered { id: Id, name: String, username: String },
+    Registered { id: Id, name: String, username: String, role: Role },
+    Ranked { id: Id, role: Role },
     Renamed { id: Id, name: String },
     Erased { id: Id },
 }
@@ -261,9 +365,13 @@ fn told(event: &Event) -> Result<Option<Told>, serde_json::Error> {
     let payload = event.payload.get();
     Ok(match event.topic.as_str() {
         "user.registered" => {
-            let Registered { id, username, display_name } = serde_json::from_str(payload)?;
+            let Registered { id, username, display_name, role } = serde_json::from_str(payload)?;
             let name = display_name.unwrap_or_else(|| username.clone());
-            Some(Told::Registered { id, name, username })
+            Some(Told::Registered { id, name, username, role })
+        }
+        "user.role_changed" => {
+            let Ranked { id, role } = serde_json::from_str(payload)?;
+            Some(Told::Ranked { id, role })
         }
         "user.renamed" => {
             let Renamed { id, display_name: name } = serde_json::from_str(payload)?;
@@ -279,7 +387,6 @@ fn told(event: &Event) -> Result<Option<Told>, serde_json::Error> {
 
 #[cfg(test)]
 mod tests {
-    use panel_kernel::time::Timestamp;
     use serde_json::value::RawValue;
 
     use super::*;
@@ -298,16 +405,19 @@ mod tests {
         let id = Id::from_raw(1);
         let (ann, username) = ("Ann".to_owned(), "ann".to_owned());
         let fact = r#"{"id":"0000000000001","username":"ann","display_name":"Ann","email":"a@e.org",
-            "role":"user","created_at":"2026-01-01T00:00:00Z"}"#;
+            "role":"admin","created_at":"2026-01-01T00:00:00Z"}"#;
         let registered = told("user.registered", fact).unwrap();
-        let expected = Told::Registered { id, name: ann, username: username.clone() };
+        let (admin, role) = (Role::Admin, Role::User);
+        let expected = Told::Registered { id, name: ann, username: username.clone(), role: admin };
         assert_eq!(registered, Some(expected));
         let bare = r#"{"id":"0000000000001","username":"ann","display_name":null}"#;
-        let expected = Told::Registered { id, name: username.clone(), username };
+        let expected = Told::Registered { id, name: username.clone(), username, role };
         assert_eq!(told("user.registered", bare).unwrap(), Some(expected));
         let renamed = r#"{"id":"0000000000001","display_name":"Anne","later":1}"#;
         let expected = Told::Renamed { id, name: "Anne".to_owned() };
         assert_eq!(told("user.renamed", renamed).unwrap(), Some(expected));
+        let ranked = told("user.role_changed", r#"{"id":"0000000000001","role":"moderator"}"#);
+        assert_eq!(ranked.unwrap(), Some(Told::Ranked { id, role: Role::Moderator }));
         let erased = told("user.erased", r#"{"id":"0000000000001"}"#).unwrap();
         assert_eq!(erased, Some(Told::Erased { id }));
     }

@@ -3,6 +3,7 @@
 //! ```text
 //! forum                     the kernel's tree of a service (keeper, writer, relay, …), and in it:
 //! ├── view_counter          gathers views of threads, writes them at most every five seconds
+//! ├── moderation_automat    hides what is flagged often, ends bans, keeps the rules for what is written
 //! ├── search_indexer        indexes the posts that are not, or by rules of another version
 //! └── serving               runs the routes of `api`
 //! ```
@@ -11,6 +12,8 @@
 //!
 //! - the **view counter** ends: the views of the last five seconds. Reading goes on; views that
 //!   come before it is back are not counted.
+//! - the **moderation automat** ends: flags are taken, and hide nothing until it is back. Bans are over when
+//!   their time is. Rules for what is written hold as they were last known.
 //! - the **search indexer** ends: what was not indexed yet is found later. What is written meanwhile is
 //!   indexed by the facts that tell of it, also where the indexer is gone; while facts wait, what they
 //!   tell of is not found yet.
@@ -36,6 +39,7 @@ mod error;
 mod events;
 mod html;
 mod markdown;
+mod moderation_automat;
 mod pages;
 mod rendering;
 mod rules;
@@ -49,9 +53,10 @@ use std::sync::Arc;
 
 use panel_kernel::service::{Assembly, Registration, ServiceContext};
 
-use crate::api::Forum;
+use crate::api::{Forum, Policy};
 use crate::config::ForumConfig;
 use crate::events::Facts;
+use crate::moderation_automat::Automat;
 use crate::rendering::Renderer;
 use crate::view_counter::Views;
 
@@ -62,6 +67,12 @@ pub const SERVICE: Registration =
 /// Puts the service together; called at every start of its tree.
 fn assemble(context: &ServiceContext, config: &ForumConfig, renderer: &Renderer) -> Assembly {
     let views = Views::new(context.db.clone());
+    let automat = Automat::new(context.db.clone(), config.moderation.hide_at);
+    let policy = Policy {
+        moderation: config.moderation.clone(),
+        trust: config.trust.clone(),
+        limits: context.runtime.limits,
+    };
     let forum = Arc::new(Forum {
         db: context.db.clone(),
         cursors: context.runtime.cursors.clone(),
@@ -70,9 +81,13 @@ fn assemble(context: &ServiceContext, config: &ForumConfig, renderer: &Renderer)
         max_body_chars: config.max_body_chars,
         reactions: config.reactions.clone(),
         public_url: context.runtime.public_url.clone(),
+        policy: Arc::new(policy),
+        content_rules: automat.rules(),
+        automat: automat.clone(),
     });
     Assembly::new(api::router(forum))
         .child(views.into_child())
+        .child(automat.into_child())
         .child(search_indexer::child(context.db.clone()))
         .consumer(Facts)
         .personal(store::personal::RECORDS)

@@ -17,8 +17,9 @@ use std::sync::LazyLock;
 
 use ammonia::{Builder, UrlRelative};
 use comrak::arena_tree::NodeEdge;
+use comrak::nodes::NodeValue;
 use comrak::options::{Plugins, RenderPlugins};
-use comrak::{Arena, Options, format_html_with_plugins, parse_document};
+use comrak::{Arena, Node, Options, format_html_with_plugins, parse_document};
 use panel_kernel::ids::Id;
 
 use self::highlight::{CLASSES, Highlighter};
@@ -63,6 +64,8 @@ pub(crate) struct Rendered {
     pub(crate) html: String,
     /// Whom it calls by name.
     pub(crate) mentioned: BTreeSet<Id>,
+    /// Where its links lead, and its pictures come from, if that is elsewhere.
+    pub(crate) links: Vec<String>,
 }
 
 /// Renders `text`, in which `people` can be called.
@@ -82,6 +85,7 @@ pub(crate) fn render(text: &str, people: &People) -> Rendered {
             return plain(text);
         }
     }
+    let links = links(root);
     let mentioned = mentions::link(&arena, root, people);
     let highlighter = Highlighter::new();
     let render = RenderPlugins {
@@ -90,7 +94,7 @@ pub(crate) fn render(text: &str, people: &People) -> Rendered {
     };
     let mut html = String::with_capacity(text.len() * 2);
     match format_html_with_plugins(root, &OPTIONS, &mut html, &Plugins { render }) {
-        Ok(()) => Rendered { html: SANITISER.clean(&html).to_string(), mentioned },
+        Ok(()) => Rendered { html: SANITISER.clean(&html).to_string(), mentioned, links },
         Err(_) => plain(text),
     }
 }
@@ -106,7 +110,16 @@ fn plain(text: &str) -> Rendered {
     html.push_str("<pre>");
     escape(&mut html, text);
     html.push_str("</pre>");
-    Rendered { html, mentioned: BTreeSet::new() }
+    Rendered { html, ..Rendered::default() }
+}
+
+/// The addresses of links and pictures that are not on this site.
+fn links(root: Node<'_>) -> Vec<String> {
+    let links = root.descendants().filter_map(|node| match &node.data.borrow().value {
+        NodeValue::Link(link) | NodeValue::Image(link) => Some(link.url.clone()),
+        _ => None,
+    });
+    links.filter(|url| url.contains("//")).collect()
 }
 
 fn sanitiser() -> Builder<'static> {

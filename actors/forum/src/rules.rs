@@ -1,7 +1,10 @@
 //! Who may do what in the forum, and what a valid field is. Pure.
 
+pub(crate) mod bans;
+pub(crate) mod content;
 pub(crate) mod excerpt;
 pub(crate) mod tokens;
+pub(crate) mod trust;
 
 use panel_kernel::http::validate::Check;
 use panel_kernel::ids::Id;
@@ -82,16 +85,33 @@ pub(crate) fn may_reply(
     Ok(())
 }
 
-/// Whether they may edit or delete what `author` wrote.
-pub(crate) fn may_change(user: &User, author: Id, locked: bool) -> Result<(), ForumError> {
-    if Viewer::from(user).moderates {
-        Ok(())
-    } else if user.id != author {
-        Err(ForumError::Forbidden("only its author and moderators may change this"))
-    } else if locked {
-        Err(ForumError::Forbidden("this thread is locked"))
+/// Whether they may edit or delete what somebody of that level wrote.
+pub(crate) fn may_change(
+    user: &User,
+    (author, level): (Id, i64),
+    locked: bool,
+) -> Result<(), ForumError> {
+    let viewer = Viewer::from(user);
+    if user.id == author {
+        return if locked && !viewer.moderates {
+            Err(ForumError::Forbidden("this thread is locked"))
+        } else {
+            Ok(())
+        };
+    }
+    if viewer.moderates {
+        bans::outranks(viewer, level)
     } else {
+        Err(ForumError::Forbidden("only its author and moderators may change this"))
+    }
+}
+
+/// Whether they may undo what somebody of that level did.
+pub(crate) fn may_undo(viewer: Viewer, by_level: i64) -> Result<(), ForumError> {
+    if viewer.level >= by_level {
         Ok(())
+    } else {
+        Err(ForumError::Forbidden("somebody of a higher rank did this"))
     }
 }
 

@@ -166,6 +166,7 @@ fn runtime(config: &Config, sockets: &Sockets) -> Result<Runtime, Failure> {
     let mut runtime =
         Runtime::new(node, clock, key, data_dir, &public_url, issuer).map_err(Failure::other)?;
     runtime.knows_public_url = !config.node.public_url.is_empty() || sockets.http().is_some();
+    runtime.limits = config.limits.enabled;
     runtime.services = config.services.iter().map(|service| service.name).collect();
     Ok(runtime)
 }

@@ -17,6 +17,7 @@ use super::{Refusal, Shared, present};
 use crate::error::ForumError;
 use crate::rules::{self, Viewer};
 use crate::store::categories::{self, Category};
+use crate::store::moderation::bans;
 
 /// The highest position.
 const MOST_POSITION: i64 = 1_000_000;
@@ -187,6 +188,8 @@ pub(super) async fn delete_category(
                         "there are threads in this category, perhaps deleted ones",
                     ));
                 }
+                let (by, now) = (writing.by.user.id, writing.by.context.now);
+                bans::end_in_category(writing.tx, id, by, now).await?;
                 categories::delete(writing.tx, id).await?;
                 writing.audit("category.delete", id, serde_json::to_value(&category).ok(), None);
                 Ok(Answer::no_content())

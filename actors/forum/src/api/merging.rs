@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::conduct::deed_to_thread;
 use super::threads::{found, may_post_in, shown_tags};
 use super::writing::{SignedIn, Writing, created, shown};
 use super::{Refusal, Shared};
@@ -94,6 +95,7 @@ pub(super) async fn merge_thread(
                 let before = json!({"title": from.title, "posts": from.last_number});
                 let after = json!({"into": into, "title": target.title, "offset": offset});
                 writing.audit("thread.merge", id, Some(before), Some(after));
+                writing.remember(deed_to_thread("thread.merge", &from, "")).await?;
                 let merged = found(&mut writing, into).await?;
                 Ok(shown(merged.version, &merged))
             })
@@ -174,6 +176,7 @@ pub(super) async fn split_thread(
                 let before = json!({"posts": posts});
                 let after = json!({"into": new_id, "title": thread.title});
                 writing.audit("thread.split", id, Some(before), Some(after));
+                writing.remember(deed_to_thread("thread.split", &from, "")).await?;
                 let made = found(&mut writing, new_id).await?;
                 Ok(created("threads", new_id, made.version, &made))
             })
@@ -212,6 +215,7 @@ fn made_of(
         locked: false,
         tags: shown_tags(tags)?,
         deleted: false,
+        hidden: false,
         last_read: None,
         watching: false,
         version: 1,

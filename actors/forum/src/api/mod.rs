@@ -1,9 +1,11 @@
 //! The routes of the forum.
 
 mod categories;
+mod conduct;
 mod drafts;
 mod feed;
 mod merging;
+mod moderation;
 mod post_list;
 mod posts;
 mod reactions;
@@ -29,8 +31,10 @@ use utoipa::{IntoResponses, OpenApi as _};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::moderation_automat::{Automat, RulesInForce};
 use crate::pages;
 use crate::rendering::Renderer;
+use crate::store::moderation::queue::QueueKind;
 use crate::store::search::Order;
 use crate::store::thread_list::Sort;
 use crate::view_counter::Views;
@@ -48,11 +52,18 @@ pub(crate) struct Forum {
     /// How people can react.
     pub(crate) reactions: Vec<String>,
     pub(crate) public_url: Arc<str>,
+    /// What the site wants of those who write.
+    pub(crate) policy: Arc<Policy>,
+    /// The rules for what is written, as last known.
+    pub(crate) content_rules: RulesInForce,
+    /// What moderates without a moderator.
+    pub(crate) automat: Automat,
 }
 
 /// The forum as routes share it.
 pub(crate) type Shared = Arc<Forum>;
 
+pub(crate) use conduct::Policy;
 pub(crate) use threads::thread_or_target;
 
 /// The routes, and the pages, running on `forum`.
@@ -66,7 +77,7 @@ pub(crate) fn openapi() -> OpenApi {
 }
 
 fn documented() -> OpenApiRouter<Shared> {
-    OpenApiRouter::with_openapi(Document::openapi())
+    let router = OpenApiRouter::with_openapi(Document::openapi())
         .guarded(Need::Nothing, routes!(categories::list_categories))
         .guarded(Need::Nothing, routes!(categories::read_category))
         .guarded(MODERATOR, routes!(categories::create_category))
@@ -104,12 +115,13 @@ fn documented() -> OpenApiRouter<Shared> {
         .guarded(Need::Account, routes!(drafts::store_draft, drafts::delete_draft))
         .guarded(Need::Nothing, routes!(search::search))
         .guarded(Need::Nothing, routes!(feed::threads_feed))
-        .guarded(Need::Nothing, routes!(feed::posts_feed))
+        .guarded(Need::Nothing, routes!(feed::posts_feed));
+    moderation::router(router)
 }
 
 /// Schemas that routes only refer to.
 #[derive(utoipa::OpenApi)]
-#[openapi(components(schemas(ProblemBody, FieldError, Sort, Order)))]
+#[openapi(components(schemas(ProblemBody, FieldError, Sort, Order, QueueKind)))]
 struct Document;
 
 /// A refusal, as every route may answer.

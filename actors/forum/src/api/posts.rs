@@ -15,13 +15,16 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use super::conduct::{Screened, deed};
 use super::writing::{SignedIn, Writing, created, shown};
 use super::{Forum, Refusal, Shared};
 use crate::error::ForumError;
-use crate::events::{PostCreated, PostDeleted, PostEdited, PostRestored};
+use crate::events::{PostCreated, PostEdited};
 use crate::markdown::Rendered;
+use crate::rules::bans::Act;
 use crate::rules::{self, Viewer};
 use crate::store::authors::{self, Author};
+use crate::store::moderation::queue::QueueStatus;
 use crate::store::posts::{self, Post, Standing};
 use crate::store::{reactions, reading, threads};
 
@@ -63,12 +66,19 @@ pub(super) async fn create_post(
     forum
         .write_text(
             by,
-            &body,
+            (None, &body),
             move |conn| may_reply(conn, thread, viewer).boxed(),
-            move |mut writing, Rendered { html, mentioned }| {
+            move |mut writing, mut screened| {
                 Box::pin(async move {
+                    writing.hold_first(&mut screened).await?;
+                    // What nobody sees yet does not make a thread active.
+                    let active_at =
+                        if screened.is_held() { Timestamp::from_micros(0) } else { now };
+                    let (number, category) = next_number(&mut writing, thread, active_at).await?;
+                    post.number = number;
+                    writing.enter(category, &screened.text).await?;
+                    let Screened { text: Rendered { html, mentioned, .. }, verdict } = screened;
                     post.body_html = html;
-                    post.number = next_number(&mut writing, thread).await?;
                     for (field, referred) in [("reply_to", post.reply_to), ("quote", post.quote)] {
                         if let Some(id) = referred
                             && !posts::is_in_thread(writing.tx, id, thread).await?
@@ -77,7 +87,6 @@ pub(super) async fn create_post(
                             return Err(Problem::field(field, "unknown", message).into());
                         }
                     }
-                    authors::ensure(writing.tx, &post.author).await?;
                     posts::insert(writing.tx, &post, &mentioned).await?;
                     let (author, number) = (post.author.id, post.number);
                     reading::has_written(writing.tx, author, thread, number).await?;
@@ -91,6 +100,7 @@ pub(super) async fn create_post(
                         mentioned,
                     });
                     writing.audit("post.create", post.id, None, Some(placed(&post)));
+                    writing.judge(&verdict, &mut post).await?;
                     Ok(created("posts", post.id, post.version, &post))
                 })
             },
@@ -147,17 +157,20 @@ pub(super) async fn edit_post(
     forum
         .write_text(
             by,
-            &text,
+            (None, &text),
             move |conn| may_edit(conn, id, asking, condition).boxed(),
-            move |mut writing, Rendered { html, mentioned }| {
+            move |mut writing, Screened { text, verdict }| {
                 Box::pin(async move {
-                    let mut post = held_with_thread(&mut writing, id).await?;
+                    let Standing { mut post, category_id, .. } =
+                        held_with_thread(&mut writing, id).await?;
                     must_be_there(&post)?;
                     if_match.check(post.version)?;
                     if post.body == body {
                         return for_reader(&mut writing, post).await;
                     }
+                    writing.may_change_text(category_id, &text).await?;
                     let before = measured(&post);
+                    let Rendered { html, mentioned, .. } = text;
                     (post.body, post.body_html) = (body, html);
                     post.edited_at = Some(writing.by.context.now);
                     post.version += 1;
@@ -167,6 +180,8 @@ pub(super) async fn edit_post(
                     let mentioned = posts::update(writing.tx, &post, kept, &mentioned).await?;
                     writing.tx.publish(&PostEdited { id, thread_id: post.thread_id, mentioned });
                     writing.audit("post.edit", id, Some(before), Some(measured(&post)));
+                    writing.remember(deed("post.edit", &post, category_id, "")).await?;
+                    writing.judge(&verdict, &mut post).await?;
                     for_reader(&mut writing, post).await
                 })
             },
@@ -189,15 +204,16 @@ pub(super) async fn delete_post(
     forum
         .write(by, move |mut writing| {
             Box::pin(async move {
-                let post = held_with_thread(&mut writing, id).await?;
+                let Standing { post, category_id, .. } = held_with_thread(&mut writing, id).await?;
                 rules::is_reply(post.number)?;
-                if post.deleted {
+                if post.deleted && !post.hidden {
                     return Ok(Answer::no_content());
                 }
-                let (by, now) = (writing.by.user.id, writing.by.context.now);
-                posts::delete(writing.tx, &post, by, now).await?;
-                writing.tx.publish(&PostDeleted { id, thread_id: post.thread_id });
+                writing.may(Act::Other, category_id).await?;
+                writing.delete_post(&post).await?;
                 writing.audit("post.delete", id, Some(placed(&post)), None);
+                writing.remember(deed("post.delete", &post, category_id, "")).await?;
+                writing.has_decided(&post, QueueStatus::Rejected).await?;
                 Ok(Answer::no_content())
             })
         })
@@ -216,7 +232,9 @@ pub(super) async fn restore_post(
     forum
         .write(by, move |mut writing| {
             Box::pin(async move {
-                let mut post = held_with_thread(&mut writing, id).await?;
+                let standing = held_with_thread(&mut writing, id).await?;
+                rules::may_undo(writing.viewer, standing.deleted_by_level)?;
+                let (mut post, category_id) = (standing.post, standing.category_id);
                 if post.moved_to.is_some() {
                     return Err(ForumError::Conflict("this post was moved to another thread"));
                 }
@@ -227,11 +245,10 @@ pub(super) async fn restore_post(
                 if found.is_none_or(|found| found.thread.deleted) {
                     return Err(ForumError::Conflict("its thread is deleted; restore that"));
                 }
-                post.deleted = false;
-                post.version += 1;
-                posts::restore(writing.tx, &post).await?;
-                writing.tx.publish(&PostRestored { id, thread_id: post.thread_id });
+                writing.restore_post(&mut post).await?;
                 writing.audit("post.restore", id, None, Some(placed(&post)));
+                writing.remember(deed("post.restore", &post, category_id, "")).await?;
+                writing.has_decided(&post, QueueStatus::Approved).await?;
                 for_reader(&mut writing, post).await
             })
         })
@@ -260,6 +277,7 @@ pub(super) fn written(
         reply_to: None,
         quote: None,
         deleted: false,
+        hidden: false,
         moved_to: None,
         my_reactions: Some(Vec::new()),
         version: 1,
@@ -283,25 +301,18 @@ fn measured(post: &Post) -> serde_json::Value {
 }
 
 /// The post, if it is there and `user` may change it.
-fn changeable(found: Option<Standing>, user: &User) -> Result<Post, ForumError> {
-    let Standing { post, thread_locked } = found.ok_or(ForumError::NotFound("post"))?;
-    rules::may_change(user, post.author.id, thread_locked)?;
-    Ok(post)
+fn changeable(found: Option<Standing>, user: &User) -> Result<Standing, ForumError> {
+    let found = found.ok_or(ForumError::NotFound("post"))?;
+    let whose = (found.post.author.id, found.author_level);
+    rules::may_change(user, whose, found.thread_locked)?;
+    Ok(found)
 }
 
 /// The same, held until the transaction ends, and its thread with it. Whoever holds both takes the thread
 /// first, so that nobody waits for somebody who waits for them.
-async fn held_with_thread(writing: &mut Writing<'_>, id: Id) -> Result<Post, ForumError> {
-    let found = posts::find(writing.tx, id, writing.viewer).await?;
-    let thread = found.ok_or(ForumError::NotFound("post"))?.post.thread_id;
-    threads::for_change(writing.tx, thread, writing.viewer).await?;
-    let found = posts::for_change(writing.tx, id, writing.viewer).await?;
-    let post = changeable(found, &writing.by.user)?;
-    if post.thread_id != thread {
-        // It was moved while this waited; another try will do.
-        return Err(DbError::Contention.into());
-    }
-    Ok(post)
+async fn held_with_thread(writing: &mut Writing<'_>, id: Id) -> Result<Standing, ForumError> {
+    let found = posts::hold(writing.tx, id, writing.viewer).await?;
+    changeable(found.map(|(post, _)| post), &writing.by.user)
 }
 
 /// The post as its writer reads it from now on, under the same tag.
@@ -313,7 +324,13 @@ async fn for_reader(writing: &mut Writing<'_>, mut post: Post) -> Result<Answer,
 
 /// What is deleted, or only the place of a post, has no text to be changed.
 fn must_be_there(post: &Post) -> Result<(), ForumError> {
-    if post.deleted { Err(ForumError::Conflict("this post is deleted")) } else { Ok(()) }
+    if post.hidden {
+        Err(ForumError::Conflict("this post is hidden until moderators have looked at it"))
+    } else if post.deleted {
+        Err(ForumError::Conflict("this post is deleted"))
+    } else {
+        Ok(())
+    }
 }
 
 /// Whether there is such a post for the editor, who may change it, in the version they know.
@@ -323,7 +340,7 @@ async fn may_edit(
     by: SignedIn,
     if_match: IfMatch,
 ) -> Result<(), ForumError> {
-    let post = changeable(posts::find(conn, id, by.viewer()).await?, &by.user)?;
+    let post = changeable(posts::find(conn, id, by.viewer()).await?, &by.user)?.post;
     must_be_there(&post)?;
     Ok(if_match.check(post.version)?)
 }
@@ -336,10 +353,15 @@ async fn may_reply(conn: &mut Conn, thread: Id, viewer: Viewer) -> Result<(), Fo
 }
 
 /// The number of the next reply; or the reason why there is none.
-async fn next_number(writing: &mut Writing<'_>, thread: Id) -> Result<i64, ForumError> {
-    let (viewer, now) = (writing.viewer, writing.by.context.now);
-    if let Some(number) = posts::take_number(writing.tx, thread, viewer, now).await? {
-        return Ok(number);
+/// And its category. `active_at` is when the thread is active by it.
+async fn next_number(
+    writing: &mut Writing<'_>,
+    thread: Id,
+    active_at: Timestamp,
+) -> Result<(i64, Id), ForumError> {
+    let viewer = writing.viewer;
+    if let Some(taken) = posts::take_number(writing.tx, thread, viewer, active_at).await? {
+        return Ok(taken);
     }
     may_reply(writing.tx, thread, viewer).await?;
     // What stood in the way is gone by now; another try will do.

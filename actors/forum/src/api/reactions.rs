@@ -16,6 +16,7 @@ use super::{Forum, Refusal, Shared};
 use crate::error::ForumError;
 use crate::events::{PostReacted, ReactionWithdrawn};
 use crate::rules::Viewer;
+use crate::rules::bans::Act;
 use crate::store::authors::{self, Author};
 use crate::store::posts::{self, Post};
 use crate::store::reactions::{self, Reaction};
@@ -87,7 +88,8 @@ pub(super) async fn react(
     forum
         .write(by, move |mut writing| {
             Box::pin(async move {
-                let mut post = held(&mut writing, id).await?;
+                let (mut post, category) = held(&mut writing, id).await?;
+                writing.may(Act::Other, category).await?;
                 let (author, now) = (Author::from(&writing.by.user), writing.by.context.now);
                 let whose = (id, author.id, name.as_str());
                 if reactions::insert(writing.tx, reaction, whose, now).await? {
@@ -119,7 +121,7 @@ pub(super) async fn take_back_reaction(
     forum
         .write(by, move |mut writing| {
             Box::pin(async move {
-                let mut post = held(&mut writing, id).await?;
+                let (mut post, _) = held(&mut writing, id).await?;
                 if reactions::delete(writing.tx, id, writing.by.user.id, &name).await? {
                     count(&mut writing, &mut post, &name, -1).await?;
                     writing.tx.publish(&ReactionWithdrawn {
@@ -146,14 +148,14 @@ impl Forum {
     }
 }
 
-/// The post, held until the transaction ends.
-async fn held(writing: &mut Writing<'_>, id: Id) -> Result<Post, ForumError> {
+/// The post, held until the transaction ends, and its category.
+async fn held(writing: &mut Writing<'_>, id: Id) -> Result<(Post, Id), ForumError> {
     let found = posts::for_change(writing.tx, id, writing.viewer).await?;
-    let post = found.ok_or(ForumError::NotFound("post"))?.post;
-    if post.deleted {
+    let found = found.ok_or(ForumError::NotFound("post"))?;
+    if found.post.deleted {
         return Err(ForumError::Conflict("this post is deleted"));
     }
-    Ok(post)
+    Ok((found.post, found.category_id))
 }
 
 /// Counts one reaction more or less; the post must be held.

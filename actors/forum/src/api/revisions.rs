@@ -10,11 +10,12 @@ use panel_kernel::ids::Id;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::conduct::deed;
 use super::writing::SignedIn;
 use super::{Refusal, Shared};
 use crate::diff::{self, Change};
 use crate::error::ForumError;
-use crate::rules::Viewer;
+use crate::rules::{self, Viewer};
 use crate::store::posts;
 use crate::store::revisions::{self, Revision};
 
@@ -118,12 +119,17 @@ pub(super) async fn hide_revision(
     forum
         .write(by, move |mut writing| {
             Box::pin(async move {
-                must_see(writing.tx, post, writing.viewer).await?;
+                let found = posts::find(writing.tx, post, writing.viewer).await?;
+                let found = found.ok_or(ForumError::NotFound("post"))?;
+                let whose = (found.post.author.id, found.author_level);
+                rules::may_change(&writing.by.user, whose, found.thread_locked)?;
                 if !revisions::hide(writing.tx, post, number).await? {
                     return Err(ForumError::NotFound("earlier revision"));
                 }
                 let hidden = serde_json::json!({"revision": number});
                 writing.audit("post.hide_revision", post, Some(hidden), None);
+                let deed = deed("post.hide_revision", &found.post, found.category_id, "");
+                writing.remember(deed).await?;
                 Ok(Answer::no_content())
             })
         })

@@ -8,11 +8,14 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::threads::{edited, found, may_post_in};
+use super::conduct::deed_to_thread;
+use super::threads::{edited, found, may_post_in, standing};
 use super::writing::{SignedIn, shown};
 use super::{Forum, Refusal, Shared};
 use crate::error::ForumError;
-use crate::events::{ThreadEdited, ThreadRestored};
+use crate::events::ThreadEdited;
+use crate::rules;
+use crate::store::moderation::queue::QueueStatus;
 use crate::store::threads::{self, Thread};
 
 /// Where a thread is moved.
@@ -94,6 +97,7 @@ pub(super) async fn move_thread(
                 threads::update(writing.tx, &after, None).await?;
                 writing.tx.publish(&ThreadEdited { id, category_id, title: &after.title });
                 writing.audit("thread.move", id, Some(edited(&before)), Some(edited(&after)));
+                writing.remember(deed_to_thread("thread.move", &after, "")).await?;
                 Ok(shown(after.version, &after))
             })
         })
@@ -112,14 +116,16 @@ pub(super) async fn restore_thread(
     forum
         .write(by, move |mut writing| {
             Box::pin(async move {
-                let mut thread = found(&mut writing, id).await?;
+                let standing = standing(&mut writing, id).await?;
+                rules::may_undo(writing.viewer, standing.deleted_by_level)?;
+                let mut thread = standing.thread;
                 if !thread.deleted {
                     return Ok(shown(thread.version, &thread));
                 }
-                (thread.deleted, thread.version) = (false, thread.version + 1);
-                threads::restore(writing.tx, &thread, &thread.tag_list()).await?;
-                writing.tx.publish(&ThreadRestored { id });
+                writing.restore_thread(&mut thread).await?;
                 writing.audit("thread.restore", id, None, Some(edited(&thread)));
+                writing.remember(deed_to_thread("thread.restore", &thread, "")).await?;
+                writing.has_decided_thread(&thread, QueueStatus::Approved).await?;
                 Ok(shown(thread.version, &thread))
             })
         })
@@ -149,6 +155,7 @@ impl Forum {
                 let Thread { category_id, title, .. } = &after;
                 writing.tx.publish(&ThreadEdited { id, category_id: *category_id, title });
                 writing.audit(action, id, Some(marks(&before)), Some(marks(&after)));
+                writing.remember(deed_to_thread(action, &after, "")).await?;
                 Ok(shown(after.version, &after))
             })
         })

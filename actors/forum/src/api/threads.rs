@@ -13,16 +13,19 @@ use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
 
+use super::conduct::{Screened, Verdict, deed_to_thread};
 use super::posts::written;
 use super::writing::{SignedIn, Writing, created, shown};
 use super::{Refusal, Shared, present};
 use crate::error::ForumError;
-use crate::events::{ThreadCreated, ThreadDeleted, ThreadEdited};
+use crate::events::{ThreadCreated, ThreadEdited};
 use crate::markdown::Rendered;
+use crate::rules::bans::Act;
 use crate::rules::{self, Viewer};
-use crate::store::authors::{self, Author};
+use crate::store::authors::Author;
+use crate::store::moderation::queue::QueueStatus;
 use crate::store::posts::{self, Post};
-use crate::store::threads::{self, Thread};
+use crate::store::threads::{self, Standing, Thread};
 use crate::store::{categories, reading};
 
 /// A new thread with its opening post.
@@ -68,7 +71,7 @@ pub(super) async fn create_thread(
     let tags = rules::tags(&mut check, &new.tags);
     check.done()?;
     let (category_id, now, viewer) = (new.category_id, by.context.now, by.viewer());
-    let thread = Thread {
+    let mut thread = Thread {
         id: forum.db.next_id().await?,
         slug: rules::slug(&title, "thread"),
         title,
@@ -83,20 +86,24 @@ pub(super) async fn create_thread(
         locked: false,
         tags: shown_tags(&tags)?,
         deleted: false,
+        hidden: false,
         last_read: Some(1),
         watching: true,
         version: 1,
     };
+    let asked = thread.title.clone();
     let opening = written(forum.db.next_id().await?, thread.id, thread.author.clone(), &body, now)?;
     forum
         .write_text(
             by,
-            &body,
+            (Some(&asked), &body),
             move |conn| may_post_in(conn, category_id, viewer).boxed(),
-            move |mut writing, Rendered { html, mentioned }| {
+            move |mut writing, mut screened| {
                 Box::pin(async move {
                     may_post_in(writing.tx, category_id, viewer).await?;
-                    authors::ensure(writing.tx, &thread.author).await?;
+                    writing.hold_first(&mut screened).await?;
+                    writing.enter(category_id, &screened.text).await?;
+                    let Screened { text: Rendered { html, mentioned, .. }, verdict } = screened;
                     threads::insert(writing.tx, &thread, &tags).await?;
                     let opening = Post { body_html: html, ..opening };
                     posts::insert(writing.tx, &opening, &mentioned).await?;
@@ -113,6 +120,7 @@ pub(super) async fn create_thread(
                     });
                     let made = json!({"title": title, "category_id": category_id});
                     writing.audit("thread.create", id, None, Some(made));
+                    writing.judge_thread(&verdict, &mut thread, post_id).await?;
                     Ok(created("threads", id, thread.version, &thread))
                 })
             },
@@ -185,11 +193,18 @@ pub(super) async fn edit_thread(
     let title = patch.title.map(|title| rules::title(&mut check, &title));
     let tags = patch.tags.map(|tags| rules::tags(&mut check, &tags));
     check.done()?;
+    let verdict = title
+        .as_ref()
+        .map_or(Ok(Verdict::Shown), |title| forum.screen(&by, &[("title", title)], &[]));
+    let verdict = match verdict {
+        Ok(verdict) => verdict,
+        Err(refusal) => return forum.db.refuse(&by.context, refusal.into()).await,
+    };
     let change = Change { title, tags, category_id: patch.category_id };
     forum
         .write(by, move |mut writing| {
             Box::pin(async move {
-                let before = held(&mut writing, id).await?;
+                let before = held(&mut writing, id).await?.thread;
                 if_match.check(before.version)?;
                 if change == Change::default() {
                     return Ok(shown(before.version, &before));
@@ -197,11 +212,18 @@ pub(super) async fn edit_thread(
                 if let Some(category) = change.category_id.filter(|id| *id != before.category_id) {
                     may_post_in(writing.tx, category, writing.viewer).await?;
                 }
-                let after = change.make(before.clone())?;
+                writing.may(Act::Text, before.category_id).await?;
+                let mut after = change.make(before.clone())?;
                 threads::update(writing.tx, &after, change.tags.as_deref()).await?;
                 let (category_id, title) = (after.category_id, after.title.as_str());
                 writing.tx.publish(&ThreadEdited { id, category_id, title });
                 writing.audit("thread.edit", id, Some(edited(&before)), Some(edited(&after)));
+                writing.remember(deed_to_thread("thread.edit", &after, "")).await?;
+                if verdict != Verdict::Shown
+                    && let Some(opening) = posts::opening(writing.tx, id).await?
+                {
+                    writing.judge_thread(&verdict, &mut after, opening).await?;
+                }
                 Ok(shown(after.version, &after))
             })
         })
@@ -222,14 +244,15 @@ pub(super) async fn delete_thread(
     forum
         .write(by, move |mut writing| {
             Box::pin(async move {
-                let thread = held(&mut writing, id).await?;
-                if thread.deleted {
+                let thread = held(&mut writing, id).await?.thread;
+                if thread.deleted && !thread.hidden {
                     return Ok(Answer::no_content());
                 }
-                let (by, now) = (writing.by.user.id, writing.by.context.now);
-                threads::delete(writing.tx, id, by, now).await?;
-                writing.tx.publish(&ThreadDeleted { id });
+                writing.may(Act::Other, thread.category_id).await?;
+                writing.delete_thread(&thread).await?;
                 writing.audit("thread.delete", id, Some(edited(&thread)), None);
+                writing.remember(deed_to_thread("thread.delete", &thread, "")).await?;
+                writing.has_decided_thread(&thread, QueueStatus::Rejected).await?;
                 Ok(Answer::no_content())
             })
         })
@@ -238,19 +261,25 @@ pub(super) async fn delete_thread(
 
 /// The thread, held until the transaction ends.
 pub(super) async fn found(writing: &mut Writing<'_>, id: Id) -> Result<Thread, ForumError> {
+    Ok(standing(writing, id).await?.thread)
+}
+
+/// The same, with what decides about it.
+pub(super) async fn standing(writing: &mut Writing<'_>, id: Id) -> Result<Standing, ForumError> {
     let found = threads::for_change(writing.tx, id, writing.viewer).await?;
     let found = found.ok_or(ForumError::NotFound("thread"))?;
     if found.merged {
         return Err(ForumError::Conflict("this thread was merged into another one"));
     }
-    Ok(found.thread)
+    Ok(found)
 }
 
 /// The same, if the writer may change it.
-async fn held(writing: &mut Writing<'_>, id: Id) -> Result<Thread, ForumError> {
-    let thread = found(writing, id).await?;
-    rules::may_change(&writing.by.user, thread.author.id, thread.locked)?;
-    Ok(thread)
+async fn held(writing: &mut Writing<'_>, id: Id) -> Result<Standing, ForumError> {
+    let found = standing(writing, id).await?;
+    let whose = (found.thread.author.id, found.author_level);
+    rules::may_change(&writing.by.user, whose, found.thread.locked)?;
+    Ok(found)
 }
 
 /// A patch whose fields are good.

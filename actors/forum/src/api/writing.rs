@@ -1,6 +1,8 @@
 //! What every write of the forum shares: somebody who is signed in, one transaction, one audit
 //! record, and for texts their HTML.
 
+use std::sync::Arc;
+
 use axum::extract::FromRequestParts;
 use futures::future::BoxFuture;
 use http::request::Parts;
@@ -14,6 +16,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Forum;
+use super::conduct::{Policy, Screened};
 use crate::error::ForumError;
 use crate::markdown::{People, Rendered, candidates};
 use crate::rendering::Renderer;
@@ -47,6 +50,10 @@ pub(super) struct Writing<'t> {
     pub(super) tx: &'t mut Tx,
     pub(super) by: SignedIn,
     pub(super) viewer: Viewer,
+    pub(super) policy: Arc<Policy>,
+    /// What a moderator's act is called in the log, and what something new in the queue is.
+    pub(super) deed_id: Id,
+    pub(super) item_id: Id,
 }
 
 impl Writing<'_> {
@@ -72,30 +79,49 @@ impl Forum {
             + Send
             + 'static,
     {
-        let (viewer, context) = (by.viewer(), by.context.clone());
-        self.db.write(&context, move |tx| work(Writing { tx, by, viewer })).await
+        let (viewer, context, policy) = (by.viewer(), by.context.clone(), Arc::clone(&self.policy));
+        let (deed_id, item_id) = (self.db.next_id().await?, self.db.next_id().await?);
+        self.db
+            .write(&context, move |tx| work(Writing { tx, by, viewer, policy, deed_id, item_id }))
+            .await
     }
 
-    /// The same for a text in Markdown, rendered. A text that takes long to render is rendered
-    /// only if `may` has nothing against its being written; what can change until then, `work`
-    /// checks again.
+    /// The same for a text in Markdown, with a title where it has one, rendered and looked at. A text that
+    /// takes long to render is rendered only if `may` has nothing against its being written; what can change
+    /// until then, `work` checks again.
     pub(super) async fn write_text<M, F>(
         &self,
         by: SignedIn,
-        body: &str,
+        (title, body): (Option<&str>, &str),
         may: M,
         work: F,
     ) -> Result<Answer, ForumError>
     where
         M: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<(), ForumError>> + Send,
-        F: for<'t> FnOnce(Writing<'t>, Rendered) -> BoxFuture<'t, Result<Answer, ForumError>>
+        F: for<'t> FnOnce(Writing<'t>, Screened) -> BoxFuture<'t, Result<Answer, ForumError>>
             + Send
             + 'static,
     {
-        match self.rendered(body, may).await {
-            Ok(text) => self.write(by, move |writing| work(writing, text)).await,
+        let screened = match self.rendered(body, may).await {
+            Ok(mut text) => {
+                text.links.retain(|link| !self.is_own(link));
+                let texts = title.map(|title| ("title", title)).into_iter().chain([("body", body)]);
+                let texts: Vec<_> = texts.collect();
+                let verdict = self.screen(&by, &texts, &text.links).map_err(ForumError::from);
+                verdict.map(|verdict| Screened { text, verdict })
+            }
+            Err(refusal) => Err(refusal),
+        };
+        match screened {
+            Ok(screened) => self.write(by, move |writing| work(writing, screened)).await,
             Err(refusal) => self.db.refuse(&by.context, refusal).await,
         }
+    }
+
+    /// Whether an address is on this site.
+    fn is_own(&self, link: &str) -> bool {
+        let rest = link.strip_prefix(&*self.public_url);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']))
     }
 
     async fn rendered<M>(&self, body: &str, may: M) -> Result<Rendered, ForumError>

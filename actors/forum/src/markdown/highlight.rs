@@ -9,9 +9,10 @@ use std::collections::HashMap;
 use std::fmt::{self, Write};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use comrak::adapters::SyntaxHighlighterAdapter;
+use rustix::time::{ClockId, clock_gettime};
 use syntect::parsing::{ParseState, Scope, ScopeStack, SyntaxReference, SyntaxSet};
 use syntect::util::LinesWithEndings;
 
@@ -19,7 +20,9 @@ use crate::html::escape;
 
 /// What is highlighted of one text, in bytes of code.
 const MAX_BYTES: usize = 8 * 1024;
-/// A text whose code takes longer is made to take long. What people write takes a few milliseconds.
+/// A text whose code takes more of a processor is made to take long. What people write takes a few
+/// milliseconds. What else the processor does meanwhile does not count: the colours of a text are the same
+/// on a machine that is busy.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// A longer line is machine-made.
 const MAX_LINE_BYTES: usize = 512;
@@ -69,13 +72,20 @@ static BY_SCOPE: LazyLock<Vec<(Scope, &str)>> = LazyLock::new(|| {
 #[derive(Debug)]
 pub(super) struct Highlighter {
     spent: AtomicUsize,
-    begun: Instant,
+    /// What this thread had used of a processor by then.
+    begun: Duration,
+}
+
+/// What this thread has used of a processor.
+fn used() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.try_into().unwrap_or_default()
 }
 
 impl Highlighter {
-    /// For a text that is rendered from now on.
+    /// For a text that is rendered from now on, by this thread.
     pub(super) fn new() -> Self {
-        Self { spent: AtomicUsize::new(0), begun: Instant::now() }
+        Self { spent: AtomicUsize::new(0), begun: used() }
     }
 
     /// The grammar for code that says its language, if there is one and the code is short enough.
@@ -140,7 +150,7 @@ impl SyntaxHighlighterAdapter for Highlighter {
 fn highlighted(
     syntax: &SyntaxReference,
     code: &str,
-    begun: Instant,
+    begun: Duration,
     html: &mut String,
 ) -> Option<()> {
     let (mut state, mut stack) = (ParseState::new(syntax), ScopeStack::new());
@@ -153,7 +163,7 @@ fn highlighted(
             open.write(html, "", line);
             continue;
         }
-        if begun.elapsed() > PATIENCE {
+        if used().saturating_sub(begun) > PATIENCE {
             return None;
         }
         let mut from = 0;

@@ -12,11 +12,15 @@ fn codes(check: Check) -> Vec<String> {
 #[test]
 fn only_authors_and_moderators_change_things() {
     let author = Id::from_raw(1);
-    assert!(may_change(&user(1, Role::User), author, false).is_ok());
-    assert!(may_change(&user(1, Role::User), author, true).is_err());
-    assert!(may_change(&user(2, Role::Premium), author, false).is_err());
-    assert!(may_change(&user(2, Role::Moderator), author, true).is_ok());
-    assert!(may_change(&user(2, Role::SystemAdmin), author, false).is_ok());
+    let by = |role: Role| (author, role.level());
+    assert!(may_change(&user(1, Role::User), by(Role::User), false).is_ok());
+    assert!(may_change(&user(1, Role::User), by(Role::User), true).is_err());
+    assert!(may_change(&user(1, Role::Moderator), by(Role::Moderator), true).is_ok());
+    assert!(may_change(&user(2, Role::Premium), by(Role::User), false).is_err());
+    assert!(may_change(&user(2, Role::Moderator), by(Role::User), true).is_ok());
+    assert!(may_change(&user(2, Role::Moderator), by(Role::Moderator), false).is_err());
+    assert!(may_change(&user(2, Role::Admin), by(Role::Moderator), false).is_ok());
+    assert!(may_change(&user(2, Role::SystemAdmin), by(Role::SystemAdmin), false).is_err());
 }
 
 #[test]

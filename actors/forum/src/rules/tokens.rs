@@ -206,6 +206,12 @@ pub(crate) fn query(text: &str) -> Option<Query> {
     (!query.wanted.is_empty()).then_some(query)
 }
 
+/// Words in this order, and nothing else; the last may be a beginning (`begin*`).
+pub(crate) fn phrase(text: &str) -> Option<Piece> {
+    let text = text.trim();
+    pieces(text, text.ends_with('*'))
+}
+
 /// What is to be found for a piece of a query, one phrase for all its words.
 fn pieces(text: &str, begins: bool) -> Option<Piece> {
     let (mut tokens, mut is_prefix) = (Vec::new(), begins);

@@ -10,6 +10,11 @@ pub(super) struct Composed {
 }
 
 impl Composed {
+    /// One that begins with values to which a piece refers by their numbers.
+    pub(super) fn beginning(values: impl IntoIterator<Item = Value>) -> Self {
+        Self { text: String::new(), values: values.into_iter().collect() }
+    }
+
     pub(super) fn add(&mut self, piece: &str) {
         self.text += piece;
     }

@@ -11,6 +11,7 @@ pub(crate) mod drafts;
 pub(crate) mod erasure;
 pub(crate) mod feed;
 pub(crate) mod merging;
+pub(crate) mod moderation;
 pub(crate) mod personal;
 #[macro_use]
 pub(crate) mod posts;

@@ -4,7 +4,7 @@
 use panel_kernel::personal::{Column, Person, Records};
 
 /// Kinds of records, in the order in which they are told.
-pub(crate) const RECORDS: [Records; 8] = [
+pub(crate) const RECORDS: [Records; 16] = [
     Records {
         name: "threads",
         select: "SELECT id, category_id, title, slug, tags, created_at, pinned, locked, deleted_at \
@@ -106,6 +106,120 @@ pub(crate) const RECORDS: [Records; 8] = [
             ("key", Column::Text),
             ("content", Column::Json),
             ("updated_at", Column::Time),
+        ],
+    },
+    Records {
+        name: "bans",
+        select: "SELECT id, kind, category_id, reason, created_at, until, ended_at, appeal \
+                 FROM bans WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+        person: Person::Id,
+        columns: &[
+            ("id", Column::Id),
+            ("kind", Column::Text),
+            ("category_id", Column::Id),
+            ("reason", Column::Text),
+            ("created_at", Column::Time),
+            ("until", Column::Time),
+            ("ended_at", Column::Time),
+            ("appeal", Column::Text),
+        ],
+    },
+    Records {
+        name: "bans_issued",
+        select: "SELECT id, user_id, kind, category_id, reason, created_at, until FROM bans \
+                 WHERE created_by = $1 AND id > $2 ORDER BY id LIMIT $3",
+        person: Person::Id,
+        columns: &[
+            ("id", Column::Id),
+            ("user_id", Column::Id),
+            ("kind", Column::Text),
+            ("category_id", Column::Id),
+            ("reason", Column::Text),
+            ("created_at", Column::Time),
+            ("until", Column::Time),
+        ],
+    },
+    Records {
+        name: "flags",
+        select: "SELECT id, post_id, reason, note, created_at FROM flags WHERE user_id = $1 AND \
+                 id > $2 ORDER BY id LIMIT $3",
+        person: Person::Id,
+        columns: &[
+            ("id", Column::Position),
+            ("post_id", Column::Id),
+            ("reason", Column::Text),
+            ("note", Column::Text),
+            ("created_at", Column::Time),
+        ],
+    },
+    Records {
+        name: "queued",
+        select: "SELECT id, kind, post_id, ban_id, status, created_at, resolved_at \
+                 FROM moderation_queue WHERE author_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+        person: Person::Id,
+        columns: &[
+            ("id", Column::Id),
+            ("kind", Column::Text),
+            ("post_id", Column::Id),
+            ("ban_id", Column::Id),
+            ("status", Column::Text),
+            ("created_at", Column::Time),
+            ("resolved_at", Column::Time),
+        ],
+    },
+    Records {
+        name: "moderated",
+        select: "SELECT id, action, post_id, thread_id, reason, created_at FROM moderation_log \
+                 WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+        person: Person::Id,
+        columns: &[
+            ("id", Column::Position),
+            ("action", Column::Text),
+            ("post_id", Column::Id),
+            ("thread_id", Column::Id),
+            ("reason", Column::Text),
+            ("created_at", Column::Time),
+        ],
+    },
+    Records {
+        name: "moderation_acts",
+        select: "SELECT id, action, user_id, post_id, thread_id, reason, created_at \
+                 FROM moderation_log WHERE moderator_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+        person: Person::Id,
+        columns: &[
+            ("id", Column::Position),
+            ("action", Column::Text),
+            ("user_id", Column::Id),
+            ("post_id", Column::Id),
+            ("thread_id", Column::Id),
+            ("reason", Column::Text),
+            ("created_at", Column::Time),
+        ],
+    },
+    Records {
+        name: "moderation_notes",
+        select: "SELECT id, item_id, text, created_at FROM moderation_notes WHERE author_id = \
+                 $1 AND id > $2 ORDER BY id LIMIT $3",
+        person: Person::Id,
+        columns: &[
+            ("id", Column::Position),
+            ("item_id", Column::Id),
+            ("text", Column::Text),
+            ("created_at", Column::Time),
+        ],
+    },
+    Records {
+        name: "content_rules",
+        select: "SELECT id, kind, pattern, action, message, created_at FROM content_rules WHERE \
+                 created_by = $1 AND id > $2 ORDER BY id LIMIT $3",
+        person: Person::Id,
+        columns: &[
+            ("id", Column::Id),
+            ("kind", Column::Text),
+            ("pattern", Column::Text),
+            ("action", Column::Text),
+            ("message", Column::Text),
+            ("created_at", Column::Time),
         ],
     },
 ];

@@ -33,7 +33,7 @@ pub(crate) async fn list(
     let bytes = i64::try_from(MAX_PAGE_BYTES).unwrap_or(i64::MAX);
     let list = |text, bytes: i64| {
         let list = sql(text).bind(thread).bind(after).bind(viewer.level).bind(viewer.moderates);
-        list.bind(fetch).bind(bytes)
+        list.bind(fetch).bind(bytes).bind(viewer.id())
     };
     let short: Vec<Short> = conn.all(list(LIST_SHORT, bytes / fetch.max(1))).await?;
     match short.into_iter().map(|Short(post)| post).collect() {
@@ -63,7 +63,8 @@ macro_rules! list {
             $body_html,
             " END FROM threads t CROSS JOIN categories c CROSS JOIN posts p \
              WHERE t.id = $1 AND p.thread_id = $1 AND p.number > $2 AND p.number <= $2 + $5 \
-             AND c.id = t.category_id AND c.read_level <= $3 AND (t.deleted_at IS NULL OR $4 = 1)",
+             AND c.id = t.category_id AND c.read_level <= $3 \
+             AND (t.deleted_at IS NULL OR $4 = 1 OR t.hidden = 1 AND t.author_id = $7)",
             $also,
             " ORDER BY p.number"
         )

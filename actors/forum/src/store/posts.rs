@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use panel_kernel::data::{Conn, DbError, FromRow, Row, Tx, sql};
+use panel_kernel::data::{Conn, DbError, FromRow, Row, Statement, Tx, sql};
 use panel_kernel::http::json_bytes;
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
@@ -12,8 +12,8 @@ use utoipa::ToSchema;
 
 use super::authors::Author;
 use super::packed::Fields;
-use super::threads::raw;
-use super::{holding, revisions};
+use super::threads::{Thread, raw};
+use super::{holding, revisions, threads};
 use crate::rules::Viewer;
 
 /// A post.
@@ -41,6 +41,10 @@ pub(crate) struct Post {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     pub(crate) deleted: bool,
+    /// Only there, and true, on what is deleted until moderators have looked at it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub(crate) hidden: bool,
     /// Only there where the post was moved to another thread: what it is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
@@ -78,6 +82,7 @@ macro_rules! packed_post {
             "COALESCE(p.quote_of || '', '')",
             "COALESCE(p.moved_to || '', '')",
             "CASE WHEN p.deleted_at IS NULL THEN 0 ELSE 1 END",
+            "p.hidden",
             "p.version",
             "p.reactions",
             // Looked up per post, never joined: PostgreSQL can't see how few posts a page has, and
@@ -103,6 +108,7 @@ impl FromRow for Post {
             quote: fields.optional()?.map(Id::from_raw),
             moved_to: fields.optional()?.map(Id::from_raw),
             deleted: fields.flag()?,
+            hidden: fields.flag()?,
             version: fields.int()?,
             reactions: raw(fields.text()?)?,
             author: Author::named(author_id, fields.text()?),
@@ -118,21 +124,35 @@ impl FromRow for Post {
 pub(crate) struct Standing {
     pub(crate) post: Post,
     pub(crate) thread_locked: bool,
+    pub(crate) category_id: Id,
+    /// The author's rank, 0 where it is not known.
+    pub(crate) author_level: i64,
+    /// The rank of whoever deleted it.
+    pub(crate) deleted_by_level: i64,
 }
 
 impl FromRow for Standing {
     fn from_row(row: &Row) -> Result<Self, DbError> {
-        Ok(Self { post: Post::from_row(row)?, thread_locked: row.get(3)? })
+        Ok(Self {
+            post: Post::from_row(row)?,
+            thread_locked: row.get(3)?,
+            category_id: row.get(4)?,
+            author_level: row.get(5)?,
+            deleted_by_level: row.get(6)?,
+        })
     }
 }
 
 const FIND: &str = concat!(
     "SELECT ",
     packed_post!(),
-    ", p.body, p.body_html, t.locked \
+    ", p.body, p.body_html, t.locked, t.category_id, \
+     COALESCE((SELECT a.level FROM authors a WHERE a.id = p.author_id), 0), \
+     COALESCE((SELECT d.level FROM authors d WHERE d.id = p.deleted_by), 0) \
      FROM posts p JOIN threads t ON t.id = p.thread_id JOIN categories c ON c.id = t.category_id \
      WHERE p.id = $1 AND c.read_level <= $2 \
-     AND (p.deleted_at IS NULL AND t.deleted_at IS NULL OR $3 = 1)"
+     AND ($3 = 1 OR (p.deleted_at IS NULL OR p.hidden = 1 AND p.author_id = $4) \
+       AND (t.deleted_at IS NULL OR t.hidden = 1 AND t.author_id = $4))"
 );
 
 /// One post, if the viewer may see it.
@@ -141,7 +161,11 @@ pub(crate) async fn find(
     id: Id,
     viewer: Viewer,
 ) -> Result<Option<Standing>, DbError> {
-    conn.optional(sql(FIND).bind(id).bind(viewer.level).bind(viewer.moderates)).await
+    conn.optional(found(sql(FIND), id, viewer)).await
+}
+
+fn found(find: Statement, id: Id, viewer: Viewer) -> Statement {
+    find.bind(id).bind(viewer.level).bind(viewer.moderates).bind(viewer.id())
 }
 
 /// One post, to change it: nobody else does until the transaction ends.
@@ -150,7 +174,7 @@ pub(crate) async fn for_change(
     id: Id,
     viewer: Viewer,
 ) -> Result<Option<Standing>, DbError> {
-    let held = holding(tx, FIND, "p").bind(id).bind(viewer.level).bind(viewer.moderates);
+    let held = found(holding(tx, FIND, "p"), id, viewer);
     let held = tx.optional(held).await?;
     // PostgreSQL, where it had to wait, looks at the post as it is by then, and at its thread as that was:
     // a post that was moved meanwhile is in none.
@@ -160,21 +184,46 @@ pub(crate) async fn for_change(
     Ok(held)
 }
 
+/// One post and its thread, to change both: nobody else does until the transaction ends. Whoever holds both
+/// takes the thread first, so that nobody waits for somebody who waits for them.
+pub(crate) async fn hold(
+    tx: &mut Tx,
+    id: Id,
+    viewer: Viewer,
+) -> Result<Option<(Standing, Thread)>, DbError> {
+    let Some(found) = find(tx, id, viewer).await? else { return Ok(None) };
+    let thread = found.post.thread_id;
+    let held = threads::for_change(tx, thread, viewer).await?;
+    match (for_change(tx, id, viewer).await?, held) {
+        (Some(post), Some(held)) if post.post.thread_id == thread => Ok(Some((post, held.thread))),
+        // It was moved while this waited; another try will do.
+        (Some(_), _) => Err(DbError::Contention),
+        (None, _) => Ok(None),
+    }
+}
+
+/// The post that opens a thread.
+pub(crate) async fn opening(conn: &mut Conn, thread: Id) -> Result<Option<Id>, DbError> {
+    let find = sql("SELECT id FROM posts WHERE thread_id = $1 AND number = 1").bind(thread);
+    Ok(conn.optional(find).await?.map(|(id,): (Id,)| id))
+}
+
 /// Whether a post that is not deleted has this id and is in this thread.
 pub(crate) async fn is_in_thread(tx: &mut Tx, id: Id, thread: Id) -> Result<bool, DbError> {
     let find = sql("SELECT id FROM posts WHERE id = $1 AND thread_id = $2 AND deleted_at IS NULL");
     Ok(tx.optional::<(Id,)>(find.bind(id).bind(thread)).await?.is_some())
 }
 
-/// Takes the next number of a thread for a reply; `None` if the viewer may not reply there.
+/// Takes the next number of a thread for a reply, and says in which category that is; `None` if the viewer
+/// may not reply there. `now` is when the thread is active by it.
 /// Replies to one thread queue up here, so that numbers have no gaps.
 pub(crate) async fn take_number(
     tx: &mut Tx,
     thread: Id,
     viewer: Viewer,
     now: Timestamp,
-) -> Result<Option<i64>, DbError> {
-    let taken: Option<(i64, i64, Timestamp, String)> = tx
+) -> Result<Option<(i64, Id)>, DbError> {
+    let taken: Option<(i64, i64, Timestamp, String, Id)> = tx
         .optional(
             sql(
                 "UPDATE threads SET last_number = last_number + 1, reply_count = reply_count + 1, \
@@ -182,7 +231,7 @@ pub(crate) async fn take_number(
                  WHERE id = $1 AND deleted_at IS NULL AND (locked = 0 OR $4 = 1) \
                  AND category_id IN (SELECT id FROM categories \
                    WHERE id = threads.category_id AND read_level <= $3 AND post_level <= $3) \
-                 RETURNING last_number, reply_count, last_post_at, tags",
+                 RETURNING last_number, reply_count, last_post_at, tags, category_id",
             )
             .bind(thread)
             .bind(now)
@@ -190,7 +239,7 @@ pub(crate) async fn take_number(
             .bind(viewer.moderates),
         )
         .await?;
-    let Some((number, replies, last_post_at, tags)) = taken else { return Ok(None) };
+    let Some((number, replies, last_post_at, tags, category)) = taken else { return Ok(None) };
     if tags != "[]" {
         tx.execute(
             sql("UPDATE thread_tags SET last_post_at = $2, reply_count = $3 WHERE thread_id = $1")
@@ -200,7 +249,7 @@ pub(crate) async fn take_number(
         )
         .await?;
     }
-    Ok(Some(number))
+    Ok(Some((number, category)))
 }
 
 /// Stores a new post, which calls those people.
@@ -266,10 +315,13 @@ pub(crate) async fn update(
 /// Leaves a tombstone where a reply was.
 pub(crate) async fn delete(tx: &mut Tx, post: &Post, by: Id, at: Timestamp) -> Result<(), DbError> {
     tx.execute(
-        sql("UPDATE posts SET deleted_at = $2, deleted_by = $3, version = version + 1 WHERE id = $1")
-            .bind(post.id)
-            .bind(at)
-            .bind(by),
+        sql(
+            "UPDATE posts SET deleted_at = $2, deleted_by = $3, hidden = 0, version = version + 1 \
+             WHERE id = $1",
+        )
+        .bind(post.id)
+        .bind(at)
+        .bind(by),
     )
     .await?;
     count(tx, post.thread_id, -1).await
@@ -277,14 +329,14 @@ pub(crate) async fn delete(tx: &mut Tx, post: &Post, by: Id, at: Timestamp) -> R
 
 /// Shows a reply again.
 pub(crate) async fn restore(tx: &mut Tx, post: &Post) -> Result<(), DbError> {
-    let restore = sql("UPDATE posts SET deleted_at = NULL, deleted_by = NULL, version = $2 \
-                       WHERE id = $1");
+    let restore = sql("UPDATE posts SET deleted_at = NULL, deleted_by = NULL, hidden = 0, \
+                       version = $2 WHERE id = $1");
     tx.execute(restore.bind(post.id).bind(post.version)).await?;
     count(tx, post.thread_id, 1).await
 }
 
 /// Counts so many replies more in a thread.
-pub(super) async fn count(tx: &mut Tx, thread: Id, more: i64) -> Result<(), DbError> {
+pub(in crate::store) async fn count(tx: &mut Tx, thread: Id, more: i64) -> Result<(), DbError> {
     let count = sql("UPDATE threads SET reply_count = reply_count + $2 WHERE id = $1 \
                      RETURNING reply_count");
     let (replies,): (i64,) = tx.one(count.bind(thread).bind(more)).await?;

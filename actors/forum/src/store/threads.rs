@@ -37,6 +37,10 @@ pub(crate) struct Thread {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     pub(crate) deleted: bool,
+    /// Only there, and true, on what is deleted until moderators have looked at it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub(crate) hidden: bool,
     /// The number of the post up to which the reader has read it; only for those who are signed in
     /// and have begun to.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,6 +82,7 @@ macro_rules! packed_thread {
             "t.pinned",
             "t.locked",
             "CASE WHEN t.deleted_at IS NULL THEN 0 ELSE 1 END",
+            "t.hidden",
             "t.version",
             $last_read,
             $watching,
@@ -105,6 +110,7 @@ impl FromRow for Thread {
             pinned: fields.flag()?,
             locked: fields.flag()?,
             deleted: fields.flag()?,
+            hidden: fields.flag()?,
             version: fields.int()?,
             last_read: fields.optional()?,
             watching: fields.flag()?,
@@ -129,23 +135,34 @@ pub(crate) struct Standing {
     pub(crate) post_level: i64,
     /// Whether its posts are in another thread now.
     pub(crate) merged: bool,
+    /// The author's rank, 0 where it is not known.
+    pub(crate) author_level: i64,
+    /// The rank of whoever deleted it.
+    pub(crate) deleted_by_level: i64,
 }
 
 impl FromRow for Standing {
     fn from_row(row: &Row) -> Result<Self, DbError> {
         let target: Option<Id> = row.get(2)?;
-        let merged = target.is_some();
-        Ok(Self { thread: Thread::from_row(row)?, post_level: row.get(1)?, merged })
+        Ok(Self {
+            thread: Thread::from_row(row)?,
+            post_level: row.get(1)?,
+            merged: target.is_some(),
+            author_level: row.get(3)?,
+            deleted_by_level: row.get(4)?,
+        })
     }
 }
 
 const FIND: &str = concat!(
     "SELECT ",
     packed_thread!(),
-    ", c.post_level, t.merged_into FROM threads t JOIN categories c ON c.id = t.category_id \
-     LEFT JOIN authors a ON a.id = t.author_id \
+    ", c.post_level, t.merged_into, COALESCE(a.level, 0), \
+     COALESCE((SELECT d.level FROM authors d WHERE d.id = t.deleted_by), 0) \
+     FROM threads t JOIN categories c ON c.id = t.category_id LEFT JOIN authors a ON a.id = t.author_id \
      LEFT JOIN thread_readers r ON r.thread_id = t.id AND r.user_id = $4 \
-     WHERE t.id = $1 AND c.read_level <= $2 AND (t.deleted_at IS NULL OR $3 = 1)"
+     WHERE t.id = $1 AND c.read_level <= $2 \
+     AND (t.deleted_at IS NULL OR $3 = 1 OR t.hidden = 1 AND t.author_id = $4)"
 );
 
 /// One thread, if the viewer may see it.
@@ -253,9 +270,10 @@ pub(crate) async fn mark(tx: &mut Tx, thread: &Thread) -> Result<(), DbError> {
 /// Shows a thread again.
 pub(crate) async fn restore(tx: &mut Tx, thread: &Thread, tags: &[String]) -> Result<(), DbError> {
     tx.execute(
-        sql("UPDATE threads SET deleted_at = NULL, deleted_by = NULL, version = $2 WHERE id = $1")
-            .bind(thread.id)
-            .bind(thread.version),
+        sql("UPDATE threads SET deleted_at = NULL, deleted_by = NULL, hidden = 0, version = $2 \
+             WHERE id = $1")
+        .bind(thread.id)
+        .bind(thread.version),
     )
     .await?;
     insert_tags(tx, thread, tags).await
@@ -264,8 +282,8 @@ pub(crate) async fn restore(tx: &mut Tx, thread: &Thread, tags: &[String]) -> Re
 /// Hides a thread.
 pub(crate) async fn delete(tx: &mut Tx, id: Id, by: Id, at: Timestamp) -> Result<(), DbError> {
     tx.execute(
-        sql("UPDATE threads SET deleted_at = $2, deleted_by = $3, version = version + 1 \
-             WHERE id = $1")
+        sql("UPDATE threads SET deleted_at = $2, deleted_by = $3, hidden = 0, \
+             version = version + 1 WHERE id = $1")
         .bind(id)
         .bind(at)
         .bind(by),
@@ -291,7 +309,7 @@ async fn insert_tags(tx: &mut Tx, thread: &Thread, tags: &[String]) -> Result<()
     Ok(())
 }
 
-pub(super) async fn remove_tags(tx: &mut Tx, thread: Id) -> Result<(), DbError> {
+pub(in crate::store) async fn remove_tags(tx: &mut Tx, thread: Id) -> Result<(), DbError> {
     tx.execute(sql("DELETE FROM thread_tags WHERE thread_id = $1").bind(thread)).await?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::{Conn, DbError, Statement, WriteContext};
+use crate::message::Principal;
 use crate::time::Timestamp;
 
 /// A fact for other services: something that has happened, in the past tense.
@@ -47,6 +48,19 @@ pub struct Audit<'a> {
     pub context: &'a WriteContext,
 }
 
+/// What a service does by itself: one line of the audit log.
+#[derive(Debug)]
+pub struct OwnAct {
+    /// `<noun>.<verb>`: `post.hide`.
+    pub action: &'static str,
+    /// The kind and id of the thing acted upon: `post:0c…`.
+    pub target: String,
+    /// What it was before.
+    pub before: Option<Json>,
+    /// What it is now.
+    pub after: Option<Json>,
+}
+
 #[derive(Serialize)]
 struct AuditPayload<'a> {
     at: Timestamp,
@@ -79,7 +93,7 @@ impl Tx {
 
     /// Records an act in the audit log, if and when this transaction commits.
     pub fn audit(&mut self, audit: &Audit<'_>) {
-        let payload = AuditPayload {
+        self.record(&AuditPayload {
             at: audit.context.now,
             actor: audit.context.principal.label(),
             action: audit.action,
@@ -88,8 +102,25 @@ impl Tx {
             after: &audit.after,
             ip: &audit.context.client_ip,
             request_id: &audit.context.request_id,
-        };
-        let payload = serde_json::to_string(&payload).unwrap_or_default();
+        });
+    }
+
+    /// The same for what a service does by itself, without anybody's request.
+    pub fn audit_of_service(&mut self, service: &str, act: &OwnAct, at: Timestamp) {
+        self.record(&AuditPayload {
+            at,
+            actor: Principal::Service(service.to_owned()).label(),
+            action: act.action,
+            target: &act.target,
+            before: &act.before,
+            after: &act.after,
+            ip: &None,
+            request_id: "",
+        });
+    }
+
+    fn record(&mut self, payload: &AuditPayload<'_>) {
+        let payload = serde_json::to_string(payload).unwrap_or_default();
         self.pending.push(Pending { topic: AUDIT_TOPIC, payload });
     }
 

@@ -56,6 +56,9 @@ pub struct Runtime {
     pub blobs: Blobs,
     /// The services of this release, wherever they run. Empty where nobody has said.
     pub services: Arc<[&'static str]>,
+    /// Whether limits hold that have to do with who somebody is: `limits.enabled`. True until the node
+    /// says otherwise.
+    pub limits: bool,
     /// Where this node keeps its files.
     pub data_dir: Arc<PathBuf>,
     /// The address people use, without a slash at the end.
@@ -89,6 +92,7 @@ impl Runtime {
             redis: Redis::none(),
             blobs: Blobs::none(),
             services: Arc::default(),
+            limits: true,
             data_dir: Arc::new(data_dir),
             public_url: Arc::from(public_url.trim_end_matches('/')),
             knows_public_url: true,
