@@ -64,9 +64,10 @@ pub(crate) fn context(service: &'static str, database: &str, data_dir: &Path) ->
     let node = NodeIdentity::new("bare");
     let key = ClusterKey::load_or_create(&data_dir.join("keys/cluster.key")).unwrap();
     let clock = Clock::system();
-    let runtime =
+    let mut runtime =
         Runtime::new(node, clock.clone(), key, data_dir.to_owned(), "http://bare", "panel")
             .unwrap();
+    runtime.limits = false;
     let config = DatabaseConfig { url: SecretUrl::new(database), ..DatabaseConfig::default() };
     let location = config.location(service, data_dir).unwrap();
     let metrics = runtime.metrics.clone();

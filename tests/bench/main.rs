@@ -2,7 +2,7 @@
 //! data, the same handlers behind a bare axum server without actors. Prints a table of
 //! ratios.
 //!
-//! `panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [links] [accounts] [large]` measures;
+//! `panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [links] [accounts] [streams] [large]` measures;
 //! `panel-bench bare …` is the comparison program, started by the former.
 
 #![allow(
@@ -21,6 +21,7 @@ mod load;
 mod report;
 mod scenario;
 mod seed;
+mod streams;
 mod tokens;
 
 use std::process::ExitCode;
@@ -39,6 +40,9 @@ fn main() -> ExitCode {
                 runtime.block_on(accounts::run(rounds));
                 tokens::run();
             }
+            if backends.is_empty() || backends.contains(&"streams") {
+                runtime.block_on(streams::run());
+            }
             if backends.is_empty() || backends.contains(&"large") {
                 runtime.block_on(large::run(node));
             }
@@ -50,7 +54,7 @@ fn main() -> ExitCode {
         }
         _ => {
             println!(
-                "usage: panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [links] [accounts] [large]"
+                "usage: panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [links] [accounts] [streams] [large]"
             );
             ExitCode::from(2)
         }

@@ -23,6 +23,8 @@ async fn nobody_notices_what_becomes_of_redis() {
     let builder = ["ANONYMOUS", "USER", "WRITES"].iter().fold(builder, |builder, policy| {
         builder.env(&format!("PANEL_LIMITS__{policy}_PER_MINUTE"), "6000000")
     });
+    // And nobody is held to what accounts may that are new.
+    let builder = builder.env("PANEL_FORUM__TRUST__POSTS_PER_MINUTE", "1000000");
     let cluster = builder.env("PANEL_LIMITS__ENABLED", "true").start().await;
     let mut scene = Scene::on(cluster).await;
     await_redis(&scene, "up").await;

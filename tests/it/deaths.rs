@@ -20,6 +20,7 @@ on_both_databases!(
     a_forum_outlives_its_view_counter,
     a_forum_outlives_its_search_indexer,
     a_forum_outlives_its_moderation_automat,
+    a_forum_outlives_its_notifier,
     auth_outlives_its_token_keeper,
     auth_outlives_its_mailer_and_its_exporter,
     a_whole_service_restarts_with_requests_inside,
@@ -271,6 +272,41 @@ async fn a_forum_outlives_its_moderation_automat(backend: Backend) {
     let statement = "SELECT action FROM moderation_log WHERE action = 'post.hide'";
     let done = rig.raw_sql("forum").await.texts(statement, 0).await.unwrap();
     assert_eq!(done.len(), 3);
+    assert_eq!(rig.restarts("forum"), 0);
+    rig.shutdown().await;
+}
+
+async fn a_forum_outlives_its_notifier(backend: Backend) {
+    let forum = configured(&panel_forum::SERVICE, json!({"trust": {"posts_per_minute": 1000}}));
+    let rig = Box::pin(RigBuilder::new(backend.database().await).service(forum).start()).await;
+    let moderator = rig.signed_in(Role::Moderator);
+    let (ada, bob) = (rig.signed_in(Role::User), rig.signed_in(Role::User));
+    let category = moderator.post("/api/v2/forum/categories").json(&json!({"name": "C"}));
+    let category = category.await.expect(201).json()["id"].clone();
+    let thread = json!({"category_id": category, "title": "t", "body": "first"});
+    let thread = moderator.post("/api/v2/forum/threads").json(&thread).await.expect(201).json();
+    let posts = format!("/api/v2/forum/threads/{}/posts", thread["id"].as_str().unwrap());
+    let first = ada.post(&posts).json(&json!({"body": "first"})).await.expect(201).json();
+    let mut written = Vec::new();
+    for n in 0..30 {
+        // Not more often than its supervisor puts up with.
+        if n % 8 == 0 {
+            rig.kill("forum/notifier").await;
+        }
+        // Whether it is there or not.
+        let reply = json!({"body": n.to_string(), "reply_to": first["id"]});
+        let reply = bob.post(&posts).json(&reply).await.expect(201).json();
+        written.push(reply["id"].clone());
+    }
+    let heard = eventually("everything is told", WITHIN, async || {
+        let told = ada.get("/api/v2/forum/notifications?limit=100").await.expect(200).json();
+        let told = told["items"].as_array().unwrap().clone();
+        if told.len() >= written.len() { Ok(told) } else { Err(told.len()) }
+    })
+    .await;
+    // In the order in which it was written, each once.
+    let heard: Vec<_> = heard.iter().rev().map(|it| it["post_id"].clone()).collect();
+    assert_eq!(heard, written);
     assert_eq!(rig.restarts("forum"), 0);
     rig.shutdown().await;
 }

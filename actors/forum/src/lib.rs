@@ -4,6 +4,7 @@
 //! forum                     the kernel's tree of a service (keeper, writer, relay, …), and in it:
 //! ├── view_counter          gathers views of threads, writes them at most every five seconds
 //! ├── moderation_automat    hides what is flagged often, ends bans, keeps the rules for what is written
+//! ├── notifier              tells people of what has to do with them
 //! ├── search_indexer        indexes the posts that are not, or by rules of another version
 //! └── serving               runs the routes of `api`
 //! ```
@@ -14,6 +15,7 @@
 //!   come before it is back are not counted.
 //! - the **moderation automat** ends: flags are taken, and hide nothing until it is back. Bans are over when
 //!   their time is. Rules for what is written hold as they were last known.
+//! - the **notifier** ends: people are told later, each once.
 //! - the **search indexer** ends: what was not indexed yet is found later. What is written meanwhile is
 //!   indexed by the facts that tell of it, also where the indexer is gone; while facts wait, what they
 //!   tell of is not found yet.
@@ -30,6 +32,7 @@
 //! | `diff` | what changed from one text to another; no I/O |
 //! | `rendering` | where that is done: long texts off the async threads |
 //! | `store` | the only SQL |
+//! | `streams` | what is pushed to readers who keep a stream open |
 //! | `events` | facts published; auth's facts, and the forum's own, taken in |
 
 mod api;
@@ -40,17 +43,20 @@ mod events;
 mod html;
 mod markdown;
 mod moderation_automat;
+mod notifier;
 mod pages;
 mod rendering;
 mod rules;
 mod search_indexer;
 mod store;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod view_counter;
 
 use std::sync::Arc;
 
+use panel_kernel::push::Pusher;
 use panel_kernel::service::{Assembly, Registration, ServiceContext};
 
 use crate::api::{Forum, Policy};
@@ -58,6 +64,7 @@ use crate::config::ForumConfig;
 use crate::events::Facts;
 use crate::moderation_automat::Automat;
 use crate::rendering::Renderer;
+use crate::streams::Streams;
 use crate::view_counter::Views;
 
 /// The forum's entry in the node's list of services.
@@ -85,10 +92,16 @@ fn assemble(context: &ServiceContext, config: &ForumConfig, renderer: &Renderer)
         content_rules: automat.rules(),
         automat: automat.clone(),
     });
+    let streams = Streams { db: context.db.clone() };
+    let (directory, clock) = (context.runtime.directory.clone(), context.runtime.clock.clone());
+    let pusher = Pusher::new(SERVICE.name, directory, clock);
     Assembly::new(api::router(forum))
         .child(views.into_child())
         .child(automat.into_child())
+        .child(notifier::child(&streams, pusher))
         .child(search_indexer::child(context.db.clone()))
         .consumer(Facts)
+        .streams(streams)
         .personal(store::personal::RECORDS)
+        .expiring([store::notifications::EXPIRY])
 }

@@ -3,6 +3,7 @@
 pub(crate) mod bans;
 pub(crate) mod content;
 pub(crate) mod excerpt;
+pub(crate) mod notices;
 pub(crate) mod tokens;
 pub(crate) mod trust;
 

@@ -40,6 +40,8 @@ pub struct GatewayConfig {
     pub cache_bytes: u64,
     /// Files that are being sent at one time. Each takes some 600 KiB of memory at most.
     pub max_downloads: usize,
+    /// Event streams that are open at one time. Each is a connection, of `max_connections`.
+    pub max_streams: usize,
     /// Verified tokens remembered, at most.
     pub token_cache: u64,
     /// How a member of a service is chosen, by service.
@@ -62,6 +64,7 @@ impl Default for GatewayConfig {
             trusted_proxies: Vec::new(),
             cache_bytes: 32 * 1024 * 1024,
             max_downloads: 256,
+            max_streams: 8_000,
             token_cache: 10_000,
             balance: BTreeMap::new(),
         }
@@ -93,6 +96,9 @@ impl GatewayConfig {
         }
         if !(1..=100_000).contains(&self.max_downloads) {
             return bad("max_downloads", "must be between 1 and 100000".to_owned());
+        }
+        if self.max_streams > 1_000_000 {
+            return bad("max_streams", "must be at most 1000000".to_owned());
         }
         for (key, span) in [
             ("head_timeout", self.head_timeout),

@@ -4,6 +4,8 @@
 //! ```text
 //! gateway               one for one
 //! ├── identity          follows the signing keys and revocations of the identity service
+//! ├── push              takes what services push to readers who keep a stream open
+//! ├── stream_watch      notices lost members: what they stored, they may not have pushed
 //! ├── limits            (with Redis) tells the other gateways what clients have taken
 //! ├── listener          accepts on the public address; one task per connection
 //! └── auth, forum, …    the same per service port
@@ -11,8 +13,8 @@
 //!
 //! If a listener fails it is restarted on the same socket: connections wait in the kernel's
 //! backlog for that moment. If the identity follower fails, signed-in people go on working
-//! with the keys it had. If the
-//! reports of limits fail, each gateway limits by itself for that moment.
+//! with the keys it had. If the push door or the watch fails, streams ask what they have missed when it is
+//! back, or after two minutes. If the reports of limits fail, each gateway limits by itself for that moment.
 
 mod cache;
 mod config;
@@ -26,8 +28,10 @@ mod limits;
 mod listener;
 mod outgoing;
 mod own;
+mod places;
 pub mod server;
 mod service_port;
+mod streams;
 mod supervisor;
 
 pub use config::GatewayConfig;

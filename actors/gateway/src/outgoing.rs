@@ -25,6 +25,8 @@ pub(crate) enum Content {
     Blob(BlobRef),
     /// The same, or a part of it, as it comes.
     Open(AnswerBody),
+    /// A stream of events, for whoever listens to these topics, after that one.
+    Stream { topics: Vec<String>, after_id: Option<String> },
     /// So many bytes, which nobody wants to have.
     Announced(u64),
 }
@@ -82,7 +84,7 @@ impl Outgoing {
             Content::Bytes(bytes) => AnswerBody::whole(bytes),
             Content::Open(body) => body,
             // Nobody has opened it: of a file nothing is sent that is not asked for.
-            Content::Blob(_) => AnswerBody::default(),
+            Content::Blob(_) | Content::Stream { .. } => AnswerBody::default(),
         };
         let mut response = Response::new(body);
         *response.status_mut() = self.status;

@@ -22,6 +22,7 @@ use crate::listener::Listener;
 use crate::own::{Documents, Own};
 use crate::server::{ServerLimits, ServerParts};
 use crate::service_port::ServicePort;
+use crate::streams::{PushDoor, Streams, watch_child};
 
 /// Sockets the node has bound for the gateway.
 #[derive(Debug)]
@@ -146,6 +147,12 @@ impl Gateway {
             limits: Limits::new(limiter.clone(), &runtime.metrics)?,
             cache: Cache::new(config.cache_bytes, names, &runtime.metrics)?,
             files: Files::new(runtime.blobs.clone(), config.max_downloads),
+            streams: Streams::new(
+                config.max_streams,
+                (dispatcher.clone(), identity.clone()),
+                server.shutdown.clone(),
+                &runtime.metrics,
+            )?,
             clock,
             config,
             own,
@@ -170,6 +177,8 @@ impl Gateway {
     #[must_use]
     pub fn child(&self) -> ChildSpec {
         let top = SupervisorSpec::new("gateway", &self.runtime.tree).child(self.follower_child());
+        let (streams, directory) = (&self.edge.0.streams, &self.runtime.directory);
+        let top = top.child(PushDoor::child(streams)).child(watch_child(streams, directory));
         let limits = self.limiter.as_ref().and_then(Limiter::child);
         let top = limits.into_iter().fold(top, SupervisorSpec::child).child(self.listener_child());
         self.services

@@ -16,6 +16,7 @@
 //! | [`http`] | what routes share: extractors, problems, pages, ETags |
 //! | [`outbound`] | HTTP to others' servers, with its bounds |
 //! | [`personal`] | what services have of one person, for that person |
+//! | [`push`] | what services push to readers who keep a stream open |
 //! | [`access`] | what routes need of who asks, declared and checked in one place |
 //!
 //! Architecture invariant: nothing in here performs I/O at import, reads the environment,
@@ -41,6 +42,7 @@ mod openapi;
 pub mod outbound;
 pub mod personal;
 pub mod problem;
+pub mod push;
 pub mod redis;
 pub mod role;
 pub mod secret;

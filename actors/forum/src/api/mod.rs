@@ -1,11 +1,13 @@
 //! The routes of the forum.
 
+mod blocks;
 mod categories;
 mod conduct;
 mod drafts;
 mod feed;
 mod merging;
 mod moderation;
+mod notifications;
 mod post_list;
 mod posts;
 mod reactions;
@@ -34,6 +36,7 @@ use utoipa_axum::routes;
 use crate::moderation_automat::{Automat, RulesInForce};
 use crate::pages;
 use crate::rendering::Renderer;
+use crate::rules::notices::NoticeKind;
 use crate::store::moderation::queue::QueueKind;
 use crate::store::search::Order;
 use crate::store::thread_list::Sort;
@@ -115,13 +118,15 @@ fn documented() -> OpenApiRouter<Shared> {
         .guarded(Need::Account, routes!(drafts::store_draft, drafts::delete_draft))
         .guarded(Need::Nothing, routes!(search::search))
         .guarded(Need::Nothing, routes!(feed::threads_feed))
-        .guarded(Need::Nothing, routes!(feed::posts_feed));
-    moderation::router(router)
+        .guarded(Need::Nothing, routes!(feed::posts_feed))
+        .guarded(Need::Account, routes!(blocks::list_blocks))
+        .guarded(Need::Account, routes!(blocks::block_user, blocks::unblock_user));
+    notifications::router(moderation::router(router))
 }
 
 /// Schemas that routes only refer to.
 #[derive(utoipa::OpenApi)]
-#[openapi(components(schemas(ProblemBody, FieldError, Sort, Order, QueueKind)))]
+#[openapi(components(schemas(ProblemBody, FieldError, Sort, Order, QueueKind, NoticeKind)))]
 struct Document;
 
 /// A refusal, as every route may answer.

@@ -15,6 +15,7 @@ use super::writing::SignedIn;
 use super::{Forum, Refusal, Shared};
 use crate::error::ForumError;
 use crate::store::authors::{self, Author};
+use crate::store::notifications::list;
 use crate::store::reading::{self, Progress};
 use crate::store::threads::{self, Thread};
 
@@ -76,6 +77,7 @@ pub(super) async fn mark_thread_read(
                 let number = number.unwrap_or(i64::MAX).min(seen.thread.last_number);
                 let reader = writing.by.user.id;
                 let progress = reading::has_read(writing.tx, reader, id, number).await?;
+                list::read_in_thread(writing.tx, reader, id, progress.last_read).await?;
                 Ok(Place::answer(&seen.thread, progress))
             })
         })
@@ -132,8 +134,10 @@ impl Forum {
             Box::pin(async move {
                 // Held, so that it is not merged meanwhile: whoever watches it watches where it goes.
                 let thread = found(&mut writing, id).await?;
-                let reader = writing.by.user.id;
-                let progress = reading::watch(writing.tx, reader, id, watching).await?;
+                // Whoever watches is somebody who can be told.
+                let reader = Author::from(&writing.by.user);
+                authors::ensure(writing.tx, &reader).await?;
+                let progress = reading::watch(writing.tx, reader.id, id, watching).await?;
                 Ok(Place::answer(&thread, progress))
             })
         })

@@ -22,8 +22,8 @@ use crate::html::escape;
 const MAX_BYTES: usize = 8 * 1024;
 /// A text whose code takes more of a processor is made to take long. What people write takes a few
 /// milliseconds. What else the processor does meanwhile does not count: the colours of a text are the same
-/// on a machine that is busy.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// on a machine that is busy. A debug build, which compiles grammars many times slower, has more of it.
+const PATIENCE: Duration = Duration::from_millis(if cfg!(debug_assertions) { 2_500 } else { 250 });
 /// A longer line is machine-made.
 const MAX_LINE_BYTES: usize = 512;
 

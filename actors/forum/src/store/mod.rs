@@ -12,6 +12,7 @@ pub(crate) mod erasure;
 pub(crate) mod feed;
 pub(crate) mod merging;
 pub(crate) mod moderation;
+pub(crate) mod notifications;
 pub(crate) mod personal;
 #[macro_use]
 pub(crate) mod posts;

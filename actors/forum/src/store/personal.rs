@@ -4,7 +4,7 @@
 use panel_kernel::personal::{Column, Person, Records};
 
 /// Kinds of records, in the order in which they are told.
-pub(crate) const RECORDS: [Records; 16] = [
+pub(crate) const RECORDS: [Records; 19] = [
     Records {
         name: "threads",
         select: "SELECT id, category_id, title, slug, tags, created_at, pinned, locked, deleted_at \
@@ -221,5 +221,35 @@ pub(crate) const RECORDS: [Records; 16] = [
             ("message", Column::Text),
             ("created_at", Column::Time),
         ],
+    },
+    Records {
+        name: "notifications",
+        select: "SELECT id, kind, actor_id, thread_id, post_id, detail, is_read, created_at \
+                 FROM notifications WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+        person: Person::Id,
+        columns: &[
+            ("id", Column::Id),
+            ("kind", Column::Text),
+            ("actor_id", Column::Id),
+            ("thread_id", Column::Id),
+            ("post_id", Column::Id),
+            ("detail", Column::Text),
+            ("is_read", Column::Flag),
+            ("created_at", Column::Time),
+        ],
+    },
+    Records {
+        name: "notification_preferences",
+        select: "SELECT user_id, muted FROM notification_boxes \
+                 WHERE user_id = $1 AND user_id > $2 ORDER BY user_id LIMIT $3",
+        person: Person::Id,
+        columns: &[("user_id", Column::Position), ("muted", Column::Number)],
+    },
+    Records {
+        name: "blocks",
+        select: "SELECT blocked_id, created_at FROM blocks \
+                 WHERE user_id = $1 AND blocked_id > $2 ORDER BY blocked_id LIMIT $3",
+        person: Person::Id,
+        columns: &[("blocked_id", Column::Id), ("created_at", Column::Time)],
     },
 ];

@@ -97,7 +97,7 @@ pub(super) async fn answer(
         return Ok(outgoing);
     }
     note(edge, question, exchange, result);
-    from_reply(outcome?, exchange)
+    Ok(from_reply(outcome?, exchange))
 }
 
 fn late(service: &str) -> Landing {

@@ -29,7 +29,7 @@ fn tag_of(content: &Content) -> Option<String> {
     match content {
         Content::Bytes(bytes) => Some(etag::of_body(bytes)),
         Content::Blob(blob) => Some(etag::of_hash(&blob.sha256)),
-        Content::Open(_) | Content::Announced(_) => None,
+        Content::Open(_) | Content::Announced(_) | Content::Stream { .. } => None,
     }
 }
 

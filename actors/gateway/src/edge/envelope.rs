@@ -11,12 +11,13 @@ use panel_kernel::time::Timestamp;
 use super::Exchange;
 
 /// The request headers that services see. Everything else ends at the edge.
-const FORWARDED: [HeaderName; 7] = [
+const FORWARDED: [HeaderName; 8] = [
     header::ACCEPT,
     header::ACCEPT_LANGUAGE,
     header::CONTENT_TYPE,
     header::IF_MATCH,
     header::IF_RANGE,
+    HeaderName::from_static("last-event-id"),
     header::RANGE,
     header::USER_AGENT,
 ];

@@ -6,10 +6,8 @@
 //! gateway (`gateway.max_downloads`), and so many of them for one account. Where the store does not give the
 //! next piece in time, or a client takes hours, the connection ends, and the client goes on from there.
 
-use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
@@ -18,11 +16,10 @@ use panel_kernel::blobs::{Blobs, Content as Pieces};
 use panel_kernel::ids::Id;
 use panel_kernel::message::BlobRef;
 use panel_kernel::problem::{Kind, Problem};
-use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Exchange;
 use crate::outgoing::{Content, Outgoing};
+use crate::places::{Full, Place, Places};
 use crate::server::AnswerBody;
 
 /// How long the store may take for the first piece, and for each other.
@@ -41,42 +38,23 @@ pub(crate) enum Wanted {
     Nothing,
 }
 
-/// How many files are under way for each account that has any.
-type Accounts = Arc<Mutex<HashMap<Id, usize>>>;
-
 /// Where files come from. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Files {
     blobs: Blobs,
-    places: Arc<Semaphore>,
-    accounts: Accounts,
+    places: Places,
 }
 
 /// A file that is being sent.
 struct Sending {
-    account: Option<(Accounts, Id)>,
     begun: Instant,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Drop for Sending {
-    fn drop(&mut self) {
-        let Some((accounts, id)) = &self.account else { return };
-        let mut accounts = accounts.lock();
-        if let Some(count) = accounts.get_mut(id) {
-            *count -= 1;
-            if *count == 0 {
-                accounts.remove(id);
-            }
-        }
-    }
+    _place: Place,
 }
 
 impl Files {
     /// From these, so many at a time.
     pub(crate) fn new(blobs: Blobs, at_once: usize) -> Self {
-        let (places, accounts) = (Arc::new(Semaphore::new(at_once)), Arc::default());
-        Self { blobs, places, accounts }
+        Self { blobs, places: Places::new(at_once, OF_ONE) }
     }
 
     /// Opens what an answer is to be made of, if that is a file.
@@ -150,21 +128,17 @@ impl Files {
 
     /// Takes a place.
     fn begin(&self, account: Option<Id>) -> Result<Sending, Problem> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
-            let detail = "too many files are being sent";
-            Problem::new(Kind::Unavailable, detail).retry_after(5)
-        })?;
-        let account = account.map(|id| (Arc::clone(&self.accounts), id));
-        if let Some((accounts, id)) = &account {
-            let mut accounts = accounts.lock();
-            let count = accounts.entry(*id).or_default();
-            if *count >= OF_ONE {
-                let detail = format!("{OF_ONE} files are being sent to this account already");
-                return Err(Problem::new(Kind::RateLimited, detail).retry_after(5));
+        let place = self.places.enter(account).map_err(|full| match full {
+            Full::Gateway => {
+                let detail = "too many files are being sent";
+                Problem::new(Kind::Unavailable, detail).retry_after(5)
             }
-            *count += 1;
-        }
-        Ok(Sending { account, begun: Instant::now(), _place: place })
+            Full::Account => {
+                let detail = format!("{OF_ONE} files are being sent to this account already");
+                Problem::new(Kind::RateLimited, detail).retry_after(5)
+            }
+        })?;
+        Ok(Sending { begun: Instant::now(), _place: place })
     }
 }
 

@@ -12,8 +12,9 @@
 //! 9. dispatch: as a message to a member of the service
 //! 10. `conditional`: the answer gets an entity tag; who has it gets 304
 //! 11. `file`: what lies in the blob store is read while it is sent, all of it or a part
-//! 12. `finish`: security headers, CORS headers, request id, HEAD without body
-//! 13. `watch`, `observe`: one log line, two metrics, also if the client has gone meanwhile
+//! 12. `streams`: an answer that is a stream stays open, and is fed from here
+//! 13. `finish`: security headers, CORS headers, request id, HEAD without body
+//! 14. `watch`, `observe`: one log line, two metrics, also if the client has gone meanwhile
 
 mod authenticate;
 mod body;
@@ -41,7 +42,7 @@ use futures::FutureExt as _;
 use http::{Method, Request, request};
 use hyper::body::Incoming;
 use panel_kernel::message::{Body, Extensions, Reply};
-use panel_kernel::problem::{Kind, Problem};
+use panel_kernel::problem::Problem;
 use panel_kernel::time::Clock;
 
 use crate::cache::Cache;
@@ -51,6 +52,7 @@ use crate::identity::{Credentials, Identity};
 use crate::outgoing::{Content, Outgoing};
 use crate::own::Own;
 use crate::server::{Handler, HttpResponse};
+use crate::streams::{self, Streams};
 
 pub(crate) use authenticate::Browsers;
 pub(crate) use cors::Cors;
@@ -76,6 +78,7 @@ pub(crate) struct EdgeParts {
     pub(crate) limits: Limits,
     pub(crate) cache: Cache,
     pub(crate) files: Files,
+    pub(crate) streams: Streams,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) own: Own,
     pub(crate) observer: Observer,
@@ -161,6 +164,7 @@ impl Edge {
         } else {
             None
         };
+        let reader = streams::reader(&principal);
         let affinity = edge.dispatcher.affinity(service, &parts.headers, &principal);
         let asking = (&*exchange, edge.browsers.sign_in);
         let envelope = envelope::build(parts, body, principal, deadline, asking)?;
@@ -175,11 +179,12 @@ impl Edge {
                     writing.refused();
                 }
                 exchange.member = Some(answered.node);
-                from_reply(answered.reply, exchange)?
+                from_reply(answered.reply, exchange)
             }
         };
         conditional::apply(parts, &mut outgoing);
         edge.files.open(parts, &mut outgoing, exchange).await?;
+        edge.streams.open(parts, &mut outgoing, service, reader.as_ref())?;
         Ok(outgoing)
     }
 
@@ -195,17 +200,17 @@ impl Edge {
 }
 
 /// A service's reply as it leaves: problems get the request id that only the edge knows.
-fn from_reply(reply: Reply, exchange: &mut Exchange) -> Result<Outgoing, Problem> {
+fn from_reply(reply: Reply, exchange: &mut Exchange) -> Outgoing {
     exchange.route = reply.extensions.text(Extensions::ROUTE).map(str::to_owned);
     let mut body = match reply.body {
         Body::Inline(body) => body,
         Body::Blob(blob) => {
             let content = Content::Blob(blob);
-            return Ok(Outgoing { status: reply.status, headers: reply.headers, content });
+            return Outgoing { status: reply.status, headers: reply.headers, content };
         }
-        // No service of this release answers with one.
-        Body::Stream { .. } => {
-            return Err(Problem::new(Kind::Internal, "the answer is of an unknown form"));
+        Body::Stream { topics, after_id } => {
+            let content = Content::Stream { topics, after_id };
+            return Outgoing { status: reply.status, headers: reply.headers, content };
         }
     };
     let failed = reply.status.is_client_error() || reply.status.is_server_error();
@@ -222,5 +227,5 @@ fn from_reply(reply: Reply, exchange: &mut Exchange) -> Result<Outgoing, Problem
         body = serde_json::to_vec(&problem).unwrap_or_default().into();
     }
     let content = Content::Bytes(body);
-    Ok(Outgoing { status: reply.status, headers: reply.headers, content })
+    Outgoing { status: reply.status, headers: reply.headers, content }
 }

@@ -118,6 +118,11 @@ impl Identity {
         }))
     }
 
+    /// Whether a session has ended before its tokens did.
+    pub(crate) fn is_revoked(&self, session: Id) -> bool {
+        self.known.load().revoked.contains_key(&session)
+    }
+
     fn check(&self, known: &Known, token: &str, now: Timestamp) -> Result<Verified, Problem> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| refused())?;
         let kid = header.kid.ok_or_else(refused)?;

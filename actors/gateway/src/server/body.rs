@@ -19,8 +19,8 @@ enum Inner {
     Whole(Bytes),
     Pieces {
         pieces: BoxStream<'static, io::Result<Bytes>>,
-        /// How many bytes are still to come.
-        left: u64,
+        /// How many bytes are still to come; `None`: as many as there will be.
+        left: Option<u64>,
         /// The connection's, which is the service's until the last of them is on its way.
         turn: Option<Arc<Turn>>,
     },
@@ -48,13 +48,20 @@ impl AnswerBody {
 
     /// So many bytes, as they come. If they don't, the connection ends, so that the client knows.
     pub(crate) fn pieces(pieces: BoxStream<'static, io::Result<Bytes>>, length: u64) -> Self {
-        Self(Inner::Pieces { pieces, left: length, turn: None })
+        Self(Inner::Pieces { pieces, left: Some(length), turn: None })
+    }
+
+    /// Whatever comes, until there is no more.
+    pub(crate) fn endless(pieces: BoxStream<'static, io::Result<Bytes>>) -> Self {
+        Self(Inner::Pieces { pieces, left: None, turn: None })
     }
 
     /// The answer is on its way, and with the last of it the turn of the service is over.
     pub(super) fn ends(&mut self, turn: &Arc<Turn>) {
         match &mut self.0 {
-            Inner::Pieces { left: 1.., turn: whose, .. } => *whose = Some(Arc::clone(turn)),
+            Inner::Pieces { left: None | Some(1..), turn: whose, .. } => {
+                *whose = Some(Arc::clone(turn));
+            }
             Inner::Pieces { .. } | Inner::Whole(_) => turn.answered(),
         }
     }
@@ -83,18 +90,24 @@ impl Body for AnswerBody {
         match &mut self.get_mut().0 {
             Inner::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Inner::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Inner::Pieces { left: 0, .. } => Poll::Ready(None),
+            Inner::Pieces { left: Some(0), .. } => Poll::Ready(None),
             Inner::Pieces { pieces, left, turn } => {
                 let piece = match ready!(pieces.poll_next_unpin(context)) {
                     Some(Ok(piece)) => piece,
                     Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                    None if left.is_none() => {
+                        if let Some(turn) = turn.take() {
+                            turn.answered();
+                        }
+                        return Poll::Ready(None);
+                    }
                     None => {
                         let why = "there is less than was announced";
                         return Poll::Ready(Some(Err(io::Error::other(why))));
                     }
                 };
-                *left = left.saturating_sub(piece.len() as u64);
-                if *left == 0
+                *left = left.map(|left| left.saturating_sub(piece.len() as u64));
+                if *left == Some(0)
                     && let Some(turn) = turn.take()
                 {
                     turn.answered();
@@ -109,9 +122,9 @@ impl Body for AnswerBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(match &self.0 {
-            Inner::Whole(bytes) => bytes.len() as u64,
-            Inner::Pieces { left, .. } => *left,
-        })
+        match &self.0 {
+            Inner::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Inner::Pieces { left, .. } => left.map_or_else(SizeHint::default, SizeHint::with_exact),
+        }
     }
 }

@@ -77,7 +77,9 @@ impl From<DbError> for BlobError {
     fn from(error: DbError) -> Self {
         match error {
             // That it may have been written does not matter: it is not finished.
-            DbError::Unavailable(why) | DbError::OutcomeUnknown(why) => Self::Unavailable(why),
+            DbError::Unavailable(why) | DbError::Ended(why) | DbError::OutcomeUnknown(why) => {
+                Self::Unavailable(why)
+            }
             DbError::Busy | DbError::Contention => Self::Busy,
             error => Self::Fault(error.to_string()),
         }

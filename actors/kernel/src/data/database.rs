@@ -304,7 +304,7 @@ impl Database {
     /// Takes note of what may be an outage: the keeper looks at once. One lost connection is one
     /// lost request; only the keeper, who connects anew, says that the database is down.
     pub(super) fn noted(&self, error: DbError) -> DbError {
-        if matches!(error, DbError::Unavailable(_) | DbError::OutcomeUnknown(_))
+        if matches!(error, DbError::Unavailable(_) | DbError::Ended(_) | DbError::OutcomeUnknown(_))
             && self.0.health.load().as_ref() == &DatabaseHealth::Up
             && self.is_postgres()
         {

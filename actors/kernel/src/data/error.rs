@@ -22,6 +22,10 @@ pub enum DbError {
     /// and another try makes sense.
     #[error("conflict with a concurrent transaction")]
     Contention,
+    /// The server ended the session in the middle of a transaction: somebody took it for that of a node that
+    /// has fallen silent, or it idled. Nothing was done, and another try makes sense.
+    #[error("the session was ended: {0}")]
+    Ended(String),
     /// The connection was lost while committing. Whether it was done is unknown; doing it again
     /// under the same idempotency key is safe.
     #[error("the outcome is unknown: {0}")]
@@ -47,7 +51,7 @@ impl DbError {
     /// Whether the database itself is the trouble, not this one statement.
     #[must_use]
     pub const fn is_outage(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::Ended(_))
     }
 }
 
@@ -70,11 +74,10 @@ impl DbError {
             "40P01" | "40001" | "55P03" | "57014" => Self::Contention,
             // No place for one more session; those there are go on.
             "53300" => Self::Busy,
-            // Our own session was cut (shutdown, crash, idle in transaction), the disk is full, the
-            // server only reads.
-            "57P01" | "57P02" | "57P03" | "25P03" | "53100" | "25006" => {
-                Self::Unavailable(error.to_string())
-            }
+            // Our own session was ended: by somebody, or because it idled in a transaction.
+            "57P01" | "25P03" => Self::Ended(error.to_string()),
+            // The server crashed or is starting, the disk is full, the server only reads.
+            "57P02" | "57P03" | "53100" | "25006" => Self::Unavailable(error.to_string()),
             // A character that a text can't have: NUL.
             "22021" | "22P05" => Self::BadText,
             _ => Self::Fault(error),
@@ -121,6 +124,11 @@ impl From<DbError> for Problem {
             DbError::Unavailable(why) => {
                 tracing::debug!(why, "no database for this request");
                 Self::new(Kind::Unavailable, "the database is not available").retry_after(1)
+            }
+            // The gateway sends it again, under the same key.
+            DbError::Ended(why) => {
+                tracing::debug!(why, "the session of this request was ended");
+                Self::outcome_unknown()
             }
             DbError::OutcomeUnknown(why) => {
                 tracing::warn!(why, "the outcome of a write is unknown");

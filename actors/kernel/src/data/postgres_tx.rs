@@ -43,7 +43,9 @@ impl Session {
                 self.settled = true;
                 Ok(())
             }
-            Err(DbError::Unavailable(why)) => Err(DbError::OutcomeUnknown(why)),
+            Err(DbError::Unavailable(why) | DbError::Ended(why)) => {
+                Err(DbError::OutcomeUnknown(why))
+            }
             Err(error) => Err(error),
         }
     }

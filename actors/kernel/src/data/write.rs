@@ -287,9 +287,9 @@ impl Database {
             Err(Undone::Work(refusal)) => self.refuse(context, refusal).await,
             // The database is in trouble or has too much to do: one more question makes neither
             // better, and nothing was done.
-            Err(Undone::Transaction(error @ (DbError::Unavailable(_) | DbError::Busy))) => {
-                Err(error.into())
-            }
+            Err(Undone::Transaction(
+                error @ (DbError::Unavailable(_) | DbError::Ended(_) | DbError::Busy),
+            )) => Err(error.into()),
             Err(Undone::Transaction(error)) => self.refuse(context, error.into()).await,
             Err(Undone::Duplicate) => {
                 let remembered = recall(&mut self.reader().await?, context).await?;

@@ -7,13 +7,17 @@
 //! other. There the batch is handled in a transaction with its inbox rows, so that a fact that
 //! arrives twice has its effect once. Only then does the relay move on.
 //!
+//! What a service does because of its own facts, it does by a [`follower()`], which needs no messages.
+//!
 //! A fact its consumer can't make sense of is recorded in the inbox with the reason and does
 //! not hold up the others. A consumer that is down holds up nobody but itself.
 
+mod follower;
 mod inbox;
 mod relay;
 mod subscription;
 
+pub use follower::{Follow, FollowerMessage, follower};
 pub(crate) use inbox::{Batch, receive};
 pub use inbox::{Consumer, Event, Rejected};
 pub(crate) use relay::Relay;

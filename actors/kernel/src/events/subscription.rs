@@ -12,10 +12,15 @@ pub struct Subscription {
 
 impl Subscription {
     fn wants(&self, topic: &str) -> bool {
-        self.topics.iter().any(|wanted| {
-            wanted.strip_suffix('*').map_or(topic == *wanted, |prefix| topic.starts_with(prefix))
-        })
+        wants(self.topics, topic)
     }
+}
+
+/// Whether a topic is one of these, which are exact or end in `*`.
+pub(super) fn wants(topics: &[&str], topic: &str) -> bool {
+    topics.iter().any(|wanted| {
+        wanted.strip_suffix('*').map_or(topic == *wanted, |prefix| topic.starts_with(prefix))
+    })
 }
 
 /// One consumer, as the publishing side sees it.

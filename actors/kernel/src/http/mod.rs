@@ -7,6 +7,7 @@ mod extract;
 mod file;
 mod html;
 mod page;
+mod stream;
 pub mod validate;
 
 pub use cache_for::CacheFor;
@@ -17,3 +18,4 @@ pub use html::page;
 pub use page::{
     Listing, MAX_PAGE_BYTES, NewestFirst, PageQuery, PageRequest, json_bytes, last_that_fits,
 };
+pub use stream::EventStream;

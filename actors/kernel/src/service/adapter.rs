@@ -14,6 +14,7 @@ use tower::Service as _;
 use super::label::Label;
 use crate::access::within_scopes;
 use crate::data::{RequestShape, WriteContext};
+use crate::http::EventStream;
 use crate::ids::hex;
 use crate::keys::sha256;
 use crate::message::{
@@ -159,12 +160,15 @@ async fn into_reply(response: Response, wants_options: bool) -> Reply {
         // The gateway sends it again, under the same key.
         return Reply::refuse(Refusal::Aborted);
     }
-    let body = match parts.extensions.remove::<BlobRef>() {
-        Some(blob) => Body::Blob(blob),
-        None => match body.collect().await {
+    let body = if let Some(blob) = parts.extensions.remove::<BlobRef>() {
+        Body::Blob(blob)
+    } else if let Some(EventStream { topics, after_id }) = parts.extensions.remove() {
+        Body::Stream { topics, after_id }
+    } else {
+        match body.collect().await {
             Ok(collected) => Body::Inline(collected.to_bytes()),
             Err(_) => return Reply::problem(&Problem::internal()),
-        },
+        }
     };
     let mut reply = Reply {
         status: parts.status,

@@ -6,13 +6,16 @@ use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::StatusCode;
+use serde::Deserialize;
 use utoipa::openapi::OpenApi;
 
 use crate::data::{Database, DatabaseHealth};
 use crate::events::{self, Batch, Consumer};
-use crate::http::{Caller, Payload};
+use crate::http::{Caller, Params, Payload};
+use crate::ids::Id;
 use crate::message::Principal;
 use crate::problem::{Kind, Problem};
+use crate::push::{Missed, STREAMS_PATH, StreamSource};
 
 /// Where a service's part of the OpenAPI document is.
 pub const OPENAPI_PATH: &str = "/.panel/openapi.json";
@@ -20,23 +23,37 @@ pub const OPENAPI_PATH: &str = "/.panel/openapi.json";
 /// Where a service says that it answers: through its front door, by one of its workers.
 pub const PING_PATH: &str = "/.panel/ping";
 
+/// The most events in one answer.
+const MOST_MISSED: u32 = 100;
+
 #[derive(Clone)]
 struct Internal {
     db: Database,
     consumer: Option<Arc<dyn Consumer>>,
+    streams: Option<Arc<dyn StreamSource>>,
     openapi: Arc<OpenApi>,
+}
+
+/// Which events.
+#[derive(Deserialize)]
+struct MissedQuery {
+    topic: String,
+    after: Id,
+    limit: u32,
 }
 
 pub(super) fn routes(
     db: Database,
     consumer: Option<Arc<dyn Consumer>>,
+    streams: Option<Arc<dyn StreamSource>>,
     openapi: OpenApi,
 ) -> Router {
     Router::new()
         .route(events::PATH, post(take_facts))
         .route(OPENAPI_PATH, get(document))
         .route(PING_PATH, get(ping))
-        .with_state(Internal { db, consumer, openapi: Arc::new(openapi) })
+        .route(STREAMS_PATH, get(missed))
+        .with_state(Internal { db, consumer, streams, openapi: Arc::new(openapi) })
 }
 
 /// Only other services: nothing a client sends can carry this principal.
@@ -67,6 +84,22 @@ async fn take_facts(
     };
     events::receive(&internal.db, consumer, batch).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What came after an event.
+async fn missed(
+    State(internal): State<Internal>,
+    caller: Caller,
+    Params(MissedQuery { topic, after, limit }): Params<MissedQuery>,
+) -> Result<Json<Missed>, Problem> {
+    insiders_only(&caller)?;
+    let Some(streams) = &internal.streams else {
+        return Err(Problem::new(Kind::NotFound, "nothing here has streams"));
+    };
+    let limit = limit.clamp(1, MOST_MISSED);
+    let events = streams.since(&topic, after, limit).await?;
+    let more = events.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+    Ok(Json(Missed { events, more }))
 }
 
 async fn document(

@@ -10,6 +10,7 @@ use crate::config::{BadValue, PoolConfig, Section};
 use crate::data::{Database, Expiry, Migrations};
 use crate::events::{Consumer, Subscription};
 use crate::personal::Records;
+use crate::push::StreamSource;
 use crate::supervision::ChildSpec;
 
 /// A service's entry in the node's list: all the node knows of it.
@@ -73,6 +74,8 @@ pub struct Assembly {
     pub expiries: Vec<Expiry>,
     /// What it has of people, for themselves.
     pub personal: Vec<Records>,
+    /// What it answers who may have missed something of a stream.
+    pub streams: Option<Arc<dyn StreamSource>>,
 }
 
 impl std::fmt::Debug for Assembly {
@@ -91,6 +94,7 @@ impl Assembly {
             consumer: None,
             expiries: Vec::new(),
             personal: Vec::new(),
+            streams: None,
         }
     }
 
@@ -112,6 +116,13 @@ impl Assembly {
     #[must_use]
     pub fn personal(mut self, records: impl IntoIterator<Item = Records>) -> Self {
         self.personal.extend(records);
+        self
+    }
+
+    /// With streams of events.
+    #[must_use]
+    pub fn streams(mut self, source: impl StreamSource) -> Self {
+        self.streams = Some(Arc::new(source));
         self
     }
 

@@ -123,7 +123,12 @@ impl Start {
         let assembly = (self.spec.assemble)(&context);
         let top = self.data_children(top, &db, assembly.expiries.into());
         let top = assembly.children.into_iter().fold(top, SupervisorSpec::child);
-        let own = internal::routes(db.clone(), assembly.consumer, (self.spec.openapi)());
+        let own = internal::routes(
+            db.clone(),
+            assembly.consumer,
+            assembly.streams,
+            (self.spec.openapi)(),
+        );
         let own = own.merge(personal::routes(db, assembly.personal.into()));
         let router = assembly.router.merge(own).route_layer(LabelLayer);
         top.child(self.serving(router, &context.db).into_child("serving"))

@@ -9,7 +9,7 @@
 //! hangs or is down delays nobody but itself.
 
 mod delivery;
-mod outbox;
+pub(super) mod outbox;
 
 use std::time::{Duration, Instant};
 

@@ -5,42 +5,54 @@
 //! epoch, the id of the transaction that wrote it, and what a transaction still running might
 //! put in front of other rows holds those back.
 
+use serde_json::value::RawValue;
+
 use crate::data::{Conn, Database, DbError, Lease, sql};
+use crate::events::Event;
 use crate::time::Timestamp;
 
 /// The most rows of one batch.
-pub(super) const BATCH_ROWS: usize = 100;
+pub(in crate::events) const BATCH_ROWS: usize = 100;
 
 /// Epoch and position: the order in which facts are told.
-pub(super) type Place = (i64, i64);
+pub(in crate::events) type Place = (i64, i64);
 
 /// A fact that waits.
-pub(super) struct OutboxRow {
+pub(in crate::events) struct OutboxRow {
     epoch: i64,
-    pub(super) position: i64,
-    pub(super) topic: String,
-    pub(super) payload: String,
-    pub(super) created_at: Timestamp,
+    pub(in crate::events) position: i64,
+    pub(in crate::events) topic: String,
+    pub(in crate::events) payload: String,
+    pub(in crate::events) created_at: Timestamp,
 }
 
 crate::from_row!(OutboxRow { epoch, position, topic, payload, created_at });
 
 impl OutboxRow {
-    pub(super) const fn place(&self) -> Place {
+    pub(in crate::events) const fn place(&self) -> Place {
         (self.epoch, self.position)
     }
 }
 
+impl TryFrom<OutboxRow> for Event {
+    type Error = serde_json::Error;
+
+    fn try_from(row: OutboxRow) -> Result<Self, serde_json::Error> {
+        let payload = RawValue::from_string(row.payload)?;
+        Ok(Self { position: row.position, topic: row.topic, at: row.created_at, payload })
+    }
+}
+
 /// One consumer's view of a service's outbox.
-pub(super) struct Outbox<'a> {
-    pub(super) db: &'a Database,
-    pub(super) consumer: &'static str,
+pub(in crate::events) struct Outbox<'a> {
+    pub(in crate::events) db: &'a Database,
+    pub(in crate::events) consumer: &'static str,
 }
 
 impl Outbox<'_> {
     /// The rows after what the consumer has had, oldest first, never past a row that a
     /// transaction still running might put in front of them.
-    pub(super) async fn pending(&self) -> Result<(Place, Vec<OutboxRow>), DbError> {
+    pub(in crate::events) async fn pending(&self) -> Result<(Place, Vec<OutboxRow>), DbError> {
         let mut conn = self.db.reader().await?;
         let after = match self.progress(&mut conn).await? {
             Some(after) => after,
@@ -49,7 +61,17 @@ impl Outbox<'_> {
                 (0, 0)
             }
         };
-        let rows = if self.db.is_postgres() {
+        let rows = Self::after(&mut conn, after, BATCH_ROWS).await?;
+        Ok((after, rows))
+    }
+
+    /// The rows after a place, at most so many.
+    pub(in crate::events) async fn after(
+        conn: &mut Conn,
+        after: Place,
+        most: usize,
+    ) -> Result<Vec<OutboxRow>, DbError> {
+        let rows = if conn.is_postgres() {
             sql("SELECT epoch, position, topic, payload, created_at FROM outbox \
                  WHERE (epoch, position) > ($1, $2) \
                    AND epoch < (pg_snapshot_xmin(pg_current_snapshot())::text::bigint) \
@@ -61,12 +83,12 @@ impl Outbox<'_> {
                  WHERE position > $1 ORDER BY position LIMIT $2")
             .bind(after.1)
         };
-        Ok((after, conn.all(rows.bind(i64::try_from(BATCH_ROWS).unwrap_or(1))).await?))
+        conn.all(rows.bind(i64::try_from(most.min(BATCH_ROWS)).unwrap_or(1))).await
     }
 
     /// How many rows wait, and since when the oldest does. By their positions, of which work that
     /// was rolled back leaves some out: to look at each would cost most when most are waiting.
-    pub(super) async fn lag(&self) -> Result<(i64, Option<Timestamp>), DbError> {
+    pub(in crate::events) async fn lag(&self) -> Result<(i64, Option<Timestamp>), DbError> {
         let mut conn = self.db.reader().await?;
         let after = self.progress(&mut conn).await?.unwrap_or_default();
         let lag = if self.db.is_postgres() {
@@ -106,7 +128,7 @@ impl Outbox<'_> {
     }
 
     /// The consumer has had everything up to here.
-    pub(super) async fn advance(
+    pub(in crate::events) async fn advance(
         &self,
         lease: Lease,
         (epoch, position): Place,
@@ -135,7 +157,7 @@ impl Outbox<'_> {
     /// ids are smaller, old rows would seem to be still to come and new ones long told. Then
     /// the old epochs are taken away, and each consumer goes back to the first row that it may
     /// not have had; what it has had it recognises.
-    pub(super) async fn make_at_home(&self) -> Result<(), DbError> {
+    pub(in crate::events) async fn make_at_home(&self) -> Result<(), DbError> {
         const FROM_ELSEWHERE: &str = "SELECT COUNT(*) FROM \
             (SELECT epoch FROM outbox UNION ALL SELECT epoch FROM outbox_progress) AS known \
             WHERE epoch >= (pg_snapshot_xmax(pg_current_snapshot())::text::bigint)";

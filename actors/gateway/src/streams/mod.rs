@@ -1,0 +1,228 @@
+//! Streams of events that readers keep open here (server-sent events).
+//!
+//! A service answers with what the reader listens to and the last event they have. From then on the stream
+//! is the gateway's: services push what is new ([`door`]), and what may have been missed is asked for
+//! ([`feed`]): what came before the stream was open, what there was no room for, what a member may have
+//! stored and not pushed when it was lost, and now and then, whatever the reason may be. Events of a topic
+//! have ids that ascend, and each tells the one before it, so that nothing is sent twice, or out of order, and
+//! nothing is left out unnoticed.
+//!
+//! A stream is no task: it lives in that of its connection. What it holds is a place, a small queue, and a
+//! timer. It ends after ten minutes at the latest, when its session is over, and when the gateway drains; the
+//! reader goes on where it was, through whichever gateway.
+
+mod door;
+mod feed;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures::{StreamExt as _, stream};
+use http::{Method, request};
+use panel_kernel::identity::ACCESS_TOKEN_LIFE;
+use panel_kernel::ids::Id;
+use panel_kernel::message::{Principal, User};
+use panel_kernel::metrics::Metrics;
+use panel_kernel::problem::{Kind, Problem};
+use panel_kernel::push::{PushBatch, Pushed};
+use parking_lot::Mutex;
+use prometheus::{IntCounterVec, IntGauge, Opts};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::dispatch::Dispatcher;
+use crate::identity::Identity;
+use crate::outgoing::{Content, Outgoing};
+use crate::places::{Full, Places};
+use crate::server::AnswerBody;
+
+pub(crate) use door::{PushDoor, watch_child};
+use feed::Feed;
+
+/// Streams of one account.
+const OF_ONE: usize = 8;
+/// Events that wait for one reader; of more, they are asked for.
+const WAITING: usize = 16;
+/// Streams that ask what they have missed, at one time.
+const ASKING: usize = 16;
+/// How long a stream lasts: as long as what it was opened with.
+const LIFE: Duration = ACCESS_TOKEN_LIFE;
+
+/// What a feed is told.
+#[derive(Clone, Debug)]
+enum Signal {
+    /// Something new.
+    Event(Arc<Pushed>),
+    /// Something may have been missed.
+    Look,
+}
+
+/// Where a feed is told.
+#[derive(Debug)]
+struct Listener {
+    signals: mpsc::Sender<Signal>,
+    /// There was no room for something.
+    behind: Arc<AtomicBool>,
+}
+
+impl Listener {
+    fn tell(&self, signal: Signal) {
+        if self.signals.try_send(signal).is_err() {
+            self.behind.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// Who listens to what, by service and topic.
+type Listeners = HashMap<(String, String), HashMap<u64, Listener>>;
+
+/// The streams that are open here. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Streams(Arc<Inner>);
+
+struct Inner {
+    listeners: Mutex<Listeners>,
+    numbers: AtomicU64,
+    places: Places,
+    asking: Semaphore,
+    dispatcher: Dispatcher,
+    identity: Identity,
+    ending: CancellationToken,
+    open: IntGauge,
+    events: IntCounterVec,
+}
+
+/// A feed's place among those who listen, until it is dropped.
+struct Registered {
+    streams: Streams,
+    key: (String, String),
+    number: u64,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        let mut listeners = self.streams.0.listeners.lock();
+        if let Some(those) = listeners.get_mut(&self.key) {
+            those.remove(&self.number);
+            if those.is_empty() {
+                listeners.remove(&self.key);
+            }
+        }
+        self.streams.0.open.dec();
+    }
+}
+
+impl Streams {
+    /// None yet; at most so many, until `ending`.
+    pub(crate) fn new(
+        at_once: usize,
+        (dispatcher, identity): (Dispatcher, Identity),
+        ending: CancellationToken,
+        metrics: &Metrics,
+    ) -> prometheus::Result<Self> {
+        let open = IntGauge::new("panel_streams_open", "Event streams that are open.")?;
+        let events = IntCounterVec::new(
+            Opts::new("panel_stream_events_total", "Events sent to readers, and how they came."),
+            &["how"],
+        )?;
+        Ok(Self(Arc::new(Inner {
+            listeners: Mutex::default(),
+            numbers: AtomicU64::new(0),
+            places: Places::new(at_once, OF_ONE),
+            asking: Semaphore::new(ASKING),
+            dispatcher,
+            identity,
+            ending,
+            open: metrics.register(open)?,
+            events: metrics.register(events)?,
+        })))
+    }
+
+    /// Opens a stream, if an answer is to be one.
+    pub(crate) fn open(
+        &self,
+        parts: &request::Parts,
+        outgoing: &mut Outgoing,
+        service: &'static str,
+        reader: Option<&User>,
+    ) -> Result<(), Problem> {
+        let Content::Stream { topics, after_id } = &outgoing.content else { return Ok(()) };
+        if parts.method == Method::HEAD {
+            outgoing.emptied();
+            return Ok(());
+        }
+        let ([topic], Some(Ok(after))) =
+            (topics.as_slice(), after_id.as_ref().map(|id| id.parse::<Id>()))
+        else {
+            return Err(Problem::new(Kind::Internal, "the stream is of an unknown form"));
+        };
+        let place = self.0.places.enter(reader.map(|user| user.id)).map_err(|full| match full {
+            Full::Gateway => {
+                let detail = "as many streams are open as there may be";
+                Problem::new(Kind::Unavailable, detail).retry_after(5)
+            }
+            Full::Account => {
+                let detail = format!("this account has {} streams open", self.0.places.of_one());
+                Problem::new(Kind::RateLimited, detail).retry_after(5)
+            }
+        })?;
+        let (signals, heard) = mpsc::channel(WAITING);
+        let behind = Arc::new(AtomicBool::new(false));
+        let key = (service.to_owned(), topic.clone());
+        let number = self.0.numbers.fetch_add(1, Ordering::Relaxed);
+        let listener = Listener { signals, behind: Arc::clone(&behind) };
+        self.0.listeners.lock().entry(key.clone()).or_default().insert(number, listener);
+        self.0.open.inc();
+        let registered = Registered { streams: self.clone(), key, number };
+        let session = reader.map(|user| user.session);
+        let feed = Feed::new(registered, (heard, behind), place, (service, after), session);
+        let events = stream::unfold(feed, |mut feed| async move {
+            feed.next().await.map(|piece| (Ok(piece), feed))
+        });
+        outgoing.content = Content::Open(AnswerBody::endless(events.boxed()));
+        Ok(())
+    }
+
+    /// Takes what a service has pushed.
+    fn take(&self, batch: PushBatch) {
+        let PushBatch { service, events, look_again } = batch;
+        if look_again {
+            self.look_again(&service);
+        }
+        let listeners = self.0.listeners.lock();
+        for event in events {
+            let key = (service.clone(), event.topic.clone());
+            let Some(those) = listeners.get(&key) else { continue };
+            let event = Arc::new(event);
+            for listener in those.values() {
+                listener.tell(Signal::Event(Arc::clone(&event)));
+            }
+        }
+    }
+
+    /// Whoever listens to a service may have missed something.
+    fn look_again(&self, service: &str) {
+        let listeners = self.0.listeners.lock();
+        let those = listeners.iter().filter(|((of, _), _)| of == service);
+        for listener in those.flat_map(|(_, those)| those.values()) {
+            listener.tell(Signal::Look);
+        }
+    }
+
+    /// The services to which somebody listens.
+    fn services(&self) -> Vec<String> {
+        let listeners = self.0.listeners.lock();
+        let mut services: Vec<String> =
+            listeners.keys().map(|(service, _)| service.clone()).collect();
+        services.sort_unstable();
+        services.dedup();
+        services
+    }
+}
+
+/// Who reads, where they are signed in.
+pub(crate) fn reader(principal: &Principal) -> Option<User> {
+    principal.user().ok().cloned()
+}
