@@ -14,6 +14,7 @@ use futures::future::BoxFuture;
 use panel_kernel::data::{Conn, Database, DbError, Tx};
 use panel_kernel::events::{Event, Follow, Rejected, follower};
 use panel_kernel::ids::Id;
+use panel_kernel::metrics::Metrics;
 use panel_kernel::push::Pusher;
 use panel_kernel::supervision::ChildSpec;
 use panel_kernel::time::Timestamp;
@@ -32,9 +33,9 @@ pub(crate) struct Notifier {
 }
 
 /// The actor, as a child of the service.
-pub(crate) fn child(streams: &Streams, pusher: Pusher) -> ChildSpec {
-    let (db, streams) = (streams.db.clone(), streams.clone());
-    follower("notifier", &db.clone(), Notifier { db, streams, pusher })
+pub(crate) fn child(streams: &Streams, pusher: Pusher, metrics: &Metrics) -> ChildSpec {
+    let (db, streams) = (&streams.db, streams.clone());
+    follower("notifier", (db, metrics), Notifier { db: db.clone(), streams, pusher })
 }
 
 #[derive(Deserialize)]
@@ -222,7 +223,11 @@ impl Telling<'_> {
         let answered = telling::author_of(self.tx, subject.reply_to).await?;
         let quoted = telling::author_of(self.tx, subject.quote).await?;
         let mentioned = telling::mentioned(self.tx, post).await?;
-        let people = called(subject.author, answered, quoted, mentioned);
+        let mut people = called(subject.author, answered, quoted, mentioned);
+        // Of what was told before it was held, or before a restore of the database, nobody is told again.
+        for told in telling::told_of(self.tx, post).await? {
+            people.remove(&told);
+        }
         let mut told = self.about(post, &subject, &people).await?;
         told.extend(self.of_watched(post, 0).await?);
         Ok(told)

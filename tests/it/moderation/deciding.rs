@@ -92,4 +92,12 @@ async fn notes_and_assignments_have_bounds(backend: Backend) {
     sorted.sort();
     sorted.dedup();
     assert_eq!((seen.len(), &seen), (6, &sorted));
+    // One account keeps so many before moderators, and no more.
+    for n in 0..45 {
+        let post = reply(&ada, &thread, &n.to_string()).await.expect(201).json();
+        flag(&bob, &post).await.expect(if n < 44 { 201 } else { 409 });
+    }
+    act(&forum.admin, &item, "approve", json!({})).await.expect(200);
+    let post = reply(&ada, &thread, "last").await.expect(201).json();
+    flag(&bob, &post).await.expect(201);
 }

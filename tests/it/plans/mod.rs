@@ -14,7 +14,7 @@ use panel_harness::{Backend, Node, Session, TestDatabase, Thread, eventually};
 use serde_json::{Value, json};
 
 /// Tables that grow without end.
-const BIG: [&str; 13] = [
+const BIG: [&str; 19] = [
     "threads",
     "thread_tags",
     "thread_readers",
@@ -22,6 +22,12 @@ const BIG: [&str; 13] = [
     "post_reactions",
     "post_mentions",
     "authors",
+    "notifications",
+    "notification_boxes",
+    "moderation_queue",
+    "moderation_log",
+    "flags",
+    "bans",
     "users",
     "sessions",
     "refresh_tokens",
@@ -31,7 +37,7 @@ const BIG: [&str; 13] = [
 ];
 
 /// Pieces of the statements that must have been seen, or the test looks at nothing.
-const HOT: [&str; 19] = [
+const HOT: [&str; 28] = [
     "FROM threads t CROSS JOIN categories c",
     "FROM thread_tags k CROSS JOIN threads t",
     "ORDER BY t.activity DESC",
@@ -44,6 +50,15 @@ const HOT: [&str; 19] = [
     "INSERT INTO thread_readers",
     "FROM threads t CROSS JOIN categories c CROSS JOIN posts p",
     "FROM categories c LEFT JOIN categories p",
+    "INSERT INTO authors (id, name, level",
+    "FROM notifications n LEFT JOIN posts p",
+    "FROM (SELECT id FROM notifications",
+    "UPDATE notifications SET is_read",
+    "INSERT INTO notification_boxes",
+    "JOIN thread_readers r ON r.thread_id = p.thread_id AND r.watching",
+    "FROM moderation_queue q WHERE COALESCE",
+    "FROM moderation_queue WHERE due",
+    "FROM moderation_log l",
     "UPDATE threads SET last_number",
     "FROM refresh_tokens t JOIN sessions s",
     "FROM users WHERE (username_key",
@@ -83,7 +98,9 @@ async fn ask(node: &Node, admin: &mut Session, thread: &Thread) {
     let categories = client.get("/api/v2/forum/categories").await.expect(200).json();
     let category = categories["items"].as_array().unwrap().last().unwrap()["id"].clone();
     let category = category.as_str().unwrap().to_owned();
+    let reader = &Session::register(&client, "reader").await;
     for _ in 0..TIMES {
+        let signed_in = client.clone().with_header("authorization", &bearer(admin));
         for reader in [client.clone(), client.clone().with_header("authorization", &bearer(admin))]
         {
             reader.get("/api/v2/forum/categories").await.expect(200);
@@ -99,6 +116,18 @@ async fn ask(node: &Node, admin: &mut Session, thread: &Thread) {
         reply().await.expect(201);
         assert_eq!(reply().await.expect(201).header("idempotency-replayed"), Some("true"));
         thread.reply(admin, "new").await.expect(201);
+        // Somebody is told.
+        let told = thread.reply(reader, "again").await.expect(201).json();
+        let answer = json!({"body": "an answer", "reply_to": told["id"]});
+        admin.post(&thread.posts).json(&answer).await.expect(201);
+        reader.get("/api/v2/forum/notifications?limit=20").await.expect(200);
+        reader.get("/api/v2/forum/notifications/count").await.expect(200);
+        reader.post(&format!("{}/read", thread.path)).await.expect(200);
+        let queue = "/api/v2/forum/moderation/queue?limit=20";
+        two_pages(&signed_in, queue).await;
+        two_pages(&signed_in, &format!("{queue}&status=resolved")).await;
+        two_pages(&signed_in, "/api/v2/forum/moderation/log?limit=20").await;
+        signed_in.get("/api/v2/forum/moderation/bans?active=true").await.expect(200);
         *admin = Session::login(&client, "root", PASSWORD).await;
         admin.refresh().await;
         admin.get("/api/v2/auth/me").await.expect(200);

@@ -52,6 +52,23 @@ pub(super) async fn forum(db: &mut RawSql) {
     let columns = "post_reactions (id, post_id, user_id, name, created_at)";
     insert(db, columns, 3_000, "i, 300000 + i, 1 + i % 300, 'like', i").await;
     insert(db, "post_mentions (post_id, user_id)", 3_000, "300000 + i, 1 + i % 300").await;
+    // What was told and decided long ago, and some that is not yet.
+    let columns =
+        "notifications (user_id, id, kind, actor_id, thread_id, post_id, is_read, created_at)";
+    let values = "1 + i % 300, i, 'reply', 1, 100000 + i, 300000 + i, CASE WHEN i % 9 = 0 THEN 0 ELSE 1 END, i";
+    insert(db, columns, 3_000, values).await;
+    insert(db, "notification_boxes (user_id, last_id)", 3_000, "i, 3000").await;
+    let columns = "moderation_queue (id, kind, post_id, author_id, status, created_at)";
+    let status = "CASE WHEN i % 50 = 0 THEN 'open' ELSE 'approved' END";
+    insert(db, columns, 3_000, &format!("i, 'flagged', 300000 + i, 1 + i % 2000, {status}, i"))
+        .await;
+    let columns = "flags (id, item_id, post_id, user_id, reason, note, weight, created_at)";
+    insert(db, columns, 3_000, "i, i, 300000 + i, 1 + i % 300, 'spam', '', 1, i").await;
+    let columns = "bans (id, user_id, kind, reason, created_by, created_at, ended_at)";
+    let ended = "CASE WHEN i % 50 = 0 THEN NULL ELSE i END";
+    insert(db, columns, 3_000, &format!("i, 1 + i % 300, 'ban', '', 1, i, {ended}")).await;
+    let columns = "moderation_log (id, moderator_id, action, category_id, reason, created_at)";
+    insert(db, columns, 3_000, "i, 1, 'post.hide', 1 + i % 11, '', i").await;
     let columns = "thread_tags (thread_id, tag, created_at, last_post_at, reply_count)";
     insert(
         db,

@@ -20,26 +20,32 @@ macro_rules! packed {
 
 /// Takes a packed column apart, in the order in which it was put together.
 #[derive(Debug)]
-pub(super) struct Fields<'a>(Split<'a, char>);
+pub(in crate::store) struct Fields<'a>(Split<'a, char>);
 
 impl<'a> Fields<'a> {
     /// From the beginning.
-    pub(super) fn of(cell: &'a str) -> Self {
+    pub(in crate::store) fn of(cell: &'a str) -> Self {
         Self(cell.split('\n'))
     }
 
     /// The next text.
-    pub(super) fn text(&mut self) -> Result<&'a str, DbError> {
+    pub(in crate::store) fn text(&mut self) -> Result<&'a str, DbError> {
         self.0.next().ok_or_else(|| broken("a field is missing"))
     }
 
+    /// All that is left, which may have lines.
+    pub(in crate::store) fn rest(&mut self) -> String {
+        let rest: Vec<&str> = self.0.by_ref().collect();
+        rest.join("\n")
+    }
+
     /// The next number.
-    pub(super) fn int(&mut self) -> Result<i64, DbError> {
+    pub(in crate::store) fn int(&mut self) -> Result<i64, DbError> {
         self.text()?.parse().map_err(|_| broken("a field is no number"))
     }
 
     /// The next number, or nothing where the text is empty.
-    pub(super) fn optional(&mut self) -> Result<Option<i64>, DbError> {
+    pub(in crate::store) fn optional(&mut self) -> Result<Option<i64>, DbError> {
         match self.text()? {
             "" => Ok(None),
             text => text.parse().map(Some).map_err(|_| broken("a field is no number")),
@@ -47,17 +53,17 @@ impl<'a> Fields<'a> {
     }
 
     /// The next flag.
-    pub(super) fn flag(&mut self) -> Result<bool, DbError> {
+    pub(in crate::store) fn flag(&mut self) -> Result<bool, DbError> {
         Ok(self.int()? != 0)
     }
 
     /// The next identifier.
-    pub(super) fn id(&mut self) -> Result<Id, DbError> {
+    pub(in crate::store) fn id(&mut self) -> Result<Id, DbError> {
         self.int().map(Id::from_raw)
     }
 
     /// The next moment.
-    pub(super) fn time(&mut self) -> Result<Timestamp, DbError> {
+    pub(in crate::store) fn time(&mut self) -> Result<Timestamp, DbError> {
         self.int().map(Timestamp::from_micros)
     }
 }
@@ -81,5 +87,8 @@ mod tests {
         assert!(fields.int().is_err());
         assert_eq!(fields.text().unwrap(), "");
         assert!(fields.text().is_err());
+        let mut fields = Fields::of("7\nx\n\ny");
+        assert_eq!(fields.int().unwrap(), 7);
+        assert_eq!(fields.rest(), "x\n\ny");
     }
 }

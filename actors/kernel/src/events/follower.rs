@@ -18,6 +18,7 @@ use super::relay::outbox::{BATCH_ROWS, Outbox, OutboxRow, Place};
 use super::subscription::wants;
 use super::{Event, Rejected};
 use crate::data::{Conn, Database, DbError, Tx, sql};
+use crate::metrics::Metrics;
 use crate::supervision::{Backoff, Bell, ChildSpec};
 
 /// Between two looks, where nobody has said that there is something to do here.
@@ -25,7 +26,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How long facts gather: what is done for one of them costs a commit, and for many of them the same.
 const GATHER: Duration = Duration::from_millis(10);
 /// When to look again where another node is at it, or an earlier transaction is still under way.
+/// Each time twice as long, up to half a second or so.
 const AGAIN: Duration = Duration::from_millis(20);
+const MOST_DOUBLED: u32 = 5;
 const BACKOFF: Backoff =
     Backoff { first: Duration::from_millis(100), most: Duration::from_secs(10) };
 /// As often as the database may fail before facts are taken one by one, and before one is passed over.
@@ -72,6 +75,8 @@ pub enum FollowerMessage {
     Wake,
     /// Those facts have had a moment to gather, or there were more. A tick.
     Go,
+    /// What was still under way may be there now. A tick.
+    Again,
     /// The regular look. A tick.
     Look,
 }
@@ -79,19 +84,31 @@ pub enum FollowerMessage {
 impl Message for FollowerMessage {}
 
 /// The actor called `name`, as a child of the service that has `db`.
-pub fn follower<F: Follow>(name: &'static str, db: &Database, follow: F) -> ChildSpec {
+pub fn follower<F: Follow>(
+    name: &'static str,
+    (db, metrics): (&Database, &Metrics),
+    follow: F,
+) -> ChildSpec {
     let bell = Bell::new(|| FollowerMessage::Wake);
     let rung = bell.clone();
     db.on_published(move || rung.ring());
-    let db = db.clone();
+    let (db, metrics) = (db.clone(), metrics.clone());
     ChildSpec::new(name, move || {
-        (Follower { name, db: db.clone(), follow: follow.clone(), bell: bell.clone() }, ())
+        let follower = Follower {
+            name,
+            db: db.clone(),
+            metrics: metrics.clone(),
+            follow: follow.clone(),
+            bell: bell.clone(),
+        };
+        (follower, ())
     })
 }
 
 struct Follower<F> {
     name: &'static str,
     db: Database,
+    metrics: Metrics,
     follow: F,
     bell: Bell<FollowerMessage>,
 }
@@ -126,7 +143,12 @@ impl<F: Follow> Actor for Follower<F> {
     ) -> Result<FollowerState, ActorProcessingErr> {
         self.bell.answered_by(&myself);
         myself.send_message(FollowerMessage::Look)?;
-        Ok(FollowerState { has_begun: false, trouble: Trouble::default() })
+        Ok(FollowerState {
+            has_begun: false,
+            looks_again: false,
+            waits: 0,
+            trouble: Trouble::default(),
+        })
     }
 
     async fn handle(
@@ -144,14 +166,28 @@ impl<F: Follow> Actor for Follower<F> {
             return Ok(());
         }
         self.bell.heard();
+        if matches!(message, FollowerMessage::Again) {
+            state.looks_again = false;
+        }
         if matches!(message, FollowerMessage::Look) {
             drop(myself.send_after(LOOK, || FollowerMessage::Look));
+            // The metrics learn of it; what stands in the way is seen below.
+            drop(self.lag().await);
         }
         // One round at a time: what else it is told, also to stop, finds its turn in between.
         match self.patiently(&mut state.trouble).await {
-            Left::Nothing => {}
-            Left::More => myself.send_message(FollowerMessage::Go)?,
-            Left::Soon => drop(myself.send_after(AGAIN, || FollowerMessage::Go)),
+            // One such look at a time, however many facts are committed meanwhile.
+            Left::Soon if state.looks_again => {}
+            Left::Soon => {
+                let wait = AGAIN * (1 << state.waits.min(MOST_DOUBLED));
+                (state.looks_again, state.waits) = (true, state.waits + 1);
+                drop(myself.send_after(wait, || FollowerMessage::Again));
+            }
+            Left::More => {
+                state.waits = 0;
+                myself.send_message(FollowerMessage::Go)?;
+            }
+            Left::Nothing => state.waits = 0,
         }
         Ok(())
     }
@@ -161,6 +197,10 @@ impl<F: Follow> Actor for Follower<F> {
 #[derive(Debug)]
 struct FollowerState {
     has_begun: bool,
+    /// Whether it is to look again in a moment.
+    looks_again: bool,
+    /// How often in a row it looked for what is still under way.
+    waits: u32,
     trouble: Trouble,
 }
 
@@ -194,10 +234,10 @@ impl<F: Follow> Follower<F> {
         let (_, waiting) = outbox.pending().await?;
         let mut left = Left::Nothing;
         if !waiting.is_empty() {
-            let most = if trouble.faults >= ONE_BY_ONE { 1 } else { waiting.len() };
+            let most = if trouble.faults >= ONE_BY_ONE { 1 } else { BATCH_ROWS };
             let skip = trouble.faults >= PASSED_OVER;
             left = self.take(most, skip).await?;
-        } else if outbox.lag().await?.0 > 0 {
+        } else if self.lag().await? > 0 {
             left = Left::Soon;
         }
         let mut conn = self.db.reader().await?;
@@ -220,6 +260,16 @@ impl<F: Follow> Follower<F> {
         Ok(left)
     }
 
+    /// How many rows wait; the metrics learn of it.
+    async fn lag(&self) -> Result<i64, DbError> {
+        let (waiting, oldest) = Outbox { db: &self.db, consumer: self.name }.lag().await?;
+        let age = oldest.map_or(Duration::ZERO, |oldest| oldest.until(self.db.clock().now()));
+        let labels = [self.db.service(), self.name];
+        self.metrics.outbox_lag.with_label_values(&labels).set(waiting);
+        self.metrics.outbox_age.with_label_values(&labels).set(age.as_secs_f64());
+        Ok(waiting)
+    }
+
     /// Takes at most so many facts into account, in one transaction. With `skip`, the first that is wanted is
     /// passed over.
     async fn take(&self, most: usize, skip: bool) -> Result<Left, DbError> {
@@ -233,7 +283,7 @@ impl<F: Follow> Follower<F> {
                     let Some(last) = rows.last().map(OutboxRow::place) else {
                         return Ok(Some((Left::Soon, F::News::default())));
                     };
-                    let is_full = rows.len() >= most.min(BATCH_ROWS);
+                    let is_full = rows.len() >= most;
                     let mut news = F::News::default();
                     for row in rows.into_iter().filter(|row| wants(F::TOPICS, &row.topic)) {
                         let (position, topic) = (row.position, row.topic.clone());

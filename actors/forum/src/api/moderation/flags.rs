@@ -45,6 +45,9 @@ impl FlagReason {
     }
 }
 
+/// As many flags of one account may wait for a decision.
+const MOST_OPEN: i64 = 50;
+
 /// What somebody finds wrong with a post.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -95,6 +98,11 @@ pub(super) async fn flag_post(
                 let decided = flags::decided_at(writing.tx, id, user.id).await?;
                 if decided.is_some_and(|at| post.edited_at.is_none_or(|edited| edited <= at)) {
                     let why = "moderators have decided about this, and it has not changed since";
+                    return Err(ForumError::Conflict(why));
+                }
+                let open = flags::count_open(writing.tx, user.id, MOST_OPEN).await?;
+                if open >= MOST_OPEN && !writing.viewer.moderates {
+                    let why = "moderators have to decide about other flags of yours first";
                     return Err(ForumError::Conflict(why));
                 }
                 authors::ensure(writing.tx, &user).await?;

@@ -71,6 +71,15 @@ pub(crate) async fn decided_at(
     Ok(at)
 }
 
+/// How many flags of somebody wait for a decision, counted up to `most`.
+pub(crate) async fn count_open(conn: &mut Conn, user: Id, most: i64) -> Result<i64, DbError> {
+    let count = sql("SELECT COUNT(*) FROM (SELECT f.id FROM flags f \
+                     JOIN moderation_queue q ON q.id = f.item_id \
+                     WHERE f.user_id = $1 AND q.status = 'open' LIMIT $2) AS waiting");
+    let (count,) = conn.one(count.bind(user).bind(most)).await?;
+    Ok(count)
+}
+
 /// The flags of something in the queue, the first first.
 pub(crate) async fn list(
     conn: &mut Conn,
