@@ -32,6 +32,7 @@
 //! | `diff` | what changed from one text to another; no I/O |
 //! | `rendering` | where that is done: long texts off the async threads |
 //! | `store` | the only SQL |
+//! | `hiding` | hiding a post, and telling of it |
 //! | `streams` | what is pushed to readers who keep a stream open |
 //! | `events` | facts published; auth's facts, and the forum's own, taken in |
 
@@ -40,6 +41,7 @@ mod config;
 mod diff;
 mod error;
 mod events;
+mod hiding;
 mod html;
 mod markdown;
 mod moderation_automat;

@@ -21,12 +21,13 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, Message};
 use serde_json::json;
 
 use crate::SERVICE;
-use crate::events::{BanEnded, PostHidden, ThreadHidden};
+use crate::events::BanEnded;
+use crate::hiding::hide;
 use crate::rules::Viewer;
 use crate::rules::content::ContentRules;
 use crate::store::moderation::bans::{self, Ban};
 use crate::store::moderation::log::{self, Deed};
-use crate::store::moderation::{content_rules, hiding, queue};
+use crate::store::moderation::{content_rules, queue};
 use crate::store::posts;
 
 /// Between two looks, where nobody has said that there is something to do here.
@@ -101,7 +102,7 @@ impl Automat {
         let due = queue::due(&mut conn, MOST).await?;
         let over = bans::over(&mut conn, now, MOST).await?;
         drop(conn);
-        for (item, post, _) in due {
+        for (item, post) in due {
             let (deed, hide_at) = (self.db.next_id().await?, self.hide_at);
             let ids = (item, post, deed);
             self.db.transact(move |tx| weigh(tx, ids, hide_at, now).boxed()).await?;
@@ -169,14 +170,7 @@ async fn weigh(
     if hide_at == 0 || weight < hide_at || is_staff || post.deleted || thread.deleted {
         return Ok(());
     }
-    if post.number == 1 {
-        hiding::hide_thread(tx, thread.id, None, now).await?;
-        tx.publish(&ThreadHidden { id: thread.id, author_id: thread.author.id });
-    } else {
-        hiding::hide(tx, &post, None, now).await?;
-        let (id, thread_id, author_id) = (post.id, post.thread_id, post.author.id);
-        tx.publish(&PostHidden { id, thread_id, author_id });
-    }
+    hide(tx, &post, None, now).await?;
     let done = Deed {
         action: "post.hide",
         user: Some(post.author.id),

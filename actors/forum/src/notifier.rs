@@ -132,8 +132,9 @@ impl Follow for Notifier {
         async move {
             let Some((post, after)) = telling::next_fanout(tx).await? else { return Ok(()) };
             let (id, at) = (self.db.id_at_hand()?, self.db.clock().now());
+            let subject = telling::subject(tx, post).await?;
             let mut telling = Telling { tx, id, at };
-            news.extend(telling.of_watched(post, after).await?);
+            news.extend(telling.of_watched(post, subject.as_ref(), after).await?);
             Ok(())
         }
         .boxed()
@@ -229,13 +230,17 @@ impl Telling<'_> {
             people.remove(&told);
         }
         let mut told = self.about(post, &subject, &people).await?;
-        told.extend(self.of_watched(post, 0).await?);
+        told.extend(self.of_watched(post, Some(&subject), 0).await?);
         Ok(told)
     }
 
     /// Those who watch its thread: some now, the others later.
-    async fn of_watched(&mut self, post: Id, after: i64) -> Result<Vec<Told>, DbError> {
-        let subject = telling::subject(self.tx, post).await?;
+    async fn of_watched(
+        &mut self,
+        post: Id,
+        subject: Option<&Subject>,
+        after: i64,
+    ) -> Result<Vec<Told>, DbError> {
         let Some(subject) = subject.filter(|subject| subject.is_shown) else {
             telling::fan_out(self.tx, post, None).await?;
             return Ok(Vec::new());
@@ -246,7 +251,7 @@ impl Telling<'_> {
             telling::fan_out(self.tx, post, rest).await?;
         }
         let people = watchers.into_iter().map(|id| (id, NoticeKind::Watched)).collect();
-        self.about(post, &subject, &people).await
+        self.about(post, subject, &people).await
     }
 
     /// Of a post that calls more people than before.

@@ -176,6 +176,19 @@ async fn what_was_decided_is_told(backend: Backend) {
             .ok_or((ada, bob))
     })
     .await;
+    // The same, where it is decided by another way.
+    let post = reply(&ada, &thread, "six").await;
+    let flags = format!("/api/v2/forum/posts/{}/flags", id(&post));
+    bob.post(&flags).json(&json!({"reason": "spam"})).await.expect(201);
+    forum.admin.delete(&format!("/api/v2/forum/posts/{}", id(&post))).await.expect(204);
+    eventually("both are told", SOON, || async {
+        let (ada, bob) = (told(&ada).await, told(&bob).await);
+        let heard = |told: &[Value], detail: &str| {
+            told[0]["detail"] == detail && told[0]["post_id"] == post["id"]
+        };
+        heard(&ada, "post_rejected") && heard(&bob, "flag_upheld")
+    })
+    .await;
     let ban = json!({"user_id": ada.user_id, "kind": "silence", "reason": "r"});
     let bans = "/api/v2/forum/moderation/bans";
     let ban = forum.admin.post(bans).json(&ban).await.expect(201).json();

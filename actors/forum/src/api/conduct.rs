@@ -8,7 +8,7 @@ use super::Forum;
 use super::writing::{SignedIn, Writing};
 use crate::config::{ModerationConfig, TrustConfig};
 use crate::error::ForumError;
-use crate::events::{PostHidden, ThreadHidden};
+use crate::hiding::{hide, hide_thread};
 use crate::markdown::Rendered;
 use crate::rules::bans::Act;
 use crate::rules::content::RuleAction;
@@ -16,7 +16,7 @@ use crate::rules::trust::{Allowance, Trust};
 use crate::store::authors::{self, Conduct};
 use crate::store::moderation::log::Deed;
 use crate::store::moderation::queue::{Cause, QueueKind};
-use crate::store::moderation::{bans, hiding, log, queue};
+use crate::store::moderation::{bans, log, queue};
 use crate::store::posts::Post;
 use crate::store::threads::Thread;
 
@@ -179,12 +179,8 @@ impl Writing<'_> {
         post: &mut Post,
     ) -> Result<(), ForumError> {
         if self.enqueue(verdict, post.id, post.author.id).await? && !post.deleted {
-            if post.number == 1 {
-                self.hide_thread(post.thread_id, post.author.id).await?;
-            } else {
-                hiding::hide(self.tx, post, None, self.by.context.now).await?;
-                let (id, thread_id, author_id) = (post.id, post.thread_id, post.author.id);
-                self.tx.publish(&PostHidden { id, thread_id, author_id });
+            hide(self.tx, post, None, self.by.context.now).await?;
+            if post.number > 1 {
                 (post.deleted, post.hidden, post.version) = (true, true, post.version + 1);
             }
         }
@@ -199,15 +195,10 @@ impl Writing<'_> {
         opening: Id,
     ) -> Result<(), ForumError> {
         if self.enqueue(verdict, opening, thread.author.id).await? && !thread.deleted {
-            self.hide_thread(thread.id, thread.author.id).await?;
+            let whose = (thread.id, thread.author.id);
+            hide_thread(self.tx, whose, None, self.by.context.now).await?;
             (thread.deleted, thread.hidden, thread.version) = (true, true, thread.version + 1);
         }
-        Ok(())
-    }
-
-    async fn hide_thread(&mut self, id: Id, author_id: Id) -> Result<(), ForumError> {
-        hiding::hide_thread(self.tx, id, None, self.by.context.now).await?;
-        self.tx.publish(&ThreadHidden { id, author_id });
         Ok(())
     }
 

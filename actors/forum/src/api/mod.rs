@@ -10,6 +10,7 @@ mod moderation;
 mod notifications;
 mod post_list;
 mod posts;
+mod query;
 mod reactions;
 mod reading;
 mod revisions;

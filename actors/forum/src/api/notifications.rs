@@ -15,6 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::query::flag_of;
 use super::writing::{SignedIn, Writing};
 use super::{Refusal, Shared};
 use crate::error::ForumError;
@@ -68,13 +69,7 @@ pub(super) async fn list_notifications(
 ) -> Result<Json<Listing<Notification>>, ForumError> {
     let user = caller.principal.user()?.id;
     let page = PageRequest::parse(query.limit.as_deref(), query.cursor)?;
-    let is_unread = match query.unread.as_deref() {
-        None | Some("" | "false") => false,
-        Some("true") => true,
-        Some(_) => {
-            return Err(Problem::field("unread", "invalid", "must be true or false").into());
-        }
-    };
+    let is_unread = flag_of("unread", query.unread.as_deref())?;
     let kind = match query.kind.as_deref() {
         None | Some("") => None,
         Some(name) => Some(NoticeKind::named(name).ok_or_else(|| {

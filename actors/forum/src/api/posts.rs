@@ -213,7 +213,8 @@ pub(super) async fn delete_post(
                 writing.delete_post(&post).await?;
                 writing.audit("post.delete", id, Some(placed(&post)), None);
                 writing.remember(deed("post.delete", &post, category_id, "")).await?;
-                writing.has_decided(&post, QueueStatus::Rejected).await?;
+                let whose = (id, post.thread_id, post.author.id);
+                writing.has_decided(whose, QueueStatus::Rejected, post.hidden).await?;
                 Ok(Answer::no_content())
             })
         })
@@ -245,10 +246,12 @@ pub(super) async fn restore_post(
                 if found.is_none_or(|found| found.thread.deleted) {
                     return Err(ForumError::Conflict("its thread is deleted; restore that"));
                 }
+                let was_hidden = post.hidden;
                 writing.restore_post(&mut post).await?;
                 writing.audit("post.restore", id, None, Some(placed(&post)));
                 writing.remember(deed("post.restore", &post, category_id, "")).await?;
-                writing.has_decided(&post, QueueStatus::Approved).await?;
+                let whose = (id, post.thread_id, post.author.id);
+                writing.has_decided(whose, QueueStatus::Approved, was_hidden).await?;
                 for_reader(&mut writing, post).await
             })
         })

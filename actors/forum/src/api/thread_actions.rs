@@ -122,10 +122,12 @@ pub(super) async fn restore_thread(
                 if !thread.deleted {
                     return Ok(shown(thread.version, &thread));
                 }
+                let was_hidden = thread.hidden;
                 writing.restore_thread(&mut thread).await?;
                 writing.audit("thread.restore", id, None, Some(edited(&thread)));
                 writing.remember(deed_to_thread("thread.restore", &thread, "")).await?;
-                writing.has_decided_thread(&thread, QueueStatus::Approved).await?;
+                let status = QueueStatus::Approved;
+                writing.has_decided_thread(&thread, status, was_hidden).await?;
                 Ok(shown(thread.version, &thread))
             })
         })

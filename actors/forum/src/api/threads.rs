@@ -252,7 +252,8 @@ pub(super) async fn delete_thread(
                 writing.delete_thread(&thread).await?;
                 writing.audit("thread.delete", id, Some(edited(&thread)), None);
                 writing.remember(deed_to_thread("thread.delete", &thread, "")).await?;
-                writing.has_decided_thread(&thread, QueueStatus::Rejected).await?;
+                let status = QueueStatus::Rejected;
+                writing.has_decided_thread(&thread, status, thread.hidden).await?;
                 Ok(Answer::no_content())
             })
         })

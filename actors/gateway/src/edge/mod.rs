@@ -52,7 +52,7 @@ use crate::identity::{Credentials, Identity};
 use crate::outgoing::{Content, Outgoing};
 use crate::own::Own;
 use crate::server::{Handler, HttpResponse};
-use crate::streams::{self, Streams};
+use crate::streams::{Reader, Streams};
 
 pub(crate) use authenticate::Browsers;
 pub(crate) use cors::Cors;
@@ -164,7 +164,7 @@ impl Edge {
         } else {
             None
         };
-        let reader = streams::reader(&principal);
+        let reader = Reader::of(&principal);
         let affinity = edge.dispatcher.affinity(service, &parts.headers, &principal);
         let asking = (&*exchange, edge.browsers.sign_in);
         let envelope = envelope::build(parts, body, principal, deadline, asking)?;
@@ -184,7 +184,7 @@ impl Edge {
         };
         conditional::apply(parts, &mut outgoing);
         edge.files.open(parts, &mut outgoing, exchange).await?;
-        edge.streams.open(parts, &mut outgoing, service, reader.as_ref())?;
+        edge.streams.open(parts, &mut outgoing, service, reader)?;
         Ok(outgoing)
     }
 

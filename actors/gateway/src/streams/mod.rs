@@ -23,7 +23,7 @@ use futures::{StreamExt as _, stream};
 use http::{Method, request};
 use panel_kernel::identity::ACCESS_TOKEN_LIFE;
 use panel_kernel::ids::Id;
-use panel_kernel::message::{Principal, User};
+use panel_kernel::message::Principal;
 use panel_kernel::metrics::Metrics;
 use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::push::{PushBatch, Pushed};
@@ -146,7 +146,7 @@ impl Streams {
         parts: &request::Parts,
         outgoing: &mut Outgoing,
         service: &'static str,
-        reader: Option<&User>,
+        reader: Option<Reader>,
     ) -> Result<(), Problem> {
         let Content::Stream { topics, after_id } = &outgoing.content else { return Ok(()) };
         if parts.method == Method::HEAD {
@@ -158,16 +158,20 @@ impl Streams {
         else {
             return Err(Problem::new(Kind::Internal, "the stream is of an unknown form"));
         };
-        let place = self.0.places.enter(reader.map(|user| user.id)).map_err(|full| match full {
-            Full::Gateway => {
-                let detail = "as many streams are open as there may be";
-                Problem::new(Kind::Unavailable, detail).retry_after(5)
-            }
-            Full::Account => {
-                let detail = format!("this account has {} streams open", self.0.places.of_one());
-                Problem::new(Kind::RateLimited, detail).retry_after(5)
-            }
-        })?;
+        let place =
+            self.0.places.enter(reader.map(|reader| reader.account)).map_err(
+                |full| match full {
+                    Full::Gateway => {
+                        let detail = "as many streams are open as there may be";
+                        Problem::new(Kind::Unavailable, detail).retry_after(5)
+                    }
+                    Full::Account => {
+                        let detail =
+                            format!("this account has {} streams open", self.0.places.of_one());
+                        Problem::new(Kind::RateLimited, detail).retry_after(5)
+                    }
+                },
+            )?;
         let (signals, heard) = mpsc::channel(WAITING);
         let behind = Arc::new(AtomicBool::new(false));
         let key = (service.to_owned(), topic.clone());
@@ -176,7 +180,7 @@ impl Streams {
         self.0.listeners.lock().entry(key.clone()).or_default().insert(number, listener);
         self.0.open.inc();
         let registered = Registered { streams: self.clone(), key, number };
-        let session = reader.map(|user| user.session);
+        let session = reader.map(|reader| reader.session);
         let feed = Feed::new(registered, (heard, behind), place, (service, after), session);
         let events = stream::unfold(feed, |mut feed| async move {
             feed.next().await.map(|piece| (Ok(piece), feed))
@@ -222,7 +226,17 @@ impl Streams {
     }
 }
 
-/// Who reads, where they are signed in.
-pub(crate) fn reader(principal: &Principal) -> Option<User> {
-    principal.user().ok().cloned()
+/// Somebody who is signed in, as far as a stream has to do with it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reader {
+    account: Id,
+    session: Id,
+}
+
+impl Reader {
+    /// Who asks, if they are signed in.
+    pub(crate) fn of(principal: &Principal) -> Option<Self> {
+        let user = principal.user().ok()?;
+        Some(Self { account: user.id, session: user.session })
+    }
 }

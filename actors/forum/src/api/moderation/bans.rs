@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
-use super::id_of;
+use crate::api::query::{flag_of, id_of};
 use crate::api::writing::{SignedIn, Writing, created};
 use crate::api::{Refusal, Shared};
 use crate::error::ForumError;
@@ -67,14 +67,7 @@ pub(super) async fn list_bans(
     Params(query): Params<BanQuery>,
 ) -> Result<Json<Listing<Ban>>, ForumError> {
     let page = PageRequest::parse(query.limit.as_deref(), query.cursor)?;
-    let is_active = match query.active.as_deref() {
-        None | Some("" | "false") => false,
-        Some("true") => true,
-        Some(_) => {
-            let problem = Problem::field("active", "invalid", "must be true or false");
-            return Err(problem.into());
-        }
-    };
+    let is_active = flag_of("active", query.active.as_deref())?;
     let user = id_of("user", query.user.as_deref())?;
     let scope = format!("forum.bans {user:?} {is_active}");
     let [before] = page.after(&forum.cursors, &scope)?.unwrap_or([i64::MAX]);

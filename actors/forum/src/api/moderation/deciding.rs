@@ -1,11 +1,13 @@
 //! What becomes of posts and threads by a decision, made by whatever way: what was counted for them is
 //! counted, others are told, and what waits in the queue is decided with it.
 
+use panel_kernel::ids::Id;
+
 use crate::api::writing::Writing;
 use crate::error::ForumError;
-use crate::events::{PostDeleted, PostRestored, ThreadDeleted, ThreadRestored};
+use crate::events::{PostDeleted, PostRestored, QueueResolved, ThreadDeleted, ThreadRestored};
 use crate::store::moderation::hiding;
-use crate::store::moderation::queue::{self, QueueStatus};
+use crate::store::moderation::queue::{self, QueueKind, QueueStatus};
 use crate::store::posts::{self, Post};
 use crate::store::threads::{self, Thread};
 
@@ -52,32 +54,45 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// What a moderator does to somebody's post decides about it in the queue.
+    /// What a moderator does to somebody's post decides about it in the queue, and is told as that. A post that was
+    /// hidden and held may be seen for the first time by it.
     pub(in crate::api) async fn has_decided(
         &mut self,
-        post: &Post,
+        (post, thread, author): (Id, Id, Id),
         status: QueueStatus,
+        was_hidden: bool,
     ) -> Result<(), ForumError> {
         let (by, now) = (self.by.user.id, self.by.context.now);
-        if self.viewer.moderates && post.author.id != by {
-            queue::resolve_post(self.tx, post.id, status, (by, now)).await?;
+        if !self.viewer.moderates || author == by {
+            return Ok(());
+        }
+        let resolved = queue::resolve_post(self.tx, post, status, (by, now)).await?;
+        if let Some((id, kind)) = resolved {
+            let appears = was_hidden && kind == QueueKind::Held && status == QueueStatus::Approved;
+            self.tx.publish(&QueueResolved {
+                id,
+                status,
+                kind,
+                author_id: author,
+                post_id: Some(post),
+                thread_id: Some(thread),
+                ban_id: None,
+                moderator_id: by,
+                appears,
+            });
         }
         Ok(())
     }
 
-    /// The same for a thread.
+    /// The same for a thread, which is in the queue by its opening post.
     pub(in crate::api) async fn has_decided_thread(
         &mut self,
         thread: &Thread,
         status: QueueStatus,
+        was_hidden: bool,
     ) -> Result<(), ForumError> {
-        let (by, now) = (self.by.user.id, self.by.context.now);
-        if self.viewer.moderates
-            && thread.author.id != by
-            && let Some(opening) = posts::opening(self.tx, thread.id).await?
-        {
-            queue::resolve_post(self.tx, opening, status, (by, now)).await?;
-        }
-        Ok(())
+        let opening = posts::opening(self.tx, thread.id).await?;
+        let Some(opening) = opening else { return Ok(()) };
+        self.has_decided((opening, thread.id, thread.author.id), status, was_hidden).await
     }
 }

@@ -8,7 +8,7 @@ use panel_kernel::problem::{Kind, Problem};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::id_of;
+use crate::api::query::id_of;
 use crate::api::{Refusal, Shared};
 use crate::config::PublicLog;
 use crate::error::ForumError;

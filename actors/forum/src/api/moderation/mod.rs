@@ -10,8 +10,6 @@ mod resolving;
 mod standing;
 
 use panel_kernel::access::{Guarded as _, Need};
-use panel_kernel::ids::Id;
-use panel_kernel::problem::Problem;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -39,15 +37,4 @@ pub(super) fn router(router: OpenApiRouter<Shared>) -> OpenApiRouter<Shared> {
         .guarded(MODERATOR, routes!(standing::read_standing_of))
         .guarded(Need::Account, routes!(standing::read_standing))
         .guarded(Need::Nothing, routes!(log::list_log))
-}
-
-/// An id in a query; an empty one is none.
-fn id_of(field: &str, text: Option<&str>) -> Result<Option<Id>, Problem> {
-    match text {
-        None | Some("") => Ok(None),
-        Some(text) => match text.parse() {
-            Ok(id) => Ok(Some(id)),
-            Err(_) => Err(Problem::field(field, "invalid", "is no id")),
-        },
-    }
 }

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
-use super::id_of;
 use super::standing::{Standing, standing};
+use crate::api::query::id_of;
 use crate::api::writing::{SignedIn, Writing, shown};
 use crate::api::{Refusal, Shared, present};
 use crate::error::ForumError;

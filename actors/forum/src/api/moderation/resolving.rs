@@ -14,7 +14,8 @@ use crate::api::conduct::deed;
 use crate::api::writing::{SignedIn, Writing};
 use crate::api::{Forum, Refusal, Shared};
 use crate::error::ForumError;
-use crate::events::{PostHidden, QueueResolved, ThreadHidden};
+use crate::events::QueueResolved;
+use crate::hiding::hide;
 use crate::rules::bans::{MAX_REASON_CHARS, outranks};
 use crate::store::authors;
 use crate::store::moderation::log::Deed;
@@ -157,7 +158,8 @@ impl Deciding<'_> {
                 return Err(ForumError::Conflict("this is hidden or deleted already"));
             }
             Decision::Hide => {
-                self.hide(writing, &post, &thread).await?;
+                let (by, now) = (writing.viewer.who, writing.by.context.now);
+                hide(writing.tx, &post, by, now).await?;
                 ("post.hide", None)
             }
             Decision::Approve => {
@@ -191,24 +193,6 @@ impl Deciding<'_> {
             let appears = is_hidden && self.item.kind == QueueKind::Held;
             let appears = appears && status == QueueStatus::Approved;
             self.resolve(writing, status, appears).await?;
-        }
-        Ok(())
-    }
-
-    async fn hide(
-        &self,
-        writing: &mut Writing<'_>,
-        post: &posts::Post,
-        thread: &Thread,
-    ) -> Result<(), ForumError> {
-        let (by, now) = (writing.viewer.who, writing.by.context.now);
-        if post.number == 1 {
-            hiding::hide_thread(writing.tx, thread.id, by, now).await?;
-            writing.tx.publish(&ThreadHidden { id: thread.id, author_id: thread.author.id });
-        } else {
-            hiding::hide(writing.tx, post, by, now).await?;
-            let (id, thread_id, author_id) = (post.id, post.thread_id, post.author.id);
-            writing.tx.publish(&PostHidden { id, thread_id, author_id });
         }
         Ok(())
     }

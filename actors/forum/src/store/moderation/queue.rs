@@ -340,17 +340,20 @@ pub(crate) async fn resolve(
     tx.execute(resolve.bind(id).bind(status.name()).bind(by).bind(at)).await.map(|_| ())
 }
 
-/// What a moderator has done to a post by other ways decides about it in the queue, if it is there.
+/// What a moderator has done to a post by other ways decides about it in the queue, if it is there: then what
+/// it is called there, and why it was.
 pub(crate) async fn resolve_post(
     tx: &mut Tx,
     post: Id,
     status: QueueStatus,
     (by, at): (Id, Timestamp),
-) -> Result<(), DbError> {
+) -> Result<Option<(Id, QueueKind)>, DbError> {
     let resolve = sql("UPDATE moderation_queue SET status = $2, resolved_by = $3, \
                        resolved_at = $4, due = 0, version = version + 1 \
-                       WHERE post_id = $1 AND status = 'open'");
-    tx.execute(resolve.bind(post).bind(status.name()).bind(by).bind(at)).await.map(|_| ())
+                       WHERE post_id = $1 AND status = 'open' RETURNING id, kind");
+    let resolve = resolve.bind(post).bind(status.name()).bind(by).bind(at);
+    let found: Option<(Id, String)> = tx.optional(resolve).await?;
+    Ok(found.map(|(id, kind)| (id, QueueKind::named(&kind).unwrap_or(QueueKind::Flagged))))
 }
 
 /// The same for a ban that has ended.
@@ -372,9 +375,9 @@ pub(crate) async fn assign(tx: &mut Tx, id: Id, to: Option<Id>) -> Result<(), Db
     tx.execute(assign.bind(id).bind(to)).await.map(|_| ())
 }
 
-/// Those of which somebody has to look whether their flags weigh enough: id, post, weight.
-pub(crate) async fn due(conn: &mut Conn, most: i64) -> Result<Vec<(Id, Id, i64)>, DbError> {
-    let find = sql("SELECT id, post_id, weight FROM moderation_queue WHERE due = 1 \
+/// Those of which somebody has to look whether their flags weigh enough, each with its post.
+pub(crate) async fn due(conn: &mut Conn, most: i64) -> Result<Vec<(Id, Id)>, DbError> {
+    let find = sql("SELECT id, post_id FROM moderation_queue WHERE due = 1 \
                     ORDER BY id LIMIT $1");
     conn.all(find.bind(most)).await
 }
