@@ -112,14 +112,18 @@ impl Consumer for Listener {
             match event.topic.as_str() {
                 "audit" => {
                     let record: AuditRecord = serde_json::from_str(payload)?;
-                    // Who is in it may have been erased by the time it comes.
+                    audit::append(tx, source, event.position, &record, payload).await?;
+                    // Who is in it may have been erased by the time it comes. Only once it is there
+                    // is it certain that an erasure that isn't seen here finds it.
                     let mut text = payload.to_owned();
                     for id in record.people() {
                         if users::is_erased(tx, id).await? {
                             text = rules::without_person(source, &text, id);
                         }
                     }
-                    audit::append(tx, source, event.position, &record, &text).await?;
+                    if text != payload {
+                        audit::replace(tx, source, event.position, &text).await?;
+                    }
                 }
                 "user.registered" => {
                     let user: UserRegistered = serde_json::from_str(payload)?;

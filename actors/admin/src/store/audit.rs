@@ -30,11 +30,28 @@ pub(crate) async fn append(
     .map(|_| ())
 }
 
+/// Says of a record that is there how it reads from now on.
+pub(crate) async fn replace(
+    tx: &mut Tx,
+    service: &str,
+    position: i64,
+    text: &str,
+) -> Result<(), DbError> {
+    let update = sql("UPDATE audit SET record = $3 WHERE service = $1 AND position = $2");
+    tx.execute(update.bind(service).bind(position).bind(text)).await.map(|_| ())
+}
+
 /// Records that are looked at in one go.
 const PIECE: i64 = 500;
 
-/// Takes out of all records what tells who somebody was. That it was done, by which id and to which, stays.
+/// Takes out of all records what tells who somebody was. That it was done, by which id and to which,
+/// stays. `tx` has noted before that there is nobody of that id any more.
 pub(crate) async fn erase(tx: &mut Tx, id: Id) -> Result<(), DbError> {
+    if tx.is_postgres() {
+        // What other services tell is written down at the same time. Those records are waited for,
+        // and later ones come upon the note; on SQLite there is one writer anyway.
+        tx.execute(sql("LOCK TABLE audit IN SHARE ROW EXCLUSIVE MODE")).await?;
+    }
     let by = "SELECT id, service, record FROM audit WHERE actor = $1 AND id > $2 \
               ORDER BY id LIMIT $3";
     let about = "SELECT id, service, record FROM audit WHERE subject = $1 AND id > $2 \
