@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 /// An event, and when it came.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// Its `id`.
+    /// Its `id`; empty where it has none.
     pub id: String,
     /// Its `event`.
     pub event: String,
@@ -29,16 +29,18 @@ pub struct Events {
 }
 
 impl Events {
-    /// Opens `path` at `address` (host and port), with an access token.
+    /// Opens `path` at `address` (host and port), with an access token; without one if it is empty.
     ///
     /// # Panics
     /// If nobody answers there.
     pub async fn open(address: &str, path: &str, token: &str, last: Option<&str>) -> Self {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let last = last.map_or_else(String::new, |id| format!("last-event-id: {id}\r\n"));
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n{last}\r\n"
-        );
+        let token = match token {
+            "" => String::new(),
+            token => format!("authorization: Bearer {token}\r\n"),
+        };
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n{token}{last}\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut stream = BufReader::new(stream);
         let mut head = String::new();
@@ -110,5 +112,10 @@ fn event(frame: &str) -> Option<Event> {
         lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).map(str::to_owned)
     };
     let data = serde_json::from_str(&field("data")?).unwrap();
-    Some(Event { id: field("id")?, event: field("event")?, data, at: Instant::now() })
+    Some(Event {
+        id: field("id").unwrap_or_default(),
+        event: field("event")?,
+        data,
+        at: Instant::now(),
+    })
 }

@@ -110,6 +110,18 @@ impl Mail {
         self.0["plain"].as_str().unwrap()
     }
 
+    /// What it says, in HTML.
+    #[must_use]
+    pub fn html(&self) -> &str {
+        self.0["html"].as_str().unwrap()
+    }
+
+    /// A line of its head.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.0["headers"][name].as_str()
+    }
+
     /// What is behind the `#` of the link in it, on this page.
     ///
     /// # Panics

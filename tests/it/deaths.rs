@@ -176,7 +176,7 @@ async fn what_a_dying_writer_holds_is_answered() {
     rig.shutdown().await;
 }
 
-fn configured(service: &Registration, values: serde_json::Value) -> ServiceSpec {
+pub(crate) fn configured(service: &Registration, values: serde_json::Value) -> ServiceSpec {
     (service.configure)(&Section { path: service.name.to_owned(), values }).unwrap()
 }
 

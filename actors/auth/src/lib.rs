@@ -31,6 +31,7 @@ mod federation;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod hashing;
+mod heard;
 mod mail;
 mod pages;
 mod passkeys;

@@ -18,6 +18,7 @@ use crate::config::AuthConfig;
 use crate::export::{self, ExportBell, Exporter};
 use crate::federation::Federation;
 use crate::hashing::{Passwords, argon2id, hash};
+use crate::heard::{self, Heard};
 use crate::mail::{Delivery, Mailer, Post};
 use crate::passkeys::Passkeys;
 use crate::rotation;
@@ -68,7 +69,7 @@ fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
         ],
         pool: parts.config.pool,
         migrations: migrations(),
-        subscriptions: &[],
+        subscriptions: heard::SUBSCRIPTIONS,
         openapi: || api::routes().into_openapi(),
         assemble: Arc::new(move |context| assemble(&parts, context)),
     })
@@ -108,8 +109,9 @@ fn assemble(parts: &Parts, context: &ServiceContext) -> Assembly {
     Assembly::new(api::router(app))
         .child(token_keeper(config, context, keys))
         .child(mailer(delivery, context, post.clone()))
-        .child(exporter(config, context, post, exports))
+        .child(exporter(config, context, post.clone(), exports))
         .child(setup(context))
+        .consumer(Heard { db: context.db.clone(), post })
         .personal(personal::RECORDS)
         .expiring(sessions::EXPIRIES)
         .expiring(api_keys::EXPIRIES)

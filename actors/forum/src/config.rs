@@ -57,6 +57,8 @@ pub(crate) struct ForumConfig {
     pub(crate) max_body_chars: usize,
     /// How people can react to posts, by names.
     pub(crate) reactions: Vec<String>,
+    /// The hour, in UTC, at which those get mails of what they have not read who want them.
+    pub(crate) digest_hour: u8,
     /// What is hidden, held, and shown of moderation.
     pub(crate) moderation: ModerationConfig,
     /// How accounts come to be trusted, and what those may that are not.
@@ -135,6 +137,7 @@ impl Default for ForumConfig {
             pool: PoolConfig::default(),
             max_body_chars: MOST_BODY_CHARS,
             reactions,
+            digest_hour: 7,
             moderation: ModerationConfig::default(),
             trust: TrustConfig::default(),
         }
@@ -149,6 +152,12 @@ impl ForumConfig {
             return Err(BadValue {
                 key: format!("{}.max_body_chars", section.path),
                 reason: format!("must be between 1 and {MOST_BODY_CHARS}"),
+            });
+        }
+        if config.digest_hour > 23 {
+            return Err(BadValue {
+                key: format!("{}.digest_hour", section.path),
+                reason: "must be between 0 and 23".to_owned(),
             });
         }
         if config.moderation.appeals.chars().count() > 500 {
@@ -223,6 +232,7 @@ mod tests {
         for (values, key) in [
             (json!({"max_body_chars": 0}), "forum.max_body_chars"),
             (json!({"max_body_chars": 1_000_000}), "forum.max_body_chars"),
+            (json!({"digest_hour": 24}), "forum.digest_hour"),
             (json!({"reactions": ["A smile"]}), "forum.reactions"),
             (json!({"reactions": vec!["x"; 31]}), "forum.reactions"),
             (json!({"pool": {"workers": 0}}), "forum.pool.workers"),

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::SERVICE;
 use crate::rules::bans::BanKind;
+use crate::rules::digests::Line;
 use crate::store::moderation::queue::{QueueKind, QueueStatus};
 use crate::store::{self, search};
 
@@ -255,6 +256,23 @@ pub(crate) struct ReactionWithdrawn<'a> {
 
 impl Fact for ReactionWithdrawn<'_> {
     const TOPIC: &'static str = "post.reaction_withdrawn";
+}
+
+/// Somebody is to get a mail, in plain text. Auth, which knows their address, writes it.
+#[derive(Debug, Serialize)]
+pub(crate) struct MailRequested<'a> {
+    pub(crate) user_id: Id,
+    pub(crate) subject: &'a str,
+    pub(crate) paragraphs: &'a [String],
+    pub(crate) lines: &'a [Line],
+    /// The page at which they say that they want no more of them.
+    pub(crate) unsubscribe: &'a str,
+    /// After that it is of no use.
+    pub(crate) good_until: Timestamp,
+}
+
+impl Fact for MailRequested<'_> {
+    const TOPIC: &'static str = "mail.requested";
 }
 
 /// Keeps the names of authors as auth tells them, and indexes texts as the forum tells of them.

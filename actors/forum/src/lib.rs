@@ -4,7 +4,10 @@
 //! forum                     the kernel's tree of a service (keeper, writer, relay, …), and in it:
 //! ├── view_counter          gathers views of threads, writes them at most every five seconds
 //! ├── moderation_automat    hides what is flagged often, ends bans, keeps the rules for what is written
+//! ├── digester              mails people what they were told and have not read, as often as they want it
 //! ├── notifier              tells people of what has to do with them
+//! ├── rooms                 tells those who have a thread open what happens in it
+//! │   └── (room)            of a thread in which somebody types: who does
 //! ├── search_indexer        indexes the posts that are not, or by rules of another version
 //! └── serving               runs the routes of `api`
 //! ```
@@ -16,6 +19,9 @@
 //! - the **moderation automat** ends: flags are taken, and hide nothing until it is back. Bans are over when
 //!   their time is. Rules for what is written hold as they were last known.
 //! - the **notifier** ends: people are told later, each once.
+//! - the **digester** ends, or auth is down: mails come later, each once.
+//! - the **rooms** end, or one of them: who has a thread open is told that they have missed something, and
+//!   reads it again; nobody is seen typing until they type on.
 //! - the **search indexer** ends: what was not indexed yet is found later. What is written meanwhile is
 //!   indexed by the facts that tell of it, also where the indexer is gone; while facts wait, what they
 //!   tell of is not found yet.
@@ -33,16 +39,19 @@
 //! | `rendering` | where that is done: long texts off the async threads |
 //! | `store` | the only SQL |
 //! | `hiding` | hiding a post, and telling of it |
+//! | `live` | what happens in threads while they are open somewhere |
 //! | `streams` | what is pushed to readers who keep a stream open |
 //! | `events` | facts published; auth's facts, and the forum's own, taken in |
 
 mod api;
 mod config;
 mod diff;
+mod digester;
 mod error;
 mod events;
 mod hiding;
 mod html;
+mod live;
 mod markdown;
 mod moderation_automat;
 mod notifier;
@@ -63,7 +72,9 @@ use panel_kernel::service::{Assembly, Registration, ServiceContext};
 
 use crate::api::{Forum, Policy};
 use crate::config::ForumConfig;
+use crate::digester::Digester;
 use crate::events::Facts;
+use crate::live::Rooms;
 use crate::moderation_automat::Automat;
 use crate::rendering::Renderer;
 use crate::streams::Streams;
@@ -76,6 +87,9 @@ pub const SERVICE: Registration =
 /// Puts the service together; called at every start of its tree.
 fn assemble(context: &ServiceContext, config: &ForumConfig, renderer: &Renderer) -> Assembly {
     let views = Views::new(context.db.clone());
+    let rooms = Rooms::default();
+    let told = rooms.clone();
+    context.db.on_facts(move |facts| told.committed(facts));
     let automat = Automat::new(context.db.clone(), config.moderation.hide_at);
     let policy = Policy {
         moderation: config.moderation.clone(),
@@ -88,11 +102,13 @@ fn assemble(context: &ServiceContext, config: &ForumConfig, renderer: &Renderer)
         views: views.clone(),
         renderer: renderer.clone(),
         max_body_chars: config.max_body_chars,
+        digest_hour: config.digest_hour,
         reactions: config.reactions.clone(),
         public_url: context.runtime.public_url.clone(),
         policy: Arc::new(policy),
         content_rules: automat.rules(),
         automat: automat.clone(),
+        rooms: rooms.clone(),
     });
     let streams = Streams { db: context.db.clone() };
     let (directory, clock) = (context.runtime.directory.clone(), context.runtime.clock.clone());
@@ -100,6 +116,8 @@ fn assemble(context: &ServiceContext, config: &ForumConfig, renderer: &Renderer)
     Assembly::new(api::router(forum))
         .child(views.into_child())
         .child(automat.into_child())
+        .child(rooms.child(&pusher))
+        .child(Digester::new(context, config.digest_hour).into_child())
         .child(notifier::child(&streams, pusher, &context.runtime.metrics))
         .child(search_indexer::child(context.db.clone()))
         .consumer(Facts)

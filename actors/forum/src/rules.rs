@@ -2,6 +2,7 @@
 
 pub(crate) mod bans;
 pub(crate) mod content;
+pub(crate) mod digests;
 pub(crate) mod excerpt;
 pub(crate) mod notices;
 pub(crate) mod tokens;

@@ -57,7 +57,7 @@ impl StreamSource for Streams {
 fn pushed(notification: &Notification) -> Option<Pushed> {
     Some(Pushed {
         topic: topic(notification.user_id),
-        id: notification.id,
+        id: Some(notification.id),
         after: notification.after,
         event: "notification".to_owned(),
         data: to_raw_value(notification).ok()?,

@@ -1,21 +1,41 @@
-//! Places for what takes long: so many on a gateway, and so many of them for one account.
+//! Places for what takes long: so many on a gateway, and so many of them for one account, or for one address
+//! where nobody is signed in.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use panel_kernel::ids::Id;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How many places each account has that has any.
-type Accounts = Arc<Mutex<HashMap<Id, usize>>>;
+use crate::limits::Client;
+
+/// How many places each has that has any.
+type Taken = Arc<Mutex<HashMap<Client, usize>>>;
+
+/// How many of them one may have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OfOne {
+    /// An account.
+    pub(crate) account: usize,
+    /// An address, which may be that of many people.
+    pub(crate) address: usize,
+}
+
+impl OfOne {
+    const fn of(self, client: Client) -> usize {
+        match client {
+            Client::User(_) => self.account,
+            Client::V4(_) | Client::V6Network(_) => self.address,
+        }
+    }
+}
 
 /// The places there are. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Places {
     all: Arc<Semaphore>,
-    of_one: usize,
-    accounts: Accounts,
+    of_one: OfOne,
+    taken: Taken,
 }
 
 /// Why there is none.
@@ -23,52 +43,46 @@ pub(crate) struct Places {
 pub(crate) enum Full {
     /// All are taken.
     Gateway,
-    /// This account has as many as it may have.
-    Account,
+    /// This one has as many as it may have.
+    Client(usize),
 }
 
 /// A place, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
-    account: Option<(Accounts, Id)>,
+    taken: Taken,
+    client: Client,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Places {
-    /// So many, and so many of them for one account.
-    pub(crate) fn new(all: usize, of_one: usize) -> Self {
-        Self { all: Arc::new(Semaphore::new(all)), of_one, accounts: Accounts::default() }
-    }
-
-    /// The most that one account may have.
-    pub(crate) const fn of_one(&self) -> usize {
-        self.of_one
+    /// So many, and so many of them for one.
+    pub(crate) fn new(all: usize, of_one: OfOne) -> Self {
+        Self { all: Arc::new(Semaphore::new(all)), of_one, taken: Taken::default() }
     }
 
     /// Takes one.
-    pub(crate) fn enter(&self, account: Option<Id>) -> Result<Place, Full> {
+    pub(crate) fn enter(&self, client: Client) -> Result<Place, Full> {
         let permit = Arc::clone(&self.all).try_acquire_owned().map_err(|_| Full::Gateway)?;
-        if let Some(id) = account {
-            let mut accounts = self.accounts.lock();
-            let count = accounts.entry(id).or_default();
-            if *count >= self.of_one {
-                return Err(Full::Account);
-            }
-            *count += 1;
+        let most = self.of_one.of(client);
+        let mut taken = self.taken.lock();
+        let count = taken.entry(client).or_default();
+        if *count >= most {
+            return Err(Full::Client(most));
         }
-        let account = account.map(|id| (Arc::clone(&self.accounts), id));
-        Ok(Place { account, _permit: permit })
+        *count += 1;
+        drop(taken);
+        Ok(Place { taken: Arc::clone(&self.taken), client, _permit: permit })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let Some((accounts, id)) = &self.account else { return };
-        let mut accounts = accounts.lock();
-        if let Some(count) = accounts.get_mut(id) {
+        let mut taken = self.taken.lock();
+        if let Some(count) = taken.get_mut(&self.client) {
             *count -= 1;
             if *count == 0 {
-                accounts.remove(id);
+                taken.remove(&self.client);
             }
         }
     }
@@ -76,19 +90,26 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
+    use panel_kernel::ids::Id;
+
     use super::*;
 
     #[test]
     fn places_are_taken_and_given_back() {
-        let places = Places::new(3, 2);
-        let ada = Some(Id::from_raw(1));
+        let places = Places::new(3, OfOne { account: 2, address: 1 });
+        let (ada, home) = (Client::User(Id::from_raw(1)), Client::V4(Ipv4Addr::LOCALHOST));
         let first = places.enter(ada).unwrap();
         let _second = places.enter(ada).unwrap();
-        assert_eq!(places.enter(ada).unwrap_err(), Full::Account);
-        let _third = places.enter(None).unwrap();
-        assert_eq!(places.enter(Some(Id::from_raw(2))).unwrap_err(), Full::Gateway);
+        assert_eq!(places.enter(ada).unwrap_err(), Full::Client(2));
+        let third = places.enter(home).unwrap();
+        assert_eq!(places.enter(Client::User(Id::from_raw(2))).unwrap_err(), Full::Gateway);
         drop(first);
         drop(places.enter(ada).unwrap());
-        assert_eq!(places.accounts.lock().len(), 1);
+        assert_eq!(places.enter(home).unwrap_err(), Full::Client(1));
+        drop(third);
+        drop(places.enter(home).unwrap());
+        assert_eq!(places.taken.lock().len(), 1);
     }
 }

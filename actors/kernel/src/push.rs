@@ -39,8 +39,9 @@ const BATCH_BYTES: usize = 64 * 1024;
 pub struct Pushed {
     /// For whom: `user:0c…`.
     pub topic: String,
-    /// Its place: later ones of the same topic have greater ones.
-    pub id: Id,
+    /// Its place: later ones of the same topic have greater ones. What has none is only of the moment: it is
+    /// stored nowhere, and whoever misses it is told that they have missed something.
+    pub id: Option<Id>,
     /// The one before it, where there is one: whoever has not had that has missed something.
     pub after: Option<Id>,
     /// What it is: `notification`.
@@ -182,7 +183,7 @@ mod tests {
     fn messages_are_not_too_long() {
         let event = |id: i64, bytes: usize| Pushed {
             topic: "user:1".to_owned(),
-            id: Id::from_raw(id),
+            id: Some(Id::from_raw(id)),
             after: None,
             event: "notification".to_owned(),
             data: RawValue::from_string(format!("\"{}\"", "x".repeat(bytes))).unwrap(),

@@ -1,5 +1,6 @@
 //! What people are told, over HTTP, on both databases.
 
+mod digests;
 mod kept;
 mod telling;
 

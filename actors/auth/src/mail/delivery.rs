@@ -73,7 +73,18 @@ impl Delivery {
         let never = |what: &str| Undelivered::ForGood(what.to_owned());
         let to: Mailbox = mail.to.parse().map_err(|_| never("the address is none"))?;
         let automatic = HeaderName::new_from_ascii_str("Auto-Submitted");
-        Message::builder()
+        let mut builder = Message::builder();
+        if let Some(place) = &mail.unsubscribe {
+            let one_click = "List-Unsubscribe=One-Click";
+            for (name, value) in [
+                ("List-Unsubscribe", format!("<{place}>")),
+                ("List-Unsubscribe-Post", one_click.to_owned()),
+            ] {
+                let name = HeaderName::new_from_ascii_str(name);
+                builder = builder.raw_header(HeaderValue::new(name, value));
+            }
+        }
+        builder
             .from(self.from.clone())
             .to(to)
             .subject(&mail.subject)
@@ -209,11 +220,18 @@ mod tests {
             subject: "Grüße".to_owned(),
             text: "text".to_owned(),
             html: "<p>html</p>".to_owned(),
+            unsubscribe: Some("https://panel.example/no-more".to_owned()),
         };
         let id: Id = Id::from_raw(77);
         // An address beyond ASCII is fine; one that is none is refused for good.
         let text = String::from_utf8(delivery.message(id, &mail).unwrap().formatted()).unwrap();
-        for part in ["Auto-Submitted: auto-generated", "text/plain", "text/html", "Message-ID: <"] {
+        for part in [
+            "Auto-Submitted: auto-generated",
+            "List-Unsubscribe: <https://",
+            "text/plain",
+            "text/html",
+            "Message-ID: <",
+        ] {
             assert!(text.contains(part), "{text}");
         }
         let nobody = Mail { to: "a b@".to_owned(), ..mail };

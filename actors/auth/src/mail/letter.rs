@@ -78,6 +78,26 @@ pub(crate) enum Letter {
     ExportFailed,
     /// Somebody signed in with a recovery code, of which so many are left.
     RecoveryCodeUsed { left: i64 },
+    /// What another service has to tell.
+    Requested(Requested),
+}
+
+/// What another service has to tell: plain text, as it is to be read.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Requested {
+    pub(crate) subject: String,
+    pub(crate) paragraphs: Vec<String>,
+    #[serde(default)]
+    pub(crate) lines: Vec<Line>,
+    /// The page at which whoever gets it says that they want no more of them, which a POST to it says as well.
+    pub(crate) unsubscribe: Option<String>,
+}
+
+/// A line of a list, and where it leads.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Line {
+    pub(crate) text: String,
+    pub(crate) link: Option<String>,
 }
 
 /// A mail as it is kept and delivered.
@@ -87,14 +107,19 @@ pub(crate) struct Mail {
     pub(crate) subject: String,
     pub(crate) text: String,
     pub(crate) html: String,
+    /// Where whoever gets it says that they want no more of them (RFC 8058).
+    #[serde(default)]
+    pub(crate) unsubscribe: Option<String>,
 }
 
 /// What both forms are made of.
 struct Content {
     subject: String,
     paragraphs: Vec<String>,
+    lines: Vec<Line>,
     /// What to do, and where.
     link: Option<(&'static str, String)>,
+    unsubscribe: Option<String>,
 }
 
 #[derive(Template)]
@@ -143,7 +168,13 @@ impl Letter {
             Self::ExportAsked => "export_asked",
             Self::ExportReady { .. } => "export_ready",
             Self::ExportFailed => "export_failed",
+            Self::Requested(_) => "requested",
         }
+    }
+
+    /// Whether nobody waits for it: such letters go after others.
+    pub(super) const fn is_bulk(&self) -> bool {
+        matches!(self, Self::Requested(_))
     }
 
     /// The mail, from the site at this URL.
@@ -155,10 +186,20 @@ impl Letter {
             text: Text { name, content: &content, site }.render()?,
             html: Html { name, content: &content, site }.render()?,
             subject: content.subject,
+            unsubscribe: content.unsubscribe,
         })
     }
 
     fn content(&self, site: &str) -> Content {
+        if let Self::Requested(Requested { subject, paragraphs, lines, unsubscribe }) = self {
+            return Content {
+                subject: subject.clone(),
+                paragraphs: paragraphs.clone(),
+                lines: lines.clone(),
+                link: None,
+                unsubscribe: unsubscribe.clone(),
+            };
+        }
         let host = site.split_once("://").map_or(site, |(_, host)| host);
         let (first, second) = match self {
             Self::RecoveryCodeUsed { left } => (left.to_string(), String::new()),
@@ -181,7 +222,9 @@ impl Letter {
         Content {
             subject: fill(subject),
             paragraphs: paragraphs.iter().map(|text| fill(text)).collect(),
+            lines: Vec::new(),
             link: self.link(site),
+            unsubscribe: None,
         }
     }
 
@@ -234,6 +277,15 @@ mod tests {
             Letter::FactorRemoved,
             Letter::RecoveryCodeUsed { left: 9 },
             Letter::Suspended { reason: "<b>Ada & co".to_owned(), until: None },
+            Letter::Requested(Requested {
+                subject: "New at panel.example".to_owned(),
+                paragraphs: vec!["This is new:".to_owned()],
+                lines: vec![Line {
+                    text: "<b>Ada & co wrote".to_owned(),
+                    link: Some("https://panel.example/<b>Ada".to_owned()),
+                }],
+                unsubscribe: Some("https://panel.example/no-more".to_owned()),
+            }),
         ];
         for letter in letters {
             let mail = letter.write(&to, "https://panel.example").unwrap();

@@ -14,6 +14,6 @@ mod words;
 
 pub(crate) use config::MailConfig;
 pub(crate) use delivery::Delivery;
-pub(crate) use letter::{Letter, Recipient};
+pub(crate) use letter::{Letter, Recipient, Requested};
 pub(crate) use mailer::Mailer;
 pub(crate) use post::Post;

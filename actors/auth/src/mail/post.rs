@@ -49,7 +49,7 @@ impl Post {
         let json = serde_json::to_vec(&mail).map_err(|error| crypto(error.to_string()))?;
         let context = id.raw().to_be_bytes();
         let sealed = self.sealing.seal(&context, &json).map_err(|it| crypto(it.to_string()))?;
-        Ok(mails::add(tx, id, letter.kind(), sealed, now).await?)
+        Ok(mails::add(tx, id, (letter.kind(), letter.is_bulk()), sealed, now).await?)
     }
 
     /// Has a letter delivered to an address that is no account's, as if it were any; unless it had such

@@ -178,6 +178,8 @@ pub(super) const fn words(letter: &Letter) -> Words {
             "Your data at {host} could not be put together",
             &["That should not be. Ask for it again, and tell an administrator if it fails again."],
         ),
+        // It has its own.
+        Letter::Requested(_) => ("", &[]),
         Letter::RecoveryCodeUsed { .. } => (
             "A recovery code for {host} was used",
             &[

@@ -29,23 +29,24 @@ panel_kernel::from_row!(MailRow { id, kind, sealed, created_at, attempts });
 pub(crate) async fn add(
     tx: &mut Tx,
     id: Id,
-    kind: &'static str,
+    (kind, is_bulk): (&'static str, bool),
     sealed: Vec<u8>,
     now: Timestamp,
 ) -> Result<(), DbError> {
     tx.execute(
-        sql("INSERT INTO mails (id, kind, sealed, created_at, next_at, attempts) \
-             VALUES ($1, $2, $3, $4, $4, 0)")
+        sql("INSERT INTO mails (id, kind, sealed, created_at, next_at, attempts, bulk) \
+             VALUES ($1, $2, $3, $4, $4, 0, $5)")
         .bind(id)
         .bind(kind)
         .bind(sealed)
-        .bind(now),
+        .bind(now)
+        .bind(is_bulk),
     )
     .await
     .map(|_| ())
 }
 
-/// Those to be delivered now, the longest due first.
+/// Those to be delivered now, first what somebody waits for, and the longest due first.
 pub(crate) async fn due(
     conn: &mut Conn,
     now: Timestamp,
@@ -53,7 +54,7 @@ pub(crate) async fn due(
 ) -> Result<Vec<MailRow>, DbError> {
     conn.all(
         sql("SELECT id, kind, sealed, created_at, attempts FROM mails \
-             WHERE failed_at IS NULL AND next_at <= $1 ORDER BY next_at LIMIT $2")
+             WHERE failed_at IS NULL AND next_at <= $1 ORDER BY bulk, next_at LIMIT $2")
         .bind(now)
         .bind(most),
     )

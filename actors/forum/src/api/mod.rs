@@ -5,6 +5,7 @@ mod categories;
 mod conduct;
 mod drafts;
 mod feed;
+mod live;
 mod merging;
 mod moderation;
 mod notifications;
@@ -34,6 +35,7 @@ use utoipa::{IntoResponses, OpenApi as _};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::live::Rooms;
 use crate::moderation_automat::{Automat, RulesInForce};
 use crate::pages;
 use crate::rendering::Renderer;
@@ -53,6 +55,8 @@ pub(crate) struct Forum {
     pub(crate) views: Views,
     pub(crate) renderer: Renderer,
     pub(crate) max_body_chars: usize,
+    /// When mails of what is new are due, in UTC.
+    pub(crate) digest_hour: u8,
     /// How people can react.
     pub(crate) reactions: Vec<String>,
     pub(crate) public_url: Arc<str>,
@@ -62,6 +66,8 @@ pub(crate) struct Forum {
     pub(crate) content_rules: RulesInForce,
     /// What moderates without a moderator.
     pub(crate) automat: Automat,
+    /// Where it is told who types.
+    pub(crate) rooms: Rooms,
 }
 
 /// The forum as routes share it.
@@ -98,6 +104,8 @@ fn documented() -> OpenApiRouter<Shared> {
         .guarded(MODERATOR, routes!(thread_actions::restore_thread))
         .guarded(MODERATOR, routes!(merging::merge_thread))
         .guarded(MODERATOR, routes!(merging::split_thread))
+        .guarded(Need::Nothing, routes!(live::stream_thread))
+        .guarded(Need::Session, routes!(live::type_in_thread))
         .guarded(Need::Account, routes!(reading::mark_thread_read))
         .guarded(Need::Account, routes!(reading::watch_thread))
         .guarded(Need::Account, routes!(reading::unwatch_thread))

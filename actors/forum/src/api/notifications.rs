@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 use panel_kernel::access::{Guarded as _, Need};
-use panel_kernel::data::Answer;
+use panel_kernel::data::{Answer, Conn, DbError};
 use panel_kernel::http::{Caller, EventStream, Listing, PageRequest, Params, Payload};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::{Kind, Problem};
@@ -19,9 +19,10 @@ use super::query::flag_of;
 use super::writing::{SignedIn, Writing};
 use super::{Refusal, Shared};
 use crate::error::ForumError;
+use crate::rules::digests::Digest;
 use crate::rules::notices::NoticeKind;
-use crate::store::notifications::boxes;
 use crate::store::notifications::list::{self, Notification, NotificationFilter};
+use crate::store::notifications::{boxes, digests};
 use crate::streams::topic;
 
 /// Up to so many are counted.
@@ -188,13 +189,19 @@ pub(super) async fn stream_notifications(
 #[serde(deny_unknown_fields)]
 pub(super) struct Preferences {
     /// Whether they want to hear of each kind. Of moderation, everybody does.
+    #[serde(default)]
     kinds: BTreeMap<NoticeKind, bool>,
+    /// How often they want a mail of what they have not read.
+    #[serde(default)]
+    digest: Option<Digest>,
 }
 
 impl Preferences {
-    fn of(muted: i64) -> Self {
+    async fn of(conn: &mut Conn, user: Id) -> Result<Self, DbError> {
+        let muted = boxes::muted(conn, user).await?;
         let kinds = NoticeKind::ALL.map(|kind| (kind, muted & kind.bit() == 0));
-        Self { kinds: kinds.into() }
+        let digest = Some(digests::find(conn, user).await?);
+        Ok(Self { kinds: kinds.into(), digest })
     }
 }
 
@@ -206,14 +213,14 @@ pub(super) async fn read_preferences(
     caller: Caller,
 ) -> Result<Json<Preferences>, ForumError> {
     let user = caller.principal.user()?.id;
-    let muted: Result<i64, ForumError> =
-        forum.db.read(|conn| Box::pin(boxes::muted(conn, user))).await;
-    Ok(Json(Preferences::of(muted?)))
+    let found: Result<_, ForumError> =
+        forum.db.look(|conn| Box::pin(async move { Ok(Preferences::of(conn, user).await?) })).await;
+    Ok(Json(found?))
 }
 
 /// Choose what you want to hear of
 ///
-/// Kinds that are not named stay as they are.
+/// What is not named stays as it is. Mails go to addresses that were proven to be their owner's.
 #[utoipa::path(put, path = "/api/v2/forum/notifications/preferences", tag = "forum",
     request_body = Preferences,
     responses((status = 200, description = "As they are now", body = Preferences), Refusal))]
@@ -226,6 +233,7 @@ pub(super) async fn store_preferences(
         let message = "can't be left out: it is about what you may do here";
         return Err(Problem::field("kinds.moderation", "required", message).into());
     }
+    let hour = forum.digest_hour;
     forum
         .write(by, move |Writing { tx, by, .. }| {
             Box::pin(async move {
@@ -238,7 +246,14 @@ pub(super) async fn store_preferences(
                     }
                 }
                 boxes::mute(tx, by.user.id, muted).await?;
-                Ok(Answer::json(StatusCode::OK, &Preferences::of(muted)))
+                if let Some(every) = wanted.digest
+                    && digests::find(tx, by.user.id).await? != every
+                {
+                    let next = every.next(by.context.now, hour);
+                    digests::store(tx, by.user.id, every, next).await?;
+                }
+                let now = Preferences::of(tx, by.user.id).await?;
+                Ok(Answer::json(StatusCode::OK, &now))
             })
         })
         .await

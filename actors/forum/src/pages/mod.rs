@@ -1,16 +1,17 @@
-//! The pages at which people read the forum, without any script: `/forum` and what is below it. Who writes
-//! does so by the API.
+//! The pages at which people read the forum: `/forum` and what is below it. They need no script; where one runs, a
+//! thread tells what happens in it while it is open. Who writes does so by the API.
 
 mod search;
 mod thread;
 mod threads;
+pub(crate) mod unsubscribe;
 
 use askama::Template;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header;
-use panel_kernel::http::{CacheFor, Caller};
+use panel_kernel::http::{CacheFor, Caller, page};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::time::Timestamp;
@@ -26,6 +27,7 @@ pub(crate) fn router() -> Router<Shared> {
     Router::new()
         .route("/forum", get(threads::front))
         .route("/forum/search", get(search::search))
+        .route("/forum/unsubscribe/{token}", get(unsubscribe::ask).post(unsubscribe::unsubscribe))
         .route("/forum/users/{name}", get(threads::person))
         .route("/forum/categories/{id}", get(threads::category))
         .route("/forum/categories/{id}/{slug}", get(threads::category))
@@ -59,8 +61,8 @@ impl IntoResponse for Refused {
             Kind::Unavailable => "The forum is not available at the moment",
             _ => "This can't be shown",
         };
-        let Ok(mut page) = page(|nonce| Refusal { nonce, title, detail: problem.detail }.render())
-        else {
+        let detail = problem.detail;
+        let Ok(mut page) = page(STILL, |nonce| Refusal { nonce, title, detail }.render()) else {
             return Problem::internal().into_response();
         };
         *page.status_mut() = parts.status;
@@ -74,15 +76,19 @@ impl IntoResponse for Refused {
 /// What a page is answered with.
 type Shown = Result<Response, Refused>;
 
-/// A page that may be kept for others, if nobody in particular reads it.
-fn for_caller(caller: &Caller, render: impl FnOnce(String) -> askama::Result<String>) -> Shown {
-    Ok((CacheFor::everybody(&caller.principal), page(render)?).into_response())
-}
-
 /// A page whose own style alone counts, and that runs nothing.
-fn page(render: impl FnOnce(String) -> askama::Result<String>) -> Result<Response, Problem> {
-    let allowed = "style-src {nonce}; img-src 'self' http: https:; form-action 'self'";
-    panel_kernel::http::page(allowed, render)
+const STILL: &str = "style-src {nonce}; img-src 'self' http: https:; form-action 'self'";
+/// The same with a script of its own, which asks this site alone.
+const LIVE: &str = "style-src {nonce}; script-src {nonce}; connect-src 'self'; \
+                    img-src 'self' http: https:; form-action 'self'";
+
+/// A page that may be kept for others, if nobody in particular reads it.
+fn for_caller(
+    caller: &Caller,
+    allowed: &str,
+    render: impl FnOnce(String) -> askama::Result<String>,
+) -> Shown {
+    Ok((CacheFor::everybody(&caller.principal), page(allowed, render)?).into_response())
 }
 
 /// The id that an address begins with; what comes after it is for people.

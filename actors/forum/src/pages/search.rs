@@ -6,7 +6,7 @@ use panel_kernel::http::{Caller, Params};
 use panel_kernel::ids::Id;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{Shown, for_caller, shown};
+use super::{STILL, Shown, for_caller, shown};
 use crate::api::Shared;
 use crate::api::search::{SearchQuery, found};
 use crate::error::ForumError;
@@ -70,5 +70,5 @@ pub(super) async fn search(
             Err(error) => return Err(error.into()),
         }
     }
-    for_caller(&caller, |nonce| Search { nonce, asked, refusal, hits, next }.render())
+    for_caller(&caller, STILL, |nonce| Search { nonce, asked, refusal, hits, next }.render())
 }

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse as _, Redirect};
 use panel_kernel::http::{Caller, Listing, Params, Segments};
 use serde::Deserialize;
 
-use super::{Shown, for_caller, shown};
+use super::{LIVE, Shown, for_caller, shown};
 use crate::api::{Shared, thread_or_target};
 use crate::error::ForumError;
 use crate::rules::Viewer;
@@ -29,6 +29,8 @@ struct ThreadPage {
     id: String,
     title: String,
     canonical: String,
+    /// The number of its latest post.
+    last: i64,
     locked: bool,
     tags: Vec<String>,
     posts: Vec<Shape>,
@@ -111,11 +113,12 @@ pub(super) async fn thread(
     let previous = (first > 1).then(|| at((first - i64::from(LIMIT)).max(1)));
     let next = page.next_cursor.is_some().then(|| at(last + 1));
     let tags = thread.tag_list();
-    for_caller(&caller, |nonce| {
+    for_caller(&caller, LIVE, |nonce| {
         ThreadPage {
             nonce,
             id: id.to_string(),
             title: thread.title,
+            last: thread.last_number,
             canonical: format!("{}{}", forum.public_url, at(first)),
             locked: thread.locked,
             tags,

@@ -7,7 +7,7 @@ use panel_kernel::ids::Id;
 use panel_kernel::names::lookup_key;
 use serde::Deserialize;
 
-use super::{Shown, for_caller, shown};
+use super::{STILL, Shown, for_caller, shown};
 use crate::api::Shared;
 use crate::error::ForumError;
 use crate::markdown::page_of;
@@ -82,7 +82,7 @@ pub(super) async fn front(
         forum.db.read(|conn| Box::pin(categories::list(conn, viewer))).await;
     let (threads, next) = listed(&forum, viewer, None, query.cursor).await?;
     let categories = categories?;
-    for_caller(&caller, |nonce| {
+    for_caller(&caller, STILL, |nonce| {
         ThreadList {
             nonce,
             title: "Forum".to_owned(),
@@ -110,7 +110,7 @@ pub(super) async fn category(
     let category = found?.ok_or(ForumError::NotFound("category"))?;
     let (threads, next) = listed(&forum, viewer, Some(id), query.cursor).await?;
     let path = format!("/forum/categories/{id}/{}", category.slug);
-    for_caller(&caller, |nonce| {
+    for_caller(&caller, STILL, |nonce| {
         ThreadList {
             nonce,
             title: category.name,
@@ -146,7 +146,7 @@ pub(super) async fn person(
         })
         .await;
     let (author, threads) = found?;
-    for_caller(&caller, |nonce| {
+    for_caller(&caller, STILL, |nonce| {
         ThreadList {
             nonce,
             title: author.name,

@@ -16,6 +16,7 @@ pub(crate) async fn erase(tx: &mut Tx, id: Id) -> Result<(), DbError> {
         "DELETE FROM post_mentions WHERE user_id = $1",
         "DELETE FROM notifications WHERE user_id = $1",
         "DELETE FROM notification_boxes WHERE user_id = $1",
+        "DELETE FROM digests WHERE user_id = $1",
         "DELETE FROM blocks WHERE user_id = $1 OR blocked_id = $1",
         "UPDATE bans SET reason = '', appeal = NULL WHERE user_id = $1",
         "UPDATE flags SET note = '' WHERE user_id = $1",

@@ -4,7 +4,7 @@
 use panel_kernel::personal::{Column, Person, Records};
 
 /// Kinds of records, in the order in which they are told.
-pub(crate) const RECORDS: [Records; 19] = [
+pub(crate) const RECORDS: [Records; 20] = [
     Records {
         name: "threads",
         select: "SELECT id, category_id, title, slug, tags, created_at, pinned, locked, deleted_at \
@@ -244,6 +244,17 @@ pub(crate) const RECORDS: [Records; 19] = [
                  WHERE user_id = $1 AND user_id > $2 ORDER BY user_id LIMIT $3",
         person: Person::Id,
         columns: &[("user_id", Column::Position), ("muted", Column::Number)],
+    },
+    Records {
+        name: "digests",
+        select: "SELECT user_id, every, next_at FROM digests \
+                 WHERE user_id = $1 AND user_id > $2 ORDER BY user_id LIMIT $3",
+        person: Person::Id,
+        columns: &[
+            ("user_id", Column::Position),
+            ("every", Column::Text),
+            ("next_at", Column::Time),
+        ],
     },
     Records {
         name: "blocks",

@@ -13,21 +13,21 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request};
 use panel_kernel::blobs::{Blobs, Content as Pieces};
-use panel_kernel::ids::Id;
 use panel_kernel::message::BlobRef;
 use panel_kernel::problem::{Kind, Problem};
 
 use super::Exchange;
+use crate::limits::Client;
 use crate::outgoing::{Content, Outgoing};
-use crate::places::{Full, Place, Places};
+use crate::places::{Full, OfOne, Place, Places};
 use crate::server::AnswerBody;
 
 /// How long the store may take for the first piece, and for each other.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a file may take to be sent.
 const LONGEST: Duration = Duration::from_secs(2 * 3_600);
-/// Files under way for one account.
-const OF_ONE: usize = 8;
+/// Files under way for one.
+const OF_ONE: OfOne = OfOne { account: 8, address: 32 };
 
 /// What is wanted of a file.
 #[derive(Debug, PartialEq, Eq)]
@@ -106,7 +106,8 @@ impl Files {
         exchange: &Exchange,
     ) -> Result<AnswerBody, Problem> {
         let length = range.end - range.start;
-        let sending = self.begin(exchange.principal)?;
+        let client = exchange.principal.map_or_else(|| exchange.client.into(), Client::User);
+        let sending = self.begin(client)?;
         let reading = tokio::time::timeout(PATIENCE, self.blobs.read(blob, range));
         let pieces = reading.await.unwrap_or_else(|_| Err(late()))?;
         let request_id = exchange.request_id.clone();
@@ -127,14 +128,14 @@ impl Files {
     }
 
     /// Takes a place.
-    fn begin(&self, account: Option<Id>) -> Result<Sending, Problem> {
-        let place = self.places.enter(account).map_err(|full| match full {
+    fn begin(&self, client: Client) -> Result<Sending, Problem> {
+        let place = self.places.enter(client).map_err(|full| match full {
             Full::Gateway => {
                 let detail = "too many files are being sent";
                 Problem::new(Kind::Unavailable, detail).retry_after(5)
             }
-            Full::Account => {
-                let detail = format!("{OF_ONE} files are being sent to this account already");
+            Full::Client(most) => {
+                let detail = format!("{most} files are being sent to you already");
                 Problem::new(Kind::RateLimited, detail).retry_after(5)
             }
         })?;

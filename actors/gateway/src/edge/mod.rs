@@ -164,7 +164,7 @@ impl Edge {
         } else {
             None
         };
-        let reader = Reader::of(&principal);
+        let reader = Reader::of(&principal, exchange.client);
         let affinity = edge.dispatcher.affinity(service, &parts.headers, &principal);
         let asking = (&*exchange, edge.browsers.sign_in);
         let envelope = envelope::build(parts, body, principal, deadline, asking)?;

@@ -26,6 +26,8 @@ const PAGE: u32 = 100;
 /// What a reader waits before they open it again, in milliseconds.
 const GREETING: &[u8] = b"retry: 2000\n\n";
 const SIGN_OF_LIFE: &[u8] = b":\n\n";
+/// Where events are of the moment: some may have been lost.
+const MISSED: &[u8] = b"event: missed\ndata: {}\n\n";
 
 /// A stream.
 pub(super) struct Feed {
@@ -33,8 +35,8 @@ pub(super) struct Feed {
     heard: mpsc::Receiver<Signal>,
     behind: Arc<AtomicBool>,
     service: &'static str,
-    /// The last event the reader has.
-    last: Id,
+    /// The last event the reader has; `None` where events are of the moment.
+    last: Option<Id>,
     session: Option<Id>,
     until: Instant,
     greeted: bool,
@@ -49,7 +51,7 @@ impl Feed {
         registered: Registered,
         (heard, behind): (mpsc::Receiver<Signal>, Arc<AtomicBool>),
         place: Place,
-        (service, last): (&'static str, Id),
+        (service, last): (&'static str, Option<Id>),
         session: Option<Id>,
     ) -> Self {
         Self {
@@ -61,8 +63,8 @@ impl Feed {
             session,
             until: Instant::now() + LIFE,
             greeted: false,
-            // What came since the service answered.
-            looks: true,
+            // What came since the service answered. Of what is of the moment, readers look themselves.
+            looks: last.is_some(),
             beats: 0,
             _place: place,
         }
@@ -78,9 +80,13 @@ impl Feed {
             if self.is_over() {
                 return None;
             }
-            if self.looks || self.behind.swap(false, Ordering::AcqRel) {
+            if self.looks | self.behind.swap(false, Ordering::AcqRel) {
+                let Some(last) = self.last else {
+                    self.looks = false;
+                    return Some(Bytes::from_static(MISSED));
+                };
                 // Boxed: a stream that waits need not carry the size of this.
-                match Box::pin(self.missed()).await {
+                match Box::pin(self.missed(last)).await {
                     Ok(missed) => {
                         self.looks = missed.more;
                         if let Some(piece) = self.all(missed) {
@@ -119,7 +125,7 @@ impl Feed {
                     return Step::Look;
                 }
                 self.beats += 1;
-                self.looks = self.beats.is_multiple_of(LOOK_EVERY);
+                self.looks = self.last.is_some() && self.beats.is_multiple_of(LOOK_EVERY);
                 Step::Send(Bytes::from_static(SIGN_OF_LIFE))
             }
             () = ending.cancelled() => Step::End,
@@ -128,18 +134,20 @@ impl Feed {
 
     /// Something that was pushed: sent, if it is what comes next.
     fn event(&mut self, event: &Pushed) -> Step {
-        if event.id <= self.last || self.looks {
-            return Step::Look;
-        }
-        if event.after.is_some_and(|before| before > self.last) {
-            // The one before it is still on its way, or was lost.
-            self.looks = true;
-            return Step::Look;
+        if event.id.is_some() {
+            if event.id <= self.last || self.looks {
+                return Step::Look;
+            }
+            if event.after > self.last {
+                // The one before it is still on its way, or was lost.
+                self.looks = true;
+                return Step::Look;
+            }
         }
         if self.is_over() {
             return Step::End;
         }
-        self.last = event.id;
+        self.last = event.id.or(self.last);
         self.registered.streams.0.events.with_label_values(&["pushed"]).inc();
         Step::Send(frame(event))
     }
@@ -152,19 +160,19 @@ impl Feed {
                 continue;
             }
             piece.extend_from_slice(&frame(&event));
-            self.last = event.id;
+            self.last = event.id.or(self.last);
             self.registered.streams.0.events.with_label_values(&["asked_for"]).inc();
         }
         (!piece.is_empty()).then(|| piece.into())
     }
 
-    async fn missed(&self) -> Result<Missed, Problem> {
+    async fn missed(&self, last: Id) -> Result<Missed, Problem> {
         let streams = &self.registered.streams.0;
         let _turn = streams.asking.acquire().await.map_err(|_| Problem::internal())?;
         let (_, topic) = &self.registered.key;
         let topic =
             percent_encoding::utf8_percent_encode(topic, percent_encoding::NON_ALPHANUMERIC);
-        let path = format!("{STREAMS_PATH}?topic={topic}&after={}&limit={PAGE}", self.last);
+        let path = format!("{STREAMS_PATH}?topic={topic}&after={last}&limit={PAGE}");
         streams.dispatcher.ask_for_clients(self.service, &path).await
     }
 
@@ -187,5 +195,6 @@ enum Step {
 /// An event as readers get it. JSON has no line breaks.
 fn frame(event: &Pushed) -> Bytes {
     let Pushed { id, event, data, .. } = event;
-    format!("id: {id}\nevent: {event}\ndata: {data}\n\n").into()
+    let id = id.map_or_else(String::new, |id| format!("id: {id}\n"));
+    format!("{id}event: {event}\ndata: {data}\n\n").into()
 }

@@ -5,7 +5,8 @@
 //! ([`feed`]): what came before the stream was open, what there was no room for, what a member may have
 //! stored and not pushed when it was lost, and now and then, whatever the reason may be. Events of a topic
 //! have ids that ascend, and each tells the one before it, so that nothing is sent twice, or out of order, and
-//! nothing is left out unnoticed.
+//! nothing is left out unnoticed. Events without an id are of the moment: there is nobody to ask for those that
+//! were missed, so the reader is told that some may have been.
 //!
 //! A stream is no task: it lives in that of its connection. What it holds is a place, a small queue, and a
 //! timer. It ends after ten minutes at the latest, when its session is over, and when the gateway drains; the
@@ -15,6 +16,7 @@ mod door;
 mod feed;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -34,15 +36,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dispatch::Dispatcher;
 use crate::identity::Identity;
+use crate::limits::Client;
 use crate::outgoing::{Content, Outgoing};
-use crate::places::{Full, Places};
+use crate::places::{Full, OfOne, Places};
 use crate::server::AnswerBody;
 
 pub(crate) use door::{PushDoor, watch_child};
 use feed::Feed;
 
-/// Streams of one account.
-const OF_ONE: usize = 8;
+/// Streams of one.
+const OF_ONE: OfOne = OfOne { account: 8, address: 100 };
 /// Events that wait for one reader; of more, they are asked for.
 const WAITING: usize = 16;
 /// Streams that ask what they have missed, at one time.
@@ -146,32 +149,28 @@ impl Streams {
         parts: &request::Parts,
         outgoing: &mut Outgoing,
         service: &'static str,
-        reader: Option<Reader>,
+        reader: Reader,
     ) -> Result<(), Problem> {
         let Content::Stream { topics, after_id } = &outgoing.content else { return Ok(()) };
         if parts.method == Method::HEAD {
             outgoing.emptied();
             return Ok(());
         }
-        let ([topic], Some(Ok(after))) =
-            (topics.as_slice(), after_id.as_ref().map(|id| id.parse::<Id>()))
+        let ([topic], Ok(after)) =
+            (topics.as_slice(), after_id.as_ref().map(|id| id.parse::<Id>()).transpose())
         else {
             return Err(Problem::new(Kind::Internal, "the stream is of an unknown form"));
         };
-        let place =
-            self.0.places.enter(reader.map(|reader| reader.account)).map_err(
-                |full| match full {
-                    Full::Gateway => {
-                        let detail = "as many streams are open as there may be";
-                        Problem::new(Kind::Unavailable, detail).retry_after(5)
-                    }
-                    Full::Account => {
-                        let detail =
-                            format!("this account has {} streams open", self.0.places.of_one());
-                        Problem::new(Kind::RateLimited, detail).retry_after(5)
-                    }
-                },
-            )?;
+        let place = self.0.places.enter(reader.client).map_err(|full| match full {
+            Full::Gateway => {
+                let detail = "as many streams are open as there may be";
+                Problem::new(Kind::Unavailable, detail).retry_after(5)
+            }
+            Full::Client(most) => {
+                let detail = format!("you have {most} streams open already");
+                Problem::new(Kind::RateLimited, detail).retry_after(5)
+            }
+        })?;
         let (signals, heard) = mpsc::channel(WAITING);
         let behind = Arc::new(AtomicBool::new(false));
         let key = (service.to_owned(), topic.clone());
@@ -180,8 +179,7 @@ impl Streams {
         self.0.listeners.lock().entry(key.clone()).or_default().insert(number, listener);
         self.0.open.inc();
         let registered = Registered { streams: self.clone(), key, number };
-        let session = reader.map(|reader| reader.session);
-        let feed = Feed::new(registered, (heard, behind), place, (service, after), session);
+        let feed = Feed::new(registered, (heard, behind), place, (service, after), reader.session);
         let events = stream::unfold(feed, |mut feed| async move {
             feed.next().await.map(|piece| (Ok(piece), feed))
         });
@@ -226,17 +224,21 @@ impl Streams {
     }
 }
 
-/// Somebody who is signed in, as far as a stream has to do with it.
+/// Who asks, as far as a stream has to do with it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader {
-    account: Id,
-    session: Id,
+    client: Client,
+    session: Option<Id>,
 }
 
 impl Reader {
-    /// Who asks, if they are signed in.
-    pub(crate) fn of(principal: &Principal) -> Option<Self> {
-        let user = principal.user().ok()?;
-        Some(Self { account: user.id, session: user.session })
+    /// Somebody at this address.
+    pub(crate) fn of(principal: &Principal, address: IpAddr) -> Self {
+        match principal {
+            Principal::User(user) => {
+                Self { client: Client::User(user.id), session: Some(user.session) }
+            }
+            _ => Self { client: address.into(), session: None },
+        }
     }
 }

@@ -18,7 +18,9 @@ use tokio::sync::{Notify, Semaphore};
 use super::allotter::AllotterMessage;
 use super::conn::Inner as ConnInner;
 use super::sqlite_writer::{self, WriterMessage};
-use super::{Conn, DatabaseConfig, DatabaseUrl, DbError, KeeperMessage, Tx, fence, postgres_tx};
+use super::{
+    Committed, Conn, DatabaseConfig, DatabaseUrl, DbError, KeeperMessage, Tx, fence, postgres_tx,
+};
 use crate::ids::{Ids, random_hex};
 use crate::metrics::Metrics;
 use crate::supervision::Address;
@@ -71,8 +73,8 @@ impl std::fmt::Debug for Database {
     }
 }
 
-/// Called after commits that published facts.
-type Listener = Box<dyn Fn() + Send + Sync>;
+/// Called after commits that published something, with the facts.
+type Listener = Box<dyn Fn(&[Committed]) + Send + Sync>;
 
 pub(super) struct Inner {
     pub(super) service: &'static str,
@@ -247,8 +249,8 @@ impl Database {
         let waited = started.elapsed().as_secs_f64();
         self.0.metrics.write_seconds.with_label_values(&[self.0.service]).observe(waited);
         let (result, published) = result.map_err(|error| self.noted(error))?;
-        if published {
-            self.0.listeners.read().iter().for_each(|listener| listener());
+        if published.any {
+            self.0.listeners.read().iter().for_each(|listener| listener(&published.facts));
         }
         result
     }
@@ -256,7 +258,17 @@ impl Database {
     /// Calls `listener` after every commit that published facts. For as long as this handle
     /// lives.
     pub(crate) fn on_published(&self, listener: impl Fn() + Send + Sync + 'static) {
-        self.0.listeners.write().push(Box::new(listener));
+        self.0.listeners.write().push(Box::new(move |_| listener()));
+    }
+
+    /// Tells `listener` of facts that were committed through this handle, at once, for as long as it lives. A
+    /// hint: of what other nodes commit, or this one before a failure, it hears nothing here. Must not wait.
+    pub fn on_facts(&self, listener: impl Fn(&[Committed]) + Send + Sync + 'static) {
+        self.0.listeners.write().push(Box::new(move |facts| {
+            if !facts.is_empty() {
+                listener(facts);
+            }
+        }));
     }
 
     /// Where the keeper answers.

@@ -49,5 +49,5 @@ pub use migrations::Migrations;
 pub use numbers::Numbers;
 pub use sql::{Cell, FromRow, Row, Statement, Value, sql};
 pub(crate) use sqlite_writer::SqliteWriter;
-pub use tx::{Audit, Fact, OwnAct, Tx};
+pub use tx::{Audit, Committed, Fact, OwnAct, Tx};
 pub use write::{Answer, REPLAYED, RequestShape, WriteContext};

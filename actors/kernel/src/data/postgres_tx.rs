@@ -12,6 +12,7 @@ use sqlx::{Executor as _, PgConnection, Postgres};
 
 use super::conn::Inner as ConnInner;
 use super::sqlite_writer::Done;
+use super::tx::Published;
 use super::{Conn, DbError, Tx};
 use crate::time::Clock;
 
@@ -98,7 +99,7 @@ where
     {
         result = Err(error.into());
     }
-    let published = tx.has_published();
+    let published = tx.take_published();
     let ConnInner::PostgresTx(session) = tx.into_conn().inner else {
         return Err(DbError::Unavailable("the transaction changed hands".into()));
     };
@@ -107,7 +108,7 @@ where
         Err(error) => {
             // A failed rollback is a lost connection, and that rolls back as well.
             drop(session.rollback().await);
-            Ok((Err(error), false))
+            Ok((Err(error), Published::default()))
         }
     }
 }

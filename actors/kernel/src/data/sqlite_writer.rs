@@ -25,6 +25,7 @@ use tracing::{Instrument as _, Span};
 
 use super::conn::Inner as ConnInner;
 use super::database::Kind;
+use super::tx::Published;
 use super::{Conn, Database, DbError, Tx, sql};
 use crate::supervision::Address;
 use crate::time::Clock;
@@ -49,9 +50,8 @@ pub(crate) trait Job: Send {
     fn finish(self: Box<Self>, outcome: Result<(), DbError>);
 }
 
-/// The work's own result and whether facts were committed with it; or what became of the
-/// transaction.
-pub(super) type Done<T, E> = Result<(Result<T, E>, bool), DbError>;
+/// The work's own result and what was published with it; or what became of the transaction.
+pub(super) type Done<T, E> = Result<(Result<T, E>, Published), DbError>;
 
 /// What a panic carries.
 type Panic = Box<dyn std::any::Any + Send>;
@@ -59,7 +59,7 @@ type Panic = Box<dyn std::any::Any + Send>;
 struct Work<T, E, F> {
     todo: Option<F>,
     result: Option<Result<T, E>>,
-    published: bool,
+    published: Published,
     panic: Option<Panic>,
     reply: Option<oneshot::Sender<Result<Done<T, E>, Panic>>>,
     /// The request this is for: what goes wrong is logged under its id.
@@ -115,7 +115,7 @@ where
             {
                 result = Err(error.into());
             }
-            self.published = tx.has_published();
+            self.published = tx.take_published();
             let keep = result.is_ok();
             self.result = Some(result);
             keep
@@ -129,9 +129,9 @@ where
             return;
         }
         let answer = match (outcome, self.result.take()) {
-            (Ok(()), Some(result)) => Ok((result, self.published)),
+            (Ok(()), Some(result)) => Ok((result, std::mem::take(&mut self.published))),
             // Work that failed by itself keeps its own reason, whatever became of the batch.
-            (Err(_), Some(Err(error))) => Ok((Err(error), false)),
+            (Err(_), Some(Err(error))) => Ok((Err(error), Published::default())),
             (Err(error), _) => Err(error),
             (Ok(()), None) => Err(DbError::Unavailable("the write was abandoned".into())),
         };
@@ -150,7 +150,7 @@ where
     let job = Work {
         todo: Some(work),
         result: None,
-        published: false,
+        published: Published::default(),
         panic: None,
         reply: Some(reply),
         span: Span::current(),

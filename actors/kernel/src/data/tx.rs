@@ -20,14 +20,26 @@ pub trait Fact: Serialize {
 #[derive(Debug)]
 pub struct Tx {
     conn: Conn,
-    pending: Vec<Pending>,
-    published: bool,
+    pending: Vec<Committed>,
+    published: Published,
 }
 
-#[derive(Debug)]
-struct Pending {
-    topic: &'static str,
-    payload: String,
+/// A fact that was committed here.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// Its topic: `user.registered`.
+    pub topic: &'static str,
+    /// The fact itself, as JSON.
+    pub payload: String,
+}
+
+/// What a transaction publishes.
+#[derive(Debug, Default)]
+pub(super) struct Published {
+    /// Whether there is anything, audit records included.
+    pub(super) any: bool,
+    /// The facts.
+    pub(super) facts: Vec<Committed>,
 }
 
 /// The topic of audit records.
@@ -77,8 +89,8 @@ struct AuditPayload<'a> {
 }
 
 impl Tx {
-    pub(super) const fn new(conn: Conn) -> Self {
-        Self { conn, pending: Vec::new(), published: false }
+    pub(super) fn new(conn: Conn) -> Self {
+        Self { conn, pending: Vec::new(), published: Published::default() }
     }
 
     pub(super) fn into_conn(self) -> Conn {
@@ -88,7 +100,7 @@ impl Tx {
     /// Publishes a fact, if and when this transaction commits.
     pub fn publish<F: Fact>(&mut self, fact: &F) {
         let payload = serde_json::to_string(fact).unwrap_or_default();
-        self.pending.push(Pending { topic: F::TOPIC, payload });
+        self.pending.push(Committed { topic: F::TOPIC, payload });
     }
 
     /// Records an act in the audit log, if and when this transaction commits.
@@ -121,7 +133,7 @@ impl Tx {
 
     fn record(&mut self, payload: &AuditPayload<'_>) {
         let payload = serde_json::to_string(payload).unwrap_or_default();
-        self.pending.push(Pending { topic: AUDIT_TOPIC, payload });
+        self.pending.push(Committed { topic: AUDIT_TOPIC, payload });
     }
 
     /// Writes the pending facts into the outbox: one statement for one or two of them, which
@@ -130,7 +142,9 @@ impl Tx {
         const ONE: &str = "INSERT INTO outbox (topic, payload, created_at) VALUES ($1, $2, $3)";
         const TWO: &str =
             "INSERT INTO outbox (topic, payload, created_at) VALUES ($1, $2, $3), ($4, $5, $6)";
-        self.published = !self.pending.is_empty();
+        self.published.any = !self.pending.is_empty();
+        let facts = self.pending.iter().filter(|pending| pending.topic != AUDIT_TOPIC);
+        self.published.facts = facts.cloned().collect();
         while !self.pending.is_empty() {
             let take = self.pending.len().min(2);
             let mut statement = super::sql(if take == 1 { ONE } else { TWO });
@@ -142,15 +156,15 @@ impl Tx {
         Ok(())
     }
 
-    /// Whether the last flush had something to publish.
-    pub(super) const fn has_published(&self) -> bool {
-        self.published
+    /// What the last flush published.
+    pub(super) fn take_published(&mut self) -> Published {
+        std::mem::take(&mut self.published)
     }
 
     /// Forgets what was to be published, before the next piece of work on this connection.
     pub(super) fn forget_facts(&mut self) {
         self.pending.clear();
-        self.published = false;
+        self.published = Published::default();
     }
 
     /// Runs a statement that must change exactly one row; `false` if it changed none.

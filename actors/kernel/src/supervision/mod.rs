@@ -12,6 +12,7 @@
 mod address;
 mod bell;
 mod child;
+mod on_demand;
 mod policy;
 mod spec;
 mod stopping;
@@ -22,6 +23,7 @@ mod tree;
 pub use address::{Address, CallFailed};
 pub use bell::Bell;
 pub use child::{ChildSpec, Restart};
+pub use on_demand::OnDemand;
 pub use policy::{Backoff, Intensity, RestartWindow, Strategy};
 pub use spec::SupervisorSpec;
 pub use supervisor::{Supervisor, SupervisorMessage};

@@ -116,6 +116,20 @@ pub(crate) async fn since(
     conn.all(sql(text).bind(user).bind(after).bind(fetch)).await
 }
 
+/// What somebody was told after that and has not read, the latest first.
+pub(crate) async fn unread_since(
+    conn: &mut Conn,
+    user: Id,
+    after: i64,
+    fetch: i64,
+) -> Result<Vec<Notification>, DbError> {
+    let text = concat!(
+        notification!(),
+        " WHERE n.user_id = $1 AND n.id > $2 AND n.is_read = 0 ORDER BY n.id DESC LIMIT $3"
+    );
+    conn.all(sql(text).bind(user).bind(after).bind(fetch)).await
+}
+
 /// These, in no order.
 pub(crate) async fn these(conn: &mut Conn, told: &[Told]) -> Result<Vec<Notification>, DbError> {
     if told.is_empty() {

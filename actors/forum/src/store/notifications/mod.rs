@@ -5,6 +5,7 @@ use std::time::Duration;
 use panel_kernel::data::Expiry;
 
 pub(crate) mod boxes;
+pub(crate) mod digests;
 pub(crate) mod list;
 pub(crate) mod telling;
 

@@ -1,0 +1,169 @@
+//! Mails people, as often as they want it, what they were told and have not read.
+//!
+//! One node of a cluster does so at a time, under a lease. It owns nothing: who wants one and how far it is are
+//! rows, and the mail is a fact, told in the transaction that notes that it was; auth, which knows addresses,
+//! writes it. So nobody gets one twice, whoever ends when.
+//!
+//! Failure: mails come later. Who was away for several gets one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use panel_kernel::cursor::Cursors;
+use panel_kernel::data::{Database, DbError, Lease, Leases, Tx};
+use panel_kernel::service::ServiceContext;
+use panel_kernel::supervision::ChildSpec;
+use panel_kernel::time::Timestamp;
+use ractor::{Actor, ActorProcessingErr, ActorRef, Message};
+
+use crate::events::MailRequested;
+use crate::pages::unsubscribe;
+use crate::rules::digests::{GOOD_FOR, Told, lines, subject};
+use crate::store::notifications::digests::{self, Due};
+use crate::store::notifications::list::{self, Notification};
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_secs(1);
+/// For how long a node may be at it without a sign of life.
+const LEASE: Duration = Duration::from_secs(30);
+/// Mails between two messages, and under one look at the lease.
+const MOST: i64 = 20;
+/// What is counted of what somebody was told.
+const COUNTED: i64 = 200;
+
+/// What the digester is told.
+#[derive(Debug)]
+pub(crate) enum DigesterMessage {
+    /// Time to look. A tick.
+    Look,
+}
+
+impl Message for DigesterMessage {}
+
+/// What the digester mails by. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Digester {
+    db: Database,
+    leases: Leases,
+    cursors: Cursors,
+    site: Arc<str>,
+    hour: u8,
+}
+
+impl Digester {
+    /// At this hour, in UTC.
+    pub(crate) fn new(context: &ServiceContext, hour: u8) -> Self {
+        let (db, runtime) = (context.db.clone(), &context.runtime);
+        let leases = Leases::new(db.clone(), &runtime.node.name, &runtime.node.boot);
+        let (cursors, site) = (runtime.cursors.clone(), Arc::clone(&runtime.public_url));
+        Self { db, leases, cursors, site, hour }
+    }
+
+    /// The actor, as a child of the service.
+    pub(crate) fn into_child(self) -> ChildSpec {
+        ChildSpec::new("digester", move || (DigestActor(self.clone()), ()))
+    }
+
+    /// Mails some of those whose turn it is; whether there may be more.
+    async fn look(&self) -> Result<bool, DbError> {
+        let due = digests::due(&mut self.db.reader().await?, self.db.clock().now(), MOST).await?;
+        if due.is_empty() {
+            return Ok(false);
+        }
+        let Some(lease) = self.leases.acquire("digests", LEASE).await? else { return Ok(false) };
+        let is_full = i64::try_from(due.len()).is_ok_and(|found| found >= MOST);
+        for due in due {
+            let (digester, lease) = (self.clone(), lease.clone());
+            self.db
+                .transact(move |tx| async move { digester.mail(tx, &lease, &due).await }.boxed())
+                .await?;
+        }
+        Ok(is_full)
+    }
+
+    /// Mails one of them, if there is something to tell.
+    async fn mail(&self, tx: &mut Tx, lease: &Lease, due: &Due) -> Result<(), DbError> {
+        lease.fence(tx).await?;
+        let now = self.db.clock().now();
+        let Some(next) = due.every.next(now, self.hour) else { return Ok(()) };
+        let told = list::unread_since(tx, due.user, due.last, COUNTED).await?;
+        let last = told.first().map_or(due.last, |latest| latest.id.raw());
+        if digests::advance(tx, due, next, last).await? && !told.is_empty() {
+            self.request(tx, due, &told, now);
+        }
+        Ok(())
+    }
+
+    fn request(&self, tx: &mut Tx, due: &Due, told: &[Notification], now: Timestamp) {
+        let told: Vec<Told> = told.iter().map(Told::from).collect();
+        let (lines, more) = lines(&told, &self.site);
+        let mut paragraphs = vec!["This is what you have not read yet:".to_owned()];
+        if more > 0 {
+            let counted = i64::try_from(told.len()).is_ok_and(|counted| counted >= COUNTED);
+            let at_least = if counted { "at least " } else { "" };
+            paragraphs.push(format!("And {at_least}{more} more, which are not in this mail."));
+        }
+        let unsubscribe = unsubscribe::place(&self.site, &self.cursors, due.user);
+        tx.publish(&MailRequested {
+            user_id: due.user,
+            subject: &subject(told.len(), &self.site),
+            paragraphs: &paragraphs,
+            lines: &lines,
+            unsubscribe: &unsubscribe,
+            good_until: now.plus(GOOD_FOR),
+        });
+    }
+}
+
+impl From<&Notification> for Told {
+    fn from(it: &Notification) -> Self {
+        let place = it.title.as_ref().and(it.thread_id).zip(it.number);
+        Self {
+            kind: it.kind,
+            actor: it.actor.as_ref().map(|actor| actor.name.clone()),
+            title: it.title.clone(),
+            path: place.map(|(thread, number)| {
+                format!("/forum/threads/{thread}?from={number}#post-{number}")
+            }),
+            thread: it.thread_id.map(panel_kernel::ids::Id::raw),
+            detail: it.detail.clone(),
+        }
+    }
+}
+
+struct DigestActor(Digester);
+
+impl Actor for DigestActor {
+    type Msg = DigesterMessage;
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<DigesterMessage>,
+        (): (),
+    ) -> Result<(), ActorProcessingErr> {
+        Ok(myself.send_message(DigesterMessage::Look)?)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<DigesterMessage>,
+        DigesterMessage::Look: DigesterMessage,
+        (): &mut (),
+    ) -> Result<(), ActorProcessingErr> {
+        match self.0.look().await {
+            // What else it is told, also to stop, finds its turn in between.
+            Ok(true) => {
+                myself.send_message(DigesterMessage::Look)?;
+                return Ok(());
+            }
+            Ok(false) => {}
+            Err(error) if error.is_outage() => {}
+            Err(error) => tracing::warn!(%error, "digests wait"),
+        }
+        drop(myself.send_after(LOOK, || DigesterMessage::Look));
+        Ok(())
+    }
+}
