@@ -1,6 +1,7 @@
 //! The command line.
 
 mod certs;
+mod forum;
 mod keys;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use panel_kernel::role::Role;
 
 pub(crate) use certs::{AuthorityArgs, CertsCommand, IssueArgs};
+pub(crate) use forum::{ExportArgs, ForumCommand, ImportArgs};
 pub(crate) use keys::{KeysCommand, RotateArgs};
 
 /// A self-hosted community platform: accounts, forum, articles, administration.
@@ -43,6 +45,9 @@ pub(crate) enum Command {
     /// Change the keys that sign access tokens.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Take the forum out, and in, beside a running node or without one.
+    #[command(subcommand)]
+    Forum(ForumCommand),
     /// Print the OpenAPI document of this release.
     Openapi(CommonArgs),
     /// Show how the running node is, and everything on it.

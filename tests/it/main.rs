@@ -74,4 +74,5 @@ mod streams;
 mod supervision;
 mod telling;
 mod throttle;
+mod transfer;
 mod unknown_outcome;

@@ -47,6 +47,6 @@ mod tokens;
 
 pub use config::AuthConfig;
 pub use error::AuthError;
-pub use provision::{NewAccount, create_account};
+pub use provision::{ImportedAccount, NewAccount, create_account, import_account};
 pub use rotation::{Retired, Rotation, rotate_signing_key};
 pub use supervisor::{SERVICE, migrations};

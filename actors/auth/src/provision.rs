@@ -8,11 +8,15 @@ use serde_json::json;
 
 use crate::config::AuthConfig;
 use crate::error::AuthError;
-use crate::events::UserRegistered;
+use crate::events::{UserRegistered, UserSuspended};
 use crate::hashing::{argon2id, hash};
 use crate::rules::{self, Registrant};
+use crate::store::locks::NO_PASSWORD;
 use crate::store::users::{NewUser, UserRow};
 use crate::store::{setup, users};
+
+/// Names that are tried for a new account, before one that nobody has.
+const NAMES: u64 = 20;
 
 /// An account an administrator makes.
 #[derive(Clone, Debug)]
@@ -53,6 +57,81 @@ pub async fn create_account(
         })
         .await;
     made.map(drop).map_err(Problem::from)
+}
+
+/// An account that somebody had elsewhere.
+#[derive(Clone, Debug)]
+pub struct ImportedAccount {
+    /// The mail address: whoever has it here is the same person.
+    pub email: String,
+    /// The name shown.
+    pub display_name: String,
+    /// Whether it could be used.
+    pub is_active: bool,
+}
+
+/// Makes an account, of the lowest rank and without a password, for somebody who had one elsewhere, unless
+/// there is one with that address. Which it is, and the name to sign in with.
+///
+/// # Errors
+/// A [`Problem`] that says what is wrong with the account, or with the database.
+pub async fn import_account(
+    db: &Database,
+    account: ImportedAccount,
+    context: &WriteContext,
+) -> Result<(Id, String), Problem> {
+    let email = rules::address("email", account.email.trim())?;
+    let names = [account.display_name.as_str(), email.as_str()];
+    let username = rules::federation::username(names);
+    let shown = rules::federation::shown_name(Some(&account.display_name));
+    let user = NewUser {
+        id: db.next_id().await?,
+        display_name: shown.unwrap_or_else(|| username.clone()),
+        username,
+        email,
+        password_hash: NO_PASSWORD.to_owned(),
+        role: Role::User,
+        must_verify: false,
+    };
+    let written = context.clone();
+    let found: Result<UserRow, AuthError> = db
+        .transact(move |tx| {
+            Box::pin(async move {
+                if let Some(known) = users::by_email(tx, &user.email).await? {
+                    return Ok(known);
+                }
+                let user = insert_under_a_name(tx, &written, user, None).await?;
+                if !account.is_active {
+                    let reason = "not in use where it was imported from";
+                    users::suspend(tx, user.id, reason, None, written.now).await?;
+                    tx.publish(&UserSuspended { id: user.id, until: None });
+                }
+                Ok(user)
+            })
+        })
+        .await;
+    let found = found.map_err(Problem::from)?;
+    Ok((found.id, found.username))
+}
+
+/// Inserts an account under the name it is to have, or one that is like it.
+pub(crate) async fn insert_under_a_name(
+    tx: &mut Tx,
+    context: &WriteContext,
+    mut user: NewUser,
+    invitation: Option<Id>,
+) -> Result<UserRow, AuthError> {
+    let wanted = user.username.clone();
+    for number in 2..=NAMES {
+        match insert_invited(tx, context, &user, invitation).await {
+            Err(AuthError::Taken("username")) => {
+                user.username = rules::federation::another_username(&wanted, number);
+            }
+            inserted => return inserted,
+        }
+    }
+    user.username = rules::federation::another_username(&wanted, user.id.raw().unsigned_abs());
+    insert_invited(tx, context, &user, invitation).await
 }
 
 /// The account as it will be kept.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use panel_kernel::config::{BadValue, PoolConfig, Section, Span};
+use panel_kernel::data::Migrations;
 use panel_kernel::events::Subscription;
 use panel_kernel::service::ServiceSpec;
 use serde::{Deserialize, Serialize};
@@ -197,14 +198,16 @@ pub(crate) fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
         port: 5002,
         pages: pages::PREFIXES,
         pool: config.pool,
-        migrations: panel_kernel::migrations!(
-            "../../migrations/forum/sqlite",
-            "../../migrations/forum/postgres"
-        ),
+        migrations: migrations(),
         subscriptions: SUBSCRIPTIONS,
         openapi: api::openapi,
         assemble: Arc::new(move |context| assemble(context, &config, &renderer)),
     })
+}
+
+/// The service's schema.
+pub(crate) fn migrations() -> Migrations {
+    panel_kernel::migrations!("../../migrations/forum/sqlite", "../../migrations/forum/postgres")
 }
 
 /// The section with defaults filled in.

@@ -40,6 +40,7 @@
 //! | `store` | the only SQL |
 //! | `hiding` | hiding a post, and telling of it |
 //! | `live` | what happens in threads while they are open somewhere |
+//! | `transfer` | all of it into a file, and from one |
 //! | `streams` | what is pushed to readers who keep a stream open |
 //! | `events` | facts published; auth's facts, and the forum's own, taken in |
 
@@ -63,6 +64,7 @@ mod store;
 mod streams;
 #[cfg(test)]
 mod tests;
+pub mod transfer;
 mod view_counter;
 
 use std::sync::Arc;

@@ -23,7 +23,7 @@ use serde_json::json;
 use crate::SERVICE;
 use crate::events::BanEnded;
 use crate::hiding::hide;
-use crate::rules::Viewer;
+use crate::rules::ITSELF;
 use crate::rules::content::ContentRules;
 use crate::store::moderation::bans::{self, Ban};
 use crate::store::moderation::log::{self, Deed};
@@ -150,9 +150,6 @@ impl Actor for ModerationAutomat {
         Ok(())
     }
 }
-
-/// Whoever sees everything.
-const ITSELF: Viewer = Viewer { who: None, level: i64::MAX, moderates: true };
 
 /// Hides a post whose flags weigh enough, if it is not by somebody who moderates.
 async fn weigh(

@@ -1,23 +1,12 @@
-//! The database of accounts, opened by a command: beside running nodes, or without any.
+//! The database of accounts, opened by a command.
 
 use panel_kernel::data::Database;
-use panel_kernel::metrics::Metrics;
-use panel_kernel::time::Clock;
 
+use super::database;
 use crate::Failure;
 use crate::config::Config;
 
 /// Opens it, ready to make ids; to be given back when the command is done.
 pub(super) async fn open(config: &Config) -> Result<Database, Failure> {
-    let name = panel_auth::SERVICE.name;
-    let location = config.location(name).map_err(Failure::Usage)?;
-    let metrics = Metrics::new().map_err(Failure::other)?;
-    let about = (Clock::system(), metrics);
-    let db =
-        Database::new(name, &location, &config.database, "admin", about).map_err(Failure::Usage)?;
-    db.open_once(&panel_auth::migrations())
-        .await
-        .map_err(|error| Failure::Other(format!("the database can't be opened: {error}")))?;
-    db.allot().await.map_err(|error| Failure::Other(format!("no id can be made: {error}")))?;
-    Ok(db)
+    database::open(config, panel_auth::SERVICE.name, &panel_auth::migrations()).await
 }

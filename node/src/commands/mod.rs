@@ -4,7 +4,9 @@ mod accounts;
 mod admin;
 mod certs;
 mod config;
+mod database;
 mod drain;
+mod forum;
 mod keys;
 mod migrate;
 mod openapi;
@@ -12,7 +14,9 @@ mod run;
 mod status;
 
 use crate::Failure;
-use crate::cli::{AdminCommand, CertsCommand, Cli, Command, ConfigCommand, KeysCommand};
+use crate::cli::{
+    AdminCommand, CertsCommand, Cli, Command, ConfigCommand, ForumCommand, KeysCommand,
+};
 
 /// Does what the command line says.
 pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
@@ -26,6 +30,8 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Certs(CertsCommand::Init(args))) => certs::init(&args),
         Some(Command::Certs(CertsCommand::Issue(args))) => certs::issue(&args),
         Some(Command::Keys(KeysCommand::Rotate(args))) => keys::rotate(&args),
+        Some(Command::Forum(ForumCommand::Export(args))) => forum::export(&args),
+        Some(Command::Forum(ForumCommand::Import(args))) => forum::import(&args),
         Some(Command::Openapi(args)) => openapi::print(&args),
         Some(Command::Status(args)) => status::status(&args),
         Some(Command::Drain(args)) => drain::drain(&args),

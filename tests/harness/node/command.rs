@@ -23,6 +23,16 @@ impl Node {
         run_to_end(command, input).await
     }
 
+    /// The same, killed where it stands after so long; `None` if it was.
+    pub async fn cli_cut_off(&self, arguments: &[&str], after: Duration) -> Option<Output> {
+        let mut command = self.plan.command(self.directory.path(), arguments);
+        crate::process::mark(&mut command);
+        let mut command = tokio::process::Command::from(command);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.kill_on_drop(true).spawn().unwrap();
+        tokio::time::timeout(after, child.wait_with_output()).await.ok().map(Result::unwrap)
+    }
+
     /// Makes an account from the command line, and signs it in.
     pub async fn account(&self, username: &str, role: &str) -> Session {
         let email = email(username);

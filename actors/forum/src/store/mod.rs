@@ -24,6 +24,7 @@ pub(crate) mod search;
 #[macro_use]
 pub(crate) mod threads;
 pub(crate) mod thread_list;
+pub(crate) mod transfer;
 
 use panel_kernel::data::{Conn, Statement};
 

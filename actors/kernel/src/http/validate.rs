@@ -73,6 +73,12 @@ fn is_forbidden(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// A text from elsewhere, without the characters that no text here may contain.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars().filter(|c| matches!(c, '\n' | '\r' | '\t') || !is_forbidden(*c)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -31,9 +31,6 @@ use crate::store::locks::NO_PASSWORD;
 use crate::store::users::{self, NewUser, UserRow};
 use crate::store::{passkeys, sessions};
 
-/// Names that are tried for a new account, before one that nobody has.
-const NAMES: u64 = 20;
-
 /// Somebody who has come back.
 pub(super) struct Arrival<'a> {
     pub(super) app: &'a Shared,
@@ -188,24 +185,16 @@ async fn register(
 async fn insert(
     tx: &mut Tx,
     context: &WriteContext,
-    mut user: NewUser,
+    user: NewUser,
     invitation: Option<Id>,
 ) -> Result<UserRow, AuthError> {
     if users::by_email(tx, &user.email).await?.is_some() {
         return Err(AuthError::AccountThere);
     }
-    let wanted = user.username.clone();
-    for number in 2..=NAMES {
-        match provision::insert_invited(tx, context, &user, invitation).await {
-            Err(AuthError::Taken("username")) => {
-                user.username = rules::another_username(&wanted, number);
-            }
-            Err(AuthError::Taken(_)) => return Err(AuthError::AccountThere),
-            inserted => return inserted,
-        }
+    match provision::insert_under_a_name(tx, context, user, invitation).await {
+        Err(AuthError::Taken(_)) => Err(AuthError::AccountThere),
+        inserted => inserted,
     }
-    user.username = rules::another_username(&wanted, user.id.raw().unsigned_abs());
-    provision::insert_invited(tx, context, &user, invitation).await
 }
 
 /// Links the account elsewhere to one here.

@@ -1,0 +1,56 @@
+//! Taking a forum from one place to another: a file of JSON lines ([`Record`]), written by [`export`] and taken in
+//! by [`Import`].
+//!
+//! Both work beside a running node, and without one, and go on where they were cut off. What is taken in is known by
+//! where it is from and what it is called there, in the database, in the transaction that stores it: so the same
+//! file a second time changes nothing, and a longer one adds what is new. What comes from the same forum, or from
+//! one whose ids are free here, keeps its ids, and so its addresses.
+
+mod exporting;
+mod importing;
+pub mod original;
+mod record;
+mod resuming;
+mod taking;
+
+use panel_kernel::data::{DbError, Migrations};
+
+pub use exporting::{Exported, export};
+pub use importing::{Import, Imported, Options};
+pub use record::{
+    Author, Category, Forum, Merged, Post, Reaction, Record, Reference, Revision, Thread, VERSION,
+};
+
+/// The service's schema, for these commands.
+#[must_use]
+pub fn migrations() -> Migrations {
+    crate::config::migrations()
+}
+
+/// Why something can't be taken out or in.
+#[derive(Debug, thiserror::Error)]
+pub enum TransferError {
+    /// A line can't be taken in; the ones before it are.
+    #[error("line {line}: {reason}")]
+    Line {
+        /// Which, from 1.
+        line: u64,
+        /// A sentence.
+        reason: String,
+    },
+    /// The file can't be read or written.
+    #[error(transparent)]
+    File(#[from] std::io::Error),
+    /// The database did not do it.
+    #[error("the database: {0}")]
+    Database(#[from] DbError),
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Lines that were written or read.
+    pub lines: u64,
+    /// Of those to be written or read: posts of an export, bytes of an import.
+    pub done: u64,
+}

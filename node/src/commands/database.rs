@@ -1,0 +1,26 @@
+//! A service's database, opened by a command: beside running nodes, or without any.
+
+use panel_kernel::data::{Database, Migrations};
+use panel_kernel::metrics::Metrics;
+use panel_kernel::time::Clock;
+
+use crate::Failure;
+use crate::config::Config;
+
+/// Opens it, ready to make ids; to be given back when the command is done.
+pub(super) async fn open(
+    config: &Config,
+    service: &'static str,
+    migrations: &Migrations,
+) -> Result<Database, Failure> {
+    let location = config.location(service).map_err(Failure::Usage)?;
+    let metrics = Metrics::new().map_err(Failure::other)?;
+    let about = (Clock::system(), metrics);
+    let db = Database::new(service, &location, &config.database, "admin", about)
+        .map_err(Failure::Usage)?;
+    db.open_once(migrations)
+        .await
+        .map_err(|error| Failure::Other(format!("the database can't be opened: {error}")))?;
+    db.allot().await.map_err(|error| Failure::Other(format!("no id can be made: {error}")))?;
+    Ok(db)
+}
