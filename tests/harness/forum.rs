@@ -31,6 +31,12 @@ impl Thread {
         Self { posts: format!("{path}/posts"), path }
     }
 
+    /// As far as it is known without reading it: its `id`.
+    #[must_use]
+    pub fn value(&self) -> Value {
+        json!({"id": self.path.rsplit('/').next()})
+    }
+
     /// A reply, not yet sent.
     pub fn reply(&self, by: &Session, body: &str) -> RequestBuilder {
         by.post(&self.posts).json(&json!({"body": body}))

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use panel_harness::{Backend, Cluster, Events, RigBuilder, Session, eventually, on_both_databases};
+use panel_harness::{
+    Backend, Cluster, Events, RigBuilder, Session, Thread, eventually, on_both_databases,
+};
 use panel_kernel::role::Role;
 use serde_json::{Value, json};
 
@@ -271,10 +273,7 @@ async fn readers_hear_of_it_wherever_it_happens() {
     let mut cluster = builder.start().await;
     cluster.await_linked().await;
     let root = cluster.node("g1").admin("root").await;
-    let category = json!({"name": "C"});
-    let category = root.post("/api/v2/forum/categories").json(&category).await.expect(201).json();
-    let thread = json!({"category_id": category["id"], "title": "t", "body": "b"});
-    let thread = root.post("/api/v2/forum/threads").json(&thread).await.expect(201).json();
+    let thread = Thread::open(&root).await.value();
     let listen = format!("{}/stream", path(&thread));
     let mut streams = Vec::new();
     for gateway in ["g1", "g2"] {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use panel_harness::{Backend, Cluster, Events, Session, eventually, on_both_databases};
+use panel_harness::{Backend, Cluster, Events, Session, Thread, eventually, on_both_databases};
 use serde_json::{Value, json};
 
 use crate::forum::{Forum, id, posts};
@@ -181,12 +181,9 @@ async fn events_reach_readers_through_every_gateway_and_over_the_loss_of_members
     let mut cluster = builder.start().await;
     cluster.await_linked().await;
     let root = cluster.node("g1").admin("root").await;
-    let category = json!({"name": "C"});
-    let category = root.post("/api/v2/forum/categories").json(&category).await.expect(201).json();
     let ada = Session::register(&cluster.client("g1"), "ada").await;
     let bob = Session::register(&cluster.client("g2"), "bob").await;
-    let thread = json!({"category_id": category["id"], "title": "t", "body": "b"});
-    let thread = root.post("/api/v2/forum/threads").json(&thread).await.expect(201).json();
+    let thread = Thread::open(&root).await.value();
     let hers = json!({"body": "hers"});
     let post = ada.post(&posts(&thread)).json(&hers).await.expect(201).json();
     let (mut one, mut two) = (

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use panel_auth::ImportedAccount;
 use panel_forum::transfer::original::{Tables, Target, User};
-use panel_forum::transfer::{self, Import, Imported, Options};
+use panel_forum::transfer::{self, Import, Imported, Options, Skipped};
 use panel_kernel::data::{Database, WriteContext};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
@@ -22,8 +22,6 @@ use crate::config::Config;
 
 /// Where nobody looks, a line so often.
 const LINE_EVERY: Duration = Duration::from_secs(10);
-/// Lines that were left out, of which the reasons are shown.
-const MOST_SHOWN: usize = 100;
 /// The longest line of a file: as long as a post may be, several times over.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 
@@ -62,21 +60,18 @@ pub(super) fn import(args: &ImportArgs) -> Result<(), Failure> {
         db.give_back().await;
         done
     })?;
-    for (line, reason) in skipped.iter().take(MOST_SHOWN) {
+    for (line, reason) in &skipped.reasons {
         say(format_args!("left out, line {line}: {reason}"));
-    }
-    if let Some(more) = skipped.len().checked_sub(MOST_SHOWN).filter(|more| *more > 0) {
-        say(format_args!("left out: {more} more"));
     }
     let Imported { authors, categories, threads, posts, revisions, reactions, known } = imported;
     say(format_args!(
         "new: {categories} categories, {threads} threads, {posts} posts, {revisions} earlier texts, \
          {reactions} reactions, by {authors} people; there before: {known}"
     ));
-    if skipped.is_empty() {
+    if skipped.count == 0 {
         return Ok(());
     }
-    Err(Failure::Other(format!("{} lines were left out", skipped.len())))
+    Err(Failure::Other(format!("{} lines were left out", skipped.count)))
 }
 
 /// The forum's database, ready to make ids.
@@ -84,7 +79,7 @@ async fn open(config: &Config) -> Result<Database, Failure> {
     database::open(config, panel_forum::SERVICE.name, &transfer::migrations()).await
 }
 
-type Done = Result<(Imported, Vec<(u64, String)>), Failure>;
+type Done = Result<(Imported, Skipped), Failure>;
 
 fn options(args: &ImportArgs) -> Options {
     // As long as any post may be, whatever this site wants of those who write here.
@@ -110,8 +105,7 @@ async fn lines(db: &Database, args: &ImportArgs, file: &Path) -> Done {
             Ok(read) => read,
             Err(error) => break Err(Failure::other(error)),
         };
-        let text = String::from_utf8_lossy(&line);
-        if let Err(error) = import.line(&text).await {
+        if let Err(error) = import.line(&line).await {
             break Err(Failure::other(error));
         }
         done += u64::try_from(read).unwrap_or(0);

@@ -1,9 +1,11 @@
 //! Mails of what somebody was told and has not read.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use panel_harness::{Backend, Cluster, Node, Session, Smtp, eventually, on_both_databases};
+use panel_harness::{
+    Backend, Cluster, Node, RawSql, Session, Smtp, Thread, eventually, on_both_databases,
+};
 use serde_json::{Value, json};
 
 use super::{NOTIFICATIONS, SOON, hears, reply};
@@ -16,6 +18,7 @@ on_both_databases!(
 );
 
 const PREFERENCES: &str = "/api/v2/forum/notifications/preferences";
+const MENTIONS: &str = "SELECT kind FROM notifications WHERE kind = 'mention'";
 /// Mails are looked for every five seconds.
 const MAILED: Duration = Duration::from_secs(20);
 
@@ -36,18 +39,29 @@ async fn all_are_due(forum: &Forum) {
     forum.database.raw_sql("forum").await.run("UPDATE digests SET next_at = 1").await;
 }
 
+/// Waits until a statement finds so many rows.
+async fn finds(sql: &mut RawSql, text: &str, count: usize) {
+    let until = Instant::now() + MAILED * 2;
+    loop {
+        let found = sql.texts(text, 0).await.unwrap();
+        if found.len() == count {
+            return;
+        }
+        assert!(Instant::now() < until, "{text}: {found:?}, not {count}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// All that were due are written.
 async fn none_is_due(forum: &Forum) {
     let mut sql = forum.database.raw_sql("forum").await;
-    let due = "SELECT every FROM digests WHERE next_at = 1";
-    let mut due = async || sql.texts(due, 0).await.unwrap();
-    for _ in 0..200 {
-        if due().await.is_empty() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("they are still due: {:?}", due().await);
+    finds(&mut sql, "SELECT every FROM digests WHERE next_at = 1", 0).await;
+}
+
+/// The forum has heard of all who are called like that, so that they can be called.
+async fn are_known(sql: &mut RawSql, name: &str, count: usize) {
+    let known = format!("SELECT username_key FROM authors WHERE username_key LIKE '{name}'");
+    finds(sql, &known, count).await;
 }
 
 async fn with_mail(backend: Backend, smtp: &Smtp) -> Forum {
@@ -135,6 +149,10 @@ async fn they_go_to_who_wants_them_and_can_have_them(backend: Backend) {
     let odd = people["ada"].put(PREFERENCES).json(&json!({"digest": "hourly"})).await;
     odd.refused(422, "validation");
     let thread = forum.thread(&forum.admin, "t").await;
+    let mut sql = forum.database.raw_sql("forum").await;
+    for name in names {
+        are_known(&mut sql, name, 1).await;
+    }
     let called = names.map(|name| format!("@{name}")).join(" ");
     reply(&forum.admin, &thread, &called).await;
     for name in names {
@@ -190,19 +208,14 @@ async fn crowd(forum: &Forum, count: usize) -> Value {
         called.push(format!("@{name}"));
     }
     all_are_verified(forum).await;
+    let mut sql = forum.database.raw_sql("forum").await;
+    are_known(&mut sql, "reader%", count).await;
     let thread = forum.thread(&forum.admin, "t").await;
     for (n, called) in called.chunks(20).enumerate() {
         reply(&forum.admin, &thread, &format!("{n} {}", called.join(" "))).await;
     }
-    let mut sql = forum.database.raw_sql("forum").await;
-    let told = "SELECT kind FROM notifications WHERE kind = 'mention'";
-    for _ in 0..200 {
-        if sql.texts(told, 0).await.unwrap().len() == count {
-            return thread;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("not all are told");
+    finds(&mut sql, MENTIONS, count).await;
+    thread
 }
 
 async fn nobody_gets_one_twice_or_not_at_all_over_kill_9(backend: Backend) {
@@ -244,10 +257,7 @@ async fn of_several_nodes_one_mails_and_another_when_it_is_gone() {
     let mut cluster = builder.start().await;
     cluster.await_linked().await;
     let root = cluster.node("g").admin("root").await;
-    let category = json!({"name": "C"});
-    let category = root.post("/api/v2/forum/categories").json(&category).await.expect(201).json();
-    let thread = json!({"category_id": category["id"], "title": "t", "body": "b"});
-    let thread = root.post("/api/v2/forum/threads").json(&thread).await.expect(201).json();
+    let thread = Thread::open(&root).await.value();
     let mut called = Vec::new();
     for n in 0..PEOPLE {
         let name = format!("reader{n}");
@@ -257,6 +267,7 @@ async fn of_several_nodes_one_mails_and_another_when_it_is_gone() {
     let mut auth = cluster.database().raw_sql("auth").await;
     auth.run("UPDATE users SET email_verified_at = 1").await;
     let mut sql = cluster.database().raw_sql("forum").await;
+    are_known(&mut sql, "reader%", PEOPLE).await;
     let mut round = 0;
     for gone in [None, Some("f1")] {
         if let Some(gone) = gone {
@@ -264,13 +275,7 @@ async fn of_several_nodes_one_mails_and_another_when_it_is_gone() {
         }
         round += 1;
         reply(&root, &thread, &format!("{round} {}", called.join(" "))).await;
-        let told = "SELECT kind FROM notifications WHERE kind = 'mention'";
-        for _ in 0..400 {
-            if sql.texts(told, 0).await.unwrap().len() == PEOPLE * round {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        finds(&mut sql, MENTIONS, PEOPLE * round).await;
         sql.run("UPDATE digests SET next_at = 1").await;
         // A mail is written by whichever node claims it.
         let cluster = &cluster;

@@ -13,7 +13,7 @@ mod room;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use panel_kernel::data::Committed;
 use panel_kernel::ids::Id;
@@ -30,6 +30,8 @@ use crate::store::authors::Author;
 const GATHER: Duration = Duration::from_millis(10);
 /// News that is held at a time; of more, readers are told that they have missed something.
 const MOST_NEWS: usize = 1_000;
+/// Between two times that readers are told so: each makes them read.
+const TELL_LOSS: Duration = Duration::from_secs(2);
 /// Messages on their way to this actor and to rooms.
 const MOST_WAITING: usize = 10_000;
 /// Threads in which people type at a time; in more, nobody is seen typing.
@@ -117,6 +119,10 @@ struct RoomKeeper {
 struct Kept {
     news: Vec<News>,
     rooms: OnDemand<Id, RoomMessage>,
+    /// When readers may be told again that they have missed something.
+    may_tell: Instant,
+    /// They are to be, then.
+    tells_later: bool,
 }
 
 impl Actor for RoomKeeper {
@@ -133,7 +139,8 @@ impl Actor for RoomKeeper {
         // What waited for the one before went with it.
         self.rooms.lost.store(true, Ordering::Relaxed);
         myself.send_message(RoomsMessage::Go)?;
-        Ok(Kept { news: Vec::new(), rooms: OnDemand::new(MOST_ROOMS) })
+        let rooms = OnDemand::new(MOST_ROOMS);
+        Ok(Kept { news: Vec::new(), rooms, may_tell: Instant::now(), tells_later: false })
     }
 
     async fn handle(
@@ -164,7 +171,7 @@ impl Actor for RoomKeeper {
                 let news = News::Typing { thread_id: thread, user: by, typing: false };
                 self.keep(&myself, news, kept);
             }
-            RoomsMessage::Go => self.push(kept).await,
+            RoomsMessage::Go => self.push(&myself, kept).await,
         }
         Ok(())
     }
@@ -211,10 +218,18 @@ impl RoomKeeper {
         }
     }
 
-    async fn push(&self, kept: &mut Kept) {
+    async fn push(&self, myself: &ActorRef<RoomsMessage>, kept: &mut Kept) {
         let events = std::mem::take(&mut kept.news).iter().filter_map(News::pushed).collect();
-        if self.rooms.lost.swap(false, Ordering::Relaxed) {
-            self.pusher.look_again().await;
+        if self.rooms.lost.load(Ordering::Relaxed) {
+            let wait = kept.may_tell.saturating_duration_since(Instant::now());
+            if wait.is_zero() {
+                self.rooms.lost.store(false, Ordering::Relaxed);
+                (kept.may_tell, kept.tells_later) = (Instant::now() + TELL_LOSS, false);
+                self.pusher.look_again().await;
+            } else if !kept.tells_later {
+                kept.tells_later = true;
+                drop(myself.send_after(wait, || RoomsMessage::Go));
+            }
         }
         self.pusher.push(events).await;
     }

@@ -3,6 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use panel_kernel::data::Database;
@@ -50,7 +51,8 @@ pub async fn export(
     }
     let partial = partial(file);
     let resumed = Resumed::read(&partial)?;
-    let opened = OpenOptions::new().create(true).append(true).open(&partial)?;
+    // Whoever has it reads everything.
+    let opened = OpenOptions::new().create(true).append(true).mode(0o600).open(&partial)?;
     let kept = resumed.lines;
     let mut exporter = Exporter { db, out: BufWriter::new(opened), at: resumed, posts: 0 };
     let total = u64::try_from(reading::count_posts(&mut db.reader().await?).await?).unwrap_or(0);

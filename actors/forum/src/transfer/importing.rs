@@ -19,6 +19,8 @@ use crate::store::transfer::site;
 /// Records in one transaction, and bytes of their texts.
 const MOST_RECORDS: usize = 200;
 const MOST_BYTES: usize = 1024 * 1024;
+/// Lines that were left out, of which it is remembered why.
+const MOST_SKIPPED: usize = 1_000;
 /// Names that are kept at hand.
 const MOST_KNOWN: usize = 200_000;
 /// How often something is tried that a database does not do at the moment.
@@ -104,7 +106,25 @@ pub struct Import<'d> {
     known: Arc<Known>,
     counts: Imported,
     ended: bool,
-    skipped: Vec<(u64, String)>,
+    skipped: Skipped,
+}
+
+/// Lines that were left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// How many.
+    pub count: u64,
+    /// Of the first of them, which they are, and why.
+    pub reasons: Vec<(u64, String)>,
+}
+
+impl Skipped {
+    fn add(&mut self, line: u64, reason: String) {
+        self.count += 1;
+        if self.reasons.len() < MOST_SKIPPED {
+            self.reasons.push((line, reason));
+        }
+    }
 }
 
 impl<'d> Import<'d> {
@@ -121,7 +141,7 @@ impl<'d> Import<'d> {
             known: Arc::default(),
             counts: Imported::default(),
             ended: false,
-            skipped: Vec::new(),
+            skipped: Skipped::default(),
         }
     }
 
@@ -129,12 +149,12 @@ impl<'d> Import<'d> {
     ///
     /// # Errors
     /// [`TransferError`].
-    pub async fn line(&mut self, text: &str) -> Result<(), TransferError> {
-        if text.trim().is_empty() {
+    pub async fn line(&mut self, text: &[u8]) -> Result<(), TransferError> {
+        if text.trim_ascii().is_empty() {
             self.lines += 1;
             return Ok(());
         }
-        match serde_json::from_str(text) {
+        match serde_json::from_slice(text) {
             Ok(record) => self.take(record).await,
             Err(error) => {
                 self.lines += 1;
@@ -195,7 +215,7 @@ impl<'d> Import<'d> {
     ///
     /// # Errors
     /// [`TransferError`], also if the file does not end with its last line.
-    pub async fn finish(mut self) -> Result<(Imported, Vec<(u64, String)>), TransferError> {
+    pub async fn finish(mut self) -> Result<(Imported, Skipped), TransferError> {
         self.store().await?;
         if let Some(origin) = self.origin.take() {
             let counts = self.counts;
@@ -242,7 +262,7 @@ impl<'d> Import<'d> {
     /// A line can't be taken in. What came before it is stored first, and is what is wrong first.
     async fn refused(&mut self, line: u64, reason: String) -> Result<(), TransferError> {
         if self.options.skip {
-            self.skipped.push((line, reason));
+            self.skipped.add(line, reason);
             return Ok(());
         }
         self.store().await?;
@@ -297,7 +317,7 @@ impl<'d> Import<'d> {
                 Err(TransferError::Line { line, reason }) => {
                     if self.options.skip {
                         refused.insert(line);
-                        self.skipped.push((line, reason));
+                        self.skipped.add(line, reason);
                         batch.retain(|prepared| !refused.contains(&prepared.line));
                         continue;
                     }

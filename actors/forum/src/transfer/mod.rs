@@ -16,7 +16,7 @@ mod taking;
 use panel_kernel::data::{DbError, Migrations};
 
 pub use exporting::{Exported, export};
-pub use importing::{Import, Imported, Options};
+pub use importing::{Import, Imported, Options, Skipped};
 pub use record::{
     Author, Category, Forum, Merged, Post, Reaction, Record, Reference, Revision, Thread, VERSION,
 };

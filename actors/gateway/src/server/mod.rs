@@ -144,14 +144,15 @@ async fn connection<H: Handler>(
     let service = service_fn(move |request| {
         turn.service();
         let answering = handler.handle(request, peer);
-        async move {
+        // Boxed: else every connection keeps room for this as long as it is open, some ten KiB.
+        Box::pin(async move {
             let mut answer = answering.await;
             if ending.is_cancelled() {
                 answer.headers_mut().insert(header::CONNECTION, CLOSE);
             }
             answer.body_mut().ends(turn);
             Ok::<_, Infallible>(answer)
-        }
+        })
     });
     let wire = Wire::new(stream, turn, parts.limits.write_timeout);
     let mut connection = http1::Builder::new()

@@ -1,16 +1,15 @@
 //! One stream: what is pushed and what was missed, in order and once, as a reader gets it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use panel_kernel::push::{Missed, Pushed, STREAMS_PATH};
-use tokio::sync::mpsc;
 
-use super::{LIFE, Registered, Signal};
+use super::inbox::Inbox;
+use super::{LIFE, Registered};
 use crate::places::Place;
 
 /// A sign of life is sent after so long without anything else, so that both ends notice when the other is
@@ -32,8 +31,7 @@ const MISSED: &[u8] = b"event: missed\ndata: {}\n\n";
 /// A stream.
 pub(super) struct Feed {
     registered: Registered,
-    heard: mpsc::Receiver<Signal>,
-    behind: Arc<AtomicBool>,
+    inbox: Arc<Inbox>,
     service: &'static str,
     /// The last event the reader has; `None` where events are of the moment.
     last: Option<Id>,
@@ -49,15 +47,14 @@ pub(super) struct Feed {
 impl Feed {
     pub(super) fn new(
         registered: Registered,
-        (heard, behind): (mpsc::Receiver<Signal>, Arc<AtomicBool>),
+        inbox: Arc<Inbox>,
         place: Place,
         (service, last): (&'static str, Option<Id>),
         session: Option<Id>,
     ) -> Self {
         Self {
             registered,
-            heard,
-            behind,
+            inbox,
             service,
             last,
             session,
@@ -80,7 +77,7 @@ impl Feed {
             if self.is_over() {
                 return None;
             }
-            if self.looks | self.behind.swap(false, Ordering::AcqRel) {
+            if self.inbox.has_missed() || self.looks {
                 let Some(last) = self.last else {
                     self.looks = false;
                     return Some(Bytes::from_static(MISSED));
@@ -112,13 +109,9 @@ impl Feed {
         let patience = if self.looks { AGAIN } else { BEAT.mul_f64(share) };
         let ending = &self.registered.streams.0.ending;
         tokio::select! {
-            signal = self.heard.recv() => match signal {
-                Some(Signal::Event(event)) => self.event(&event),
-                Some(Signal::Look) => {
-                    self.looks = true;
-                    Step::Look
-                }
-                None => Step::End,
+            event = self.inbox.next() => match event {
+                Some(event) => self.event(&event),
+                None => Step::Look,
             },
             () = tokio::time::sleep(patience) => {
                 if self.looks {

@@ -14,11 +14,12 @@
 
 mod door;
 mod feed;
+mod inbox;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
@@ -28,10 +29,10 @@ use panel_kernel::ids::Id;
 use panel_kernel::message::Principal;
 use panel_kernel::metrics::Metrics;
 use panel_kernel::problem::{Kind, Problem};
-use panel_kernel::push::{PushBatch, Pushed};
+use panel_kernel::push::PushBatch;
 use parking_lot::Mutex;
 use prometheus::{IntCounterVec, IntGauge, Opts};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatch::Dispatcher;
@@ -43,43 +44,17 @@ use crate::server::AnswerBody;
 
 pub(crate) use door::{PushDoor, watch_child};
 use feed::Feed;
+use inbox::Inbox;
 
 /// Streams of one.
 const OF_ONE: OfOne = OfOne { account: 8, address: 100 };
-/// Events that wait for one reader; of more, they are asked for.
-const WAITING: usize = 16;
 /// Streams that ask what they have missed, at one time.
 const ASKING: usize = 16;
 /// How long a stream lasts: as long as what it was opened with.
 const LIFE: Duration = ACCESS_TOKEN_LIFE;
 
-/// What a feed is told.
-#[derive(Clone, Debug)]
-enum Signal {
-    /// Something new.
-    Event(Arc<Pushed>),
-    /// Something may have been missed.
-    Look,
-}
-
-/// Where a feed is told.
-#[derive(Debug)]
-struct Listener {
-    signals: mpsc::Sender<Signal>,
-    /// There was no room for something.
-    behind: Arc<AtomicBool>,
-}
-
-impl Listener {
-    fn tell(&self, signal: Signal) {
-        if self.signals.try_send(signal).is_err() {
-            self.behind.store(true, Ordering::Release);
-        }
-    }
-}
-
 /// Who listens to what, by service and topic.
-type Listeners = HashMap<(String, String), HashMap<u64, Listener>>;
+type Listeners = HashMap<(String, String), HashMap<u64, Arc<Inbox>>>;
 
 /// The streams that are open here. Cheap to clone.
 #[derive(Clone)]
@@ -171,15 +146,14 @@ impl Streams {
                 Problem::new(Kind::RateLimited, detail).retry_after(5)
             }
         })?;
-        let (signals, heard) = mpsc::channel(WAITING);
-        let behind = Arc::new(AtomicBool::new(false));
+        let inbox = Arc::new(Inbox::default());
         let key = (service.to_owned(), topic.clone());
         let number = self.0.numbers.fetch_add(1, Ordering::Relaxed);
-        let listener = Listener { signals, behind: Arc::clone(&behind) };
-        self.0.listeners.lock().entry(key.clone()).or_default().insert(number, listener);
+        let told = Arc::clone(&inbox);
+        self.0.listeners.lock().entry(key.clone()).or_default().insert(number, told);
         self.0.open.inc();
         let registered = Registered { streams: self.clone(), key, number };
-        let feed = Feed::new(registered, (heard, behind), place, (service, after), reader.session);
+        let feed = Feed::new(registered, inbox, place, (service, after), reader.session);
         let events = stream::unfold(feed, |mut feed| async move {
             feed.next().await.map(|piece| (Ok(piece), feed))
         });
@@ -198,8 +172,8 @@ impl Streams {
             let key = (service.clone(), event.topic.clone());
             let Some(those) = listeners.get(&key) else { continue };
             let event = Arc::new(event);
-            for listener in those.values() {
-                listener.tell(Signal::Event(Arc::clone(&event)));
+            for inbox in those.values() {
+                inbox.event(Arc::clone(&event));
             }
         }
     }
@@ -208,8 +182,8 @@ impl Streams {
     fn look_again(&self, service: &str) {
         let listeners = self.0.listeners.lock();
         let those = listeners.iter().filter(|((of, _), _)| of == service);
-        for listener in those.flat_map(|(_, those)| those.values()) {
-            listener.tell(Signal::Look);
+        for inbox in those.flat_map(|(_, those)| those.values()) {
+            inbox.look();
         }
     }
 
