@@ -18,7 +18,9 @@ const LARGE: usize = 120_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frozen_peer_grows_nobody() {
-    let cluster = three().await.env("PANEL_CLUSTER__LINK_BYTES", &BUDGET.to_string()).start().await;
+    // On a slow machine a client of four hundred connections takes its time to say what it wants.
+    let cluster = three().await.env("PANEL_GATEWAY__HEAD_TIMEOUT", "60s");
+    let cluster = cluster.env("PANEL_CLUSTER__LINK_BYTES", &BUDGET.to_string()).start().await;
     let mut scene = Scene::on(cluster).await;
     scene.begin().await;
     let before = scene.cluster.node("n1").resident_bytes();

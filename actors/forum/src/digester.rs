@@ -73,13 +73,22 @@ impl Digester {
         }
         let Some(lease) = self.leases.acquire("digests", LEASE).await? else { return Ok(false) };
         let is_full = i64::try_from(due.len()).is_ok_and(|found| found >= MOST);
+        let mut done = 0;
         for due in due {
             let (digester, lease) = (self.clone(), lease.clone());
-            self.db
-                .transact(move |tx| async move { digester.mail(tx, &lease, &due).await }.boxed())
-                .await?;
+            let mailed = self
+                .db
+                .transact(move |tx| async move { digester.mail(tx, &lease, &due).await }.boxed());
+            match mailed.await {
+                Ok(()) => done += 1,
+                // The others don't wait for this one.
+                Err(DbError::Fault(error)) => {
+                    tracing::error!(user = %due.user, %error, "a digest can't be written");
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(is_full)
+        Ok(is_full && done > 0)
     }
 
     /// Mails one of them, if there is something to tell.

@@ -346,7 +346,7 @@ fn routes_are_documented_with_full_paths() {
     }
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), 71);
+    assert_eq!(names.len(), 73);
     let thread = &document["components"]["schemas"]["Thread"];
     let required = thread["required"].as_array().unwrap();
     assert!(required.contains(&json!("tags")) && !required.contains(&json!("deleted")));

@@ -204,10 +204,8 @@ impl RoomKeeper {
         if kept.news.is_empty() {
             drop(myself.send_after(GATHER, || RoomsMessage::Go));
         }
-        if kept.news.len() >= MOST_NEWS {
+        if !news::add(&mut kept.news, news, MOST_NEWS) {
             self.rooms.lost.store(true, Ordering::Relaxed);
-        } else if !kept.news.contains(&news) {
-            kept.news.push(news);
         }
     }
 

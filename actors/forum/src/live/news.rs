@@ -100,6 +100,23 @@ impl News {
     }
 }
 
+/// How far back it is looked whether something was told already: what happens again does so soon.
+const LOOK_BACK: usize = 50;
+
+/// Adds something to what is to be told, at most `most` in all; `false` if there is no room. The same a second time
+/// is told once, as what came last.
+pub(super) fn add(told: &mut Vec<News>, news: News, most: usize) -> bool {
+    let from = told.len().saturating_sub(LOOK_BACK);
+    if let Some(at) = told[from..].iter().position(|earlier| *earlier == news) {
+        told.remove(from + at);
+    }
+    let has_room = told.len() < most;
+    if has_room {
+        told.push(news);
+    }
+    has_room
+}
+
 #[derive(Deserialize)]
 struct OfPost {
     id: Id,
@@ -169,6 +186,23 @@ mod tests {
         let news = of_fact(&Committed { topic: F::TOPIC, payload }).unwrap_or_default();
         let pushed = news.iter().map(|news| news.pushed().unwrap());
         pushed.map(|pushed| (pushed.topic, pushed.data.get().to_owned())).collect()
+    }
+
+    #[test]
+    fn the_same_twice_is_told_once_as_what_came_last() {
+        let types = |typing| News::Typing {
+            thread_id: Id::from_raw(1),
+            user: Author { id: Id::from_raw(2), name: "ada".to_owned() },
+            typing,
+        };
+        let mut told = Vec::new();
+        for typing in [true, false, true] {
+            assert!(add(&mut told, types(typing), 2));
+        }
+        assert_eq!(told, [types(false), types(true)]);
+        let (thread_id, change) = (Id::from_raw(1), ThreadChange::Edited);
+        assert!(!add(&mut told, News::Thread { thread_id, change }, 2));
+        assert_eq!(told.len(), 2);
     }
 
     #[test]

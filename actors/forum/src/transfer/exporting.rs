@@ -1,7 +1,7 @@
 //! Writing everything into a file: people when they are first named, each thread with its posts, and at the end what
 //! refers to something that came after it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -50,9 +50,16 @@ pub async fn export(
         return Err(std::io::Error::new(std::io::ErrorKind::AlreadyExists, there).into());
     }
     let partial = partial(file);
-    let resumed = Resumed::read(&partial)?;
     // Whoever has it reads everything.
     let opened = OpenOptions::new().create(true).append(true).mode(0o600).open(&partial)?;
+    opened.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => {
+            let busy = format!("another export writes {}", partial.display());
+            std::io::Error::new(std::io::ErrorKind::WouldBlock, busy)
+        }
+        TryLockError::Error(error) => error,
+    })?;
+    let resumed = Resumed::read(&partial)?;
     let kept = resumed.lines;
     let mut exporter = Exporter { db, out: BufWriter::new(opened), at: resumed, posts: 0 };
     let total = u64::try_from(reading::count_posts(&mut db.reader().await?).await?).unwrap_or(0);
