@@ -13,6 +13,7 @@ use crate::forum::{Forum, id, posts};
 
 on_both_databases!(
     readers_hear_of_what_happens_in_a_thread,
+    nobody_hears_of_what_is_held,
     readers_see_who_types,
     only_those_are_seen_typing_who_may_reply,
     who_may_listen_and_how_much_is_checked,
@@ -84,6 +85,23 @@ async fn readers_hear_of_what_happens_in_a_thread(backend: Backend) {
     assert_eq!(next(&mut elsewhere).await, of_thread(&other, "merged"), "and nothing before");
     let metrics = forum.node.metrics().await;
     assert_eq!(metrics.count("panel_streams_open", &[]), 2);
+}
+
+async fn nobody_hears_of_what_is_held(backend: Backend) {
+    let settings = [("PANEL_FORUM__MODERATION__HOLD_FIRST_POSTS", "1")];
+    let forum = Forum::configured(backend, &settings).await;
+    let (admin, ada) = (&forum.admin, forum.member("ada").await);
+    let thread = forum.thread(admin, "t").await;
+    let mut stream = open(&forum, &thread).await;
+    let held = ada.post(&posts(&thread)).json(&json!({"body": "first"})).await.expect(201).json();
+    assert_eq!(held["hidden"], true, "{held}");
+    let seen = ada.post(&posts(&thread)).json(&json!({"body": "second"})).await.expect(201).json();
+    let (_, data) = next(&mut stream).await;
+    assert_eq!((&data["post_id"], &data["change"]), (&seen["id"], &json!("created")));
+    let queue = admin.get("/api/v2/forum/moderation/queue").await.expect(200).json();
+    let item = format!("/api/v2/forum/moderation/queue/{}/approve", id(&queue["items"][0]));
+    admin.post(&item).await.expect(200);
+    assert_eq!(next(&mut stream).await, of_post(&thread, &held, "restored"));
 }
 
 async fn types(by: &Session, thread: &Value) {

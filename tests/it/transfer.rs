@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
-use panel_harness::{Backend, Session, eventually, on_both_databases};
+use panel_harness::{Backend, PASSWORD, Session, eventually, on_both_databases};
 use serde_json::{Value, json};
 
 use crate::forum::{Forum, THREADS, id, posts};
@@ -275,6 +275,14 @@ async fn an_export_goes_on_where_it_was_cut_off(backend: Backend) {
         };
         text.lines().map(line).collect()
     };
+    // One at a time.
+    let busy = folder.path().join("busy.jsonl");
+    let other = std::fs::File::create(folder.path().join("busy.jsonl.partial")).unwrap();
+    other.lock().unwrap();
+    let refused = forum.node.cli(&["forum", "export", busy.to_str().unwrap()]).await;
+    assert!(said(&refused).contains("another export writes"), "{}", said(&refused));
+    drop(other);
+    export(&forum, &busy).await;
     for (n, share) in [0, 1, 25, 50, 60, 75, 90, 99].into_iter().enumerate() {
         let file = folder.path().join(format!("{n}.jsonl"));
         let mut cut = text.len() * share / 100;
@@ -352,6 +360,16 @@ async fn what_can_not_be_taken_in_is_named(backend: Backend) {
         let text = said(&output);
         assert!(!output.status.success() && text.contains(why), "{why}: {text}");
     }
+    // What comes before a line without an end is stored.
+    let endless = format!(
+        "{}\n{}",
+        many(2).replace("elsewhere", "x").lines().take(5).collect::<Vec<_>>().join("\n"),
+        "x".repeat(5_000_000)
+    );
+    std::fs::write(&file, endless).unwrap();
+    let text = said(&forum.node.cli(&["forum", "import", &path]).await);
+    assert!(text.contains("line 6: it is too long"), "{text}");
+    assert_eq!(all(&forum.admin, THREADS).await.len(), 2);
     for (arguments, why) in [
         (vec!["forum", "import"], "required"),
         (vec!["forum", "import", "/nowhere/f.jsonl"], "/nowhere/f.jsonl"),
@@ -373,7 +391,8 @@ async fn the_original_applications_tables_are_taken_in(backend: Backend) {
          1,Ada,Lovelace,ada@example.org,1815-12-10,scrypt:32768,1,moderator,\n\
          2,Bob,\"<b>Builder\",bob@elsewhere.example,,x,t,user,\"a, b\"\n\
          3,Cleo,,not an address,,x,1,user,\n\
-         4,Ada,Lovelace,another@example.org,,x,f,,\n",
+         4,Ada,Lovelace,another@example.org,,x,f,,\n\
+         5,Dan,,dan@example.org,,x,1,user,\n",
     );
     let long = "A very long title ".repeat(14);
     let threads = format!(
@@ -389,17 +408,25 @@ async fn the_original_applications_tables_are_taken_in(backend: Backend) {
          1,1,1,\"First,\nwith <script>alert(1)</script> [x](javascript:alert(1))\",2023-04-05 06:07:08\n\
          2,2,2,Second,2023-04-06 06:07:08\n\
          3,1,3,Third,2023-04-08 06:07:08+02\n\
-         4,1,2,Fourth,2023-04-09 06:07:08\n",
+         4,1,2,Fourth,2023-04-09 06:07:08\n\
+         5,2,5,Fifth,2023-04-10 06:07:08\n",
     );
     let forum = Forum::start(backend).await;
     let ada = forum.member("ada").await;
+    let mut auth = forum.database.raw_sql("auth").await;
+    auth.run("UPDATE users SET email_verified_at = 1 WHERE username = 'ada'").await;
+    // Somebody else has taken Dan's address, which nobody has confirmed.
+    let squatter =
+        json!({"username": "squatter", "email": "dan@example.org", "password": PASSWORD});
+    forum.node.client().post("/api/v2/auth/register").json(&squatter).await.expect(201);
     let original = folder.path().to_str().unwrap().to_owned();
     let import = ["forum", "import", "--original", &original, "--category", "Old"];
     let told = succeeds(&forum, &import).await;
     for piece in [
         "no account for user 3: email is not a mail address",
+        "no account for user 5: email belongs to an account that has not shown that it is its own",
         "not taken over, for somebody to decide: ada: moderator",
-        "new: 1 categories, 3 threads, 5 posts",
+        "new: 1 categories, 3 threads, 6 posts",
     ] {
         assert!(told.contains(piece), "{piece}: {told}");
     }
@@ -426,11 +453,12 @@ async fn the_original_applications_tables_are_taken_in(backend: Backend) {
     let html = texts[0]["body_html"].as_str().unwrap();
     assert!(!html.contains("<script") && !html.contains("javascript:"), "{html}");
     let cut = all(&forum.admin, &posts(long_one)).await;
+    assert_eq!(cut[1]["author"]["name"], "Dan", "and not who has taken his address");
     assert!(cut[0]["body"].as_str().unwrap().starts_with(long.trim()), "the whole title is there");
     // Those who had accounts have accounts, and choose a password by a mail.
     let users = eventually("the administration knows them", Duration::from_secs(10), async || {
         let users = all(&forum.admin, "/api/v2/admin/users").await;
-        if users.len() == 4 { Ok(users) } else { Err(users.len()) }
+        if users.len() == 5 { Ok(users) } else { Err(users.len()) }
     })
     .await;
     let user = |email: &str| users.iter().find(|user| user["email"] == email).unwrap();
@@ -441,5 +469,5 @@ async fn the_original_applications_tables_are_taken_in(backend: Backend) {
     // A second time, nothing is new.
     let told = succeeds(&forum, &import).await;
     assert!(told.contains("new: 0 categories, 0 threads, 0 posts"), "{told}");
-    assert_eq!(all(&forum.admin, "/api/v2/admin/users").await.len(), 4);
+    assert_eq!(all(&forum.admin, "/api/v2/admin/users").await.len(), 5);
 }

@@ -11,7 +11,7 @@ use crate::error::AuthError;
 use crate::events::{UserRegistered, UserSuspended};
 use crate::hashing::{argon2id, hash};
 use crate::rules::{self, Registrant};
-use crate::store::locks::NO_PASSWORD;
+use crate::store::locks::{self, NO_PASSWORD};
 use crate::store::users::{NewUser, UserRow};
 use crate::store::{setup, users};
 
@@ -62,7 +62,7 @@ pub async fn create_account(
 /// An account that somebody had elsewhere.
 #[derive(Clone, Debug)]
 pub struct ImportedAccount {
-    /// The mail address: whoever has it here is the same person.
+    /// The mail address: whoever has shown that it is theirs here is the same person.
     pub email: String,
     /// The name shown.
     pub display_name: String,
@@ -72,6 +72,10 @@ pub struct ImportedAccount {
 
 /// Makes an account, of the lowest rank and without a password, for somebody who had one elsewhere, unless
 /// there is one with that address. Which it is, and the name to sign in with.
+///
+/// Anybody can register with somebody else's address: an account that has a password, and whose address was
+/// never shown to be its owner's, is nobody's who had one elsewhere. One without a password can only have been
+/// made here, or by a provider that vouches for the address.
 ///
 /// # Errors
 /// A [`Problem`] that says what is wrong with the account, or with the database.
@@ -98,6 +102,11 @@ pub async fn import_account(
         .transact(move |tx| {
             Box::pin(async move {
                 if let Some(known) = users::by_email(tx, &user.email).await? {
+                    let has_password = locks::lock(tx, known.id).await?.is_some();
+                    if has_password && !known.is_verified() {
+                        let why = "belongs to an account that has not shown that it is its own";
+                        return Err(Problem::field("email", "unverified", why).into());
+                    }
                     return Ok(known);
                 }
                 let user = insert_under_a_name(tx, &written, user, None).await?;

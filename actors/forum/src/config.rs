@@ -205,8 +205,9 @@ pub(crate) fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
     })
 }
 
-/// The service's schema.
-pub(crate) fn migrations() -> Migrations {
+/// The service's schema, for administrative commands.
+#[must_use]
+pub fn migrations() -> Migrations {
     panel_kernel::migrations!("../../migrations/forum/sqlite", "../../migrations/forum/postgres")
 }
 

@@ -69,6 +69,8 @@ mod view_counter;
 
 use std::sync::Arc;
 
+pub use crate::config::migrations;
+
 use panel_kernel::push::Pusher;
 use panel_kernel::service::{Assembly, Registration, ServiceContext};
 

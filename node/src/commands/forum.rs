@@ -30,9 +30,9 @@ pub(super) fn export(args: &ExportArgs) -> Result<(), Failure> {
     let exported = brief_runtime()?.block_on(async {
         let db = open(&config).await?;
         let shown = Shown::new("posts", None);
-        let exported = transfer::export(&db, &args.file, |progress, total| {
+        let exported = transfer::export(&db, &args.file, |done, total| {
             shown.of(total);
-            shown.at(progress.done);
+            shown.at(done);
         })
         .await;
         db.give_back().await;
@@ -76,7 +76,7 @@ pub(super) fn import(args: &ImportArgs) -> Result<(), Failure> {
 
 /// The forum's database, ready to make ids.
 async fn open(config: &Config) -> Result<Database, Failure> {
-    database::open(config, panel_forum::SERVICE.name, &transfer::migrations()).await
+    database::open(config, panel_forum::SERVICE.name, &panel_forum::migrations()).await
 }
 
 type Done = Result<(Imported, Skipped), Failure>;
@@ -99,20 +99,19 @@ async fn lines(db: &Database, args: &ImportArgs, file: &Path) -> Done {
         let read = match read {
             Ok(0) => break Ok(()),
             Ok(read) if read >= MOST_BYTES => {
-                let lines = import.lines() + 1;
-                break Err(Failure::Other(format!("line {lines}: it is too long")));
+                break import.unreadable("it is too long".to_owned()).await;
             }
             Ok(read) => read,
-            Err(error) => break Err(Failure::other(error)),
+            Err(error) => break import.unreadable(error.to_string()).await,
         };
         if let Err(error) = import.line(&line).await {
-            break Err(Failure::other(error));
+            break Err(error);
         }
         done += u64::try_from(read).unwrap_or(0);
         shown.at(done);
     };
     shown.done();
-    took?;
+    took.map_err(Failure::other)?;
     import.finish().await.map_err(Failure::other)
 }
 

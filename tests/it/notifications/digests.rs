@@ -1,10 +1,10 @@
 //! Mails of what somebody was told and has not read.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use panel_harness::{
-    Backend, Cluster, Node, RawSql, Session, Smtp, Thread, eventually, on_both_databases,
+    Backend, Cluster, Node, Session, Smtp, TestDatabase, Thread, eventually, on_both_databases,
 };
 use serde_json::{Value, json};
 
@@ -39,29 +39,24 @@ async fn all_are_due(forum: &Forum) {
     forum.database.raw_sql("forum").await.run("UPDATE digests SET next_at = 1").await;
 }
 
-/// Waits until a statement finds so many rows.
-async fn finds(sql: &mut RawSql, text: &str, count: usize) {
-    let until = Instant::now() + MAILED * 2;
-    loop {
-        let found = sql.texts(text, 0).await.unwrap();
-        if found.len() == count {
-            return;
-        }
-        assert!(Instant::now() < until, "{text}: {found:?}, not {count}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+/// Waits until a statement finds so many rows in what the forum has stored.
+async fn finds(database: &TestDatabase, text: &str, count: usize) {
+    eventually(&format!("{count} rows by {text}"), MAILED * 2, async || {
+        let found = database.raw_sql("forum").await.texts(text, 0).await.unwrap().len();
+        if found == count { Ok(()) } else { Err(found) }
+    })
+    .await;
 }
 
 /// All that were due are written.
 async fn none_is_due(forum: &Forum) {
-    let mut sql = forum.database.raw_sql("forum").await;
-    finds(&mut sql, "SELECT every FROM digests WHERE next_at = 1", 0).await;
+    finds(&forum.database, "SELECT every FROM digests WHERE next_at = 1", 0).await;
 }
 
 /// The forum has heard of all who are called like that, so that they can be called.
-async fn are_known(sql: &mut RawSql, name: &str, count: usize) {
+async fn are_known(database: &TestDatabase, name: &str, count: usize) {
     let known = format!("SELECT username_key FROM authors WHERE username_key LIKE '{name}'");
-    finds(sql, &known, count).await;
+    finds(database, &known, count).await;
 }
 
 async fn with_mail(backend: Backend, smtp: &Smtp) -> Forum {
@@ -149,9 +144,8 @@ async fn they_go_to_who_wants_them_and_can_have_them(backend: Backend) {
     let odd = people["ada"].put(PREFERENCES).json(&json!({"digest": "hourly"})).await;
     odd.refused(422, "validation");
     let thread = forum.thread(&forum.admin, "t").await;
-    let mut sql = forum.database.raw_sql("forum").await;
     for name in names {
-        are_known(&mut sql, name, 1).await;
+        are_known(&forum.database, name, 1).await;
     }
     let called = names.map(|name| format!("@{name}")).join(" ");
     reply(&forum.admin, &thread, &called).await;
@@ -208,13 +202,12 @@ async fn crowd(forum: &Forum, count: usize) -> Value {
         called.push(format!("@{name}"));
     }
     all_are_verified(forum).await;
-    let mut sql = forum.database.raw_sql("forum").await;
-    are_known(&mut sql, "reader%", count).await;
+    are_known(&forum.database, "reader%", count).await;
     let thread = forum.thread(&forum.admin, "t").await;
     for (n, called) in called.chunks(20).enumerate() {
         reply(&forum.admin, &thread, &format!("{n} {}", called.join(" "))).await;
     }
-    finds(&mut sql, MENTIONS, count).await;
+    finds(&forum.database, MENTIONS, count).await;
     thread
 }
 
@@ -226,15 +219,12 @@ async fn nobody_gets_one_twice_or_not_at_all_over_kill_9(backend: Backend) {
     let due = "SELECT every FROM digests WHERE next_at = 1";
     // Each life ends after another number of them.
     for left in [50, 30, 5] {
-        let mut sql = forum.database.raw_sql("forum").await;
-        for _ in 0..2_000 {
-            if sql.texts(due, 0).await.unwrap().len() <= left {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        eventually("some are written", MAILED, async || {
+            let found = forum.database.raw_sql("forum").await.texts(due, 0).await.unwrap().len();
+            if found <= left { Ok(()) } else { Err(found) }
+        })
+        .await;
         forum.node.kill9();
-        drop(sql);
         forum.node.restart().await;
     }
     none_is_due(&forum).await;
@@ -267,7 +257,7 @@ async fn of_several_nodes_one_mails_and_another_when_it_is_gone() {
     let mut auth = cluster.database().raw_sql("auth").await;
     auth.run("UPDATE users SET email_verified_at = 1").await;
     let mut sql = cluster.database().raw_sql("forum").await;
-    are_known(&mut sql, "reader%", PEOPLE).await;
+    are_known(cluster.database(), "reader%", PEOPLE).await;
     let mut round = 0;
     for gone in [None, Some("f1")] {
         if let Some(gone) = gone {
@@ -275,7 +265,7 @@ async fn of_several_nodes_one_mails_and_another_when_it_is_gone() {
         }
         round += 1;
         reply(&root, &thread, &format!("{round} {}", called.join(" "))).await;
-        finds(&mut sql, MENTIONS, PEOPLE * round).await;
+        finds(cluster.database(), MENTIONS, PEOPLE * round).await;
         sql.run("UPDATE digests SET next_at = 1").await;
         // A mail is written by whichever node claims it.
         let cluster = &cluster;

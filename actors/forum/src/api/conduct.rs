@@ -1,8 +1,10 @@
 //! What stands between a text and its readers: bans, limits of accounts that are new, rules for what is
 //! written. And what moderators have done, to be remembered.
 
+use panel_kernel::data::Conn;
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
+use panel_kernel::time::Timestamp;
 
 use super::Forum;
 use super::writing::{SignedIn, Writing};
@@ -165,11 +167,7 @@ impl Writing<'_> {
             return Ok(());
         }
         let (user, now) = (self.by.user.id, self.by.context.now);
-        let all = bans::in_force(self.tx, user, category, now).await?;
-        match all.into_iter().find(|ban| ban.forbids(act)) {
-            Some(ban) => Err(ban.refusal().into()),
-            None => Ok(()),
-        }
+        not_banned(self.tx, (user, category), act, now).await
     }
 
     /// Does with a post that was stored what is to become of it. What opens a thread is hidden with it.
@@ -226,6 +224,20 @@ impl Writing<'_> {
             log::insert(self.tx, self.deed_id, Some(by), &deed, self.by.context.now).await?;
         }
         Ok(())
+    }
+}
+
+/// Whether nothing keeps somebody from doing that in a category.
+pub(super) async fn not_banned(
+    conn: &mut Conn,
+    (user, category): (Id, Id),
+    act: Act,
+    now: Timestamp,
+) -> Result<(), ForumError> {
+    let all = bans::in_force(conn, user, category, now).await?;
+    match all.into_iter().find(|ban| ban.forbids(act)) {
+        Some(ban) => Err(ban.refusal().into()),
+        None => Ok(()),
     }
 }
 

@@ -11,13 +11,14 @@ use panel_kernel::time::Timestamp;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::conduct::not_banned;
+use super::posts::may_reply;
 use super::{Refusal, Shared};
 use crate::error::ForumError;
 use crate::live::{News, topic};
+use crate::rules::Viewer;
 use crate::rules::bans::Act;
-use crate::rules::{self, Viewer};
 use crate::store::authors::Author;
-use crate::store::moderation::bans;
 use crate::store::threads;
 
 /// What happens in a thread, as it happens
@@ -85,14 +86,6 @@ async fn may_type(
     user: User,
     now: Timestamp,
 ) -> Result<(), ForumError> {
-    let viewer = Viewer::from(&user);
-    let found = threads::find(conn, thread, viewer).await?;
-    let found = found.filter(|seen| !seen.merged).ok_or(ForumError::NotFound("thread"))?;
-    let thread = found.thread;
-    rules::may_reply(viewer, found.post_level, thread.locked, thread.deleted)?;
-    let bans = bans::in_force(conn, user.id, thread.category_id, now).await?;
-    match bans.into_iter().find(|ban| ban.forbids(Act::Text)) {
-        Some(ban) => Err(ban.refusal().into()),
-        None => Ok(()),
-    }
+    let category = may_reply(conn, thread, Viewer::from(&user)).await?;
+    not_banned(conn, (user.id, category), Act::Text, now).await
 }

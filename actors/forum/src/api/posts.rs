@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use futures::FutureExt as _;
+use futures::{FutureExt as _, TryFutureExt as _};
 use panel_kernel::data::{Answer, Conn, DbError};
 use panel_kernel::http::validate::Check;
 use panel_kernel::http::{CacheFor, Caller, IdPath, IfMatch, Payload, etag};
@@ -67,7 +67,7 @@ pub(super) async fn create_post(
         .write_text(
             by,
             (None, &body),
-            move |conn| may_reply(conn, thread, viewer).boxed(),
+            move |conn| may_reply(conn, thread, viewer).map_ok(drop).boxed(),
             move |mut writing, mut screened| {
                 Box::pin(async move {
                     writing.hold_first(&mut screened).await?;
@@ -348,11 +348,17 @@ async fn may_edit(
     Ok(if_match.check(post.version)?)
 }
 
-/// Whether there is such a thread for the viewer, and they may reply there.
-async fn may_reply(conn: &mut Conn, thread: Id, viewer: Viewer) -> Result<(), ForumError> {
+/// Whether there is such a thread for the viewer, and they may reply there. In which category it is.
+pub(super) async fn may_reply(
+    conn: &mut Conn,
+    thread: Id,
+    viewer: Viewer,
+) -> Result<Id, ForumError> {
     let standing =
         threads::find(conn, thread, viewer).await?.ok_or(ForumError::NotFound("thread"))?;
-    rules::may_reply(viewer, standing.post_level, standing.thread.locked, standing.thread.deleted)
+    let thread = standing.thread;
+    rules::may_reply(viewer, standing.post_level, thread.locked, thread.deleted)?;
+    Ok(thread.category_id)
 }
 
 /// The number of the next reply; or the reason why there is none.

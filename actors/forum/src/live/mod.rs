@@ -72,7 +72,7 @@ pub(crate) struct Rooms {
 impl Rooms {
     /// These facts were committed here.
     pub(crate) fn committed(&self, facts: &[Committed]) {
-        let news: Vec<News> = facts.iter().filter_map(news::of_fact).flatten().collect();
+        let news = news::of_facts(facts);
         if !news.is_empty() {
             self.tell(news);
         }

@@ -132,8 +132,25 @@ struct OfThread {
     from: Option<Id>,
 }
 
+/// What the facts of one transaction tell readers of threads. What is hidden as it is written, nobody hears of.
+pub(super) fn of_facts(facts: &[Committed]) -> Vec<News> {
+    let mut news: Vec<News> = facts.iter().filter_map(of_fact).flatten().collect();
+    let is = |it: &News, what: PostChange| match it {
+        News::Post { post_id, change, .. } if *change == what => Some(*post_id),
+        _ => None,
+    };
+    let hidden: Vec<Id> = news.iter().filter_map(|it| is(it, PostChange::Hidden)).collect();
+    let held: Vec<Id> = news
+        .iter()
+        .filter_map(|it| is(it, PostChange::Created))
+        .filter(|post| hidden.contains(post))
+        .collect();
+    news.retain(|it| !matches!(it, News::Post { post_id, .. } if held.contains(post_id)));
+    news
+}
+
 /// What a fact tells readers of threads; nothing, if it has nothing to do with them.
-pub(super) fn of_fact(fact: &Committed) -> Option<Vec<News>> {
+fn of_fact(fact: &Committed) -> Option<Vec<News>> {
     let (noun, _) = fact.topic.split_once('.')?;
     match noun {
         "post" => {

@@ -13,7 +13,7 @@ use serde_json::from_str;
 
 use super::resuming::Resumed;
 use super::{
-    Author, Category, Forum, Merged, Post, Progress, Reaction, Record, Reference, Revision, Thread,
+    Author, Category, Forum, Merged, Post, Reaction, Record, Reference, Revision, Thread,
     TransferError, VERSION,
 };
 use crate::store::transfer::reading::{self, Link, PostRow, ThreadRow};
@@ -35,7 +35,7 @@ pub struct Exported {
     pub kept: u64,
 }
 
-/// Writes the forum into a file, telling `told` how far it is of how many posts. What is not finished is in a file
+/// Writes the forum into a file, telling `told` how many posts are in it, and how many there are. What is not finished is in a file
 /// beside it, where the next attempt goes on. What people write meanwhile may be in it, or not.
 ///
 /// # Errors
@@ -43,7 +43,7 @@ pub struct Exported {
 pub async fn export(
     db: &Database,
     file: &Path,
-    mut told: impl FnMut(Progress, u64),
+    mut told: impl FnMut(u64, u64),
 ) -> Result<Exported, TransferError> {
     if file.exists() {
         let there = format!("{} is there already", file.display());
@@ -61,10 +61,10 @@ pub async fn export(
     })?;
     let resumed = Resumed::read(&partial)?;
     let kept = resumed.lines;
-    let mut exporter = Exporter { db, out: BufWriter::new(opened), at: resumed, posts: 0 };
+    let mut exporter = Exporter { db, out: BufWriter::new(opened), at: resumed };
     let total = u64::try_from(reading::count_posts(&mut db.reader().await?).await?).unwrap_or(0);
     exporter.head().await?;
-    exporter.threads(&mut |progress| told(progress, total)).await?;
+    exporter.threads(&mut |done| told(done, total)).await?;
     exporter.references().await?;
     let records = exporter.at.lines;
     exporter.write(&Record::End { records })?;
@@ -86,7 +86,6 @@ struct Exporter<'d> {
     db: &'d Database,
     out: BufWriter<File>,
     at: Resumed,
-    posts: u64,
 }
 
 impl Exporter<'_> {
@@ -144,10 +143,7 @@ impl Exporter<'_> {
         Ok(())
     }
 
-    async fn threads(
-        &mut self,
-        told: &mut (dyn FnMut(Progress) + '_),
-    ) -> Result<(), TransferError> {
+    async fn threads(&mut self, told: &mut (dyn FnMut(u64) + '_)) -> Result<(), TransferError> {
         loop {
             let after = self.at.thread;
             let page = reading::threads(&mut self.db.reader().await?, after, PAGE).await?;
@@ -167,7 +163,7 @@ impl Exporter<'_> {
     async fn posts_of(
         &mut self,
         thread: Id,
-        told: &mut (dyn FnMut(Progress) + '_),
+        told: &mut (dyn FnMut(u64) + '_),
     ) -> Result<(), TransferError> {
         let mut after = 0;
         loop {
@@ -177,13 +173,13 @@ impl Exporter<'_> {
             let ids: Vec<Id> = page.iter().map(|post| post.id).collect();
             let editors = page.iter().filter_map(|post| post.edited_by);
             self.people(page.iter().map(|post| post.author_id).chain(editors)).await?;
-            self.posts += u64::try_from(page.len()).unwrap_or(0);
+            self.at.posts += u64::try_from(page.len()).unwrap_or(0);
             for post in page {
                 self.write(&Record::Post(post_shape(post)))?;
             }
             self.revisions_of(&ids).await?;
             self.reactions_to(&ids).await?;
-            told(Progress { lines: self.at.lines, done: self.posts });
+            told(self.at.posts);
         }
     }
 

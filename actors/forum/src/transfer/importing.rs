@@ -211,6 +211,16 @@ impl<'d> Import<'d> {
         }
     }
 
+    /// The next line can't be read at all. What came before it is stored.
+    ///
+    /// # Errors
+    /// [`TransferError`], always: nobody knows what comes after it.
+    pub async fn unreadable(&mut self, reason: String) -> Result<(), TransferError> {
+        self.lines += 1;
+        self.store().await?;
+        Err(TransferError::Line { line: self.lines, reason })
+    }
+
     /// Stores what is not stored yet. What was taken in, and which lines were left out.
     ///
     /// # Errors

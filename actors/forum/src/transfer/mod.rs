@@ -13,19 +13,13 @@ mod record;
 mod resuming;
 mod taking;
 
-use panel_kernel::data::{DbError, Migrations};
+use panel_kernel::data::DbError;
 
 pub use exporting::{Exported, export};
 pub use importing::{Import, Imported, Options, Skipped};
 pub use record::{
     Author, Category, Forum, Merged, Post, Reaction, Record, Reference, Revision, Thread, VERSION,
 };
-
-/// The service's schema, for these commands.
-#[must_use]
-pub fn migrations() -> Migrations {
-    crate::config::migrations()
-}
 
 /// Why something can't be taken out or in.
 #[derive(Debug, thiserror::Error)]
@@ -44,13 +38,4 @@ pub enum TransferError {
     /// The database did not do it.
     #[error("the database: {0}")]
     Database(#[from] DbError),
-}
-
-/// How far it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Lines that were written or read.
-    pub lines: u64,
-    /// Of those to be written or read: posts of an export, bytes of an import.
-    pub done: u64,
 }

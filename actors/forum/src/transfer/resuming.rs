@@ -15,6 +15,8 @@ use super::TransferError;
 pub(super) struct Resumed {
     /// Lines that are kept.
     pub(super) lines: u64,
+    /// Of them, posts.
+    pub(super) posts: u64,
     /// Whether what comes before threads is there.
     pub(super) has_head: bool,
     /// The last thread that is there with all its posts; 0: none.
@@ -56,14 +58,16 @@ impl Resumed {
                     // Everything before it is whole, people included that it names.
                     (all.has_head, all.thread, keep) = (true, begun, read);
                     begun = id.raw();
-                    kept.lines = all.lines;
+                    (kept.lines, kept.posts) = (all.lines, all.posts);
                     (kept.has_head, kept.thread) = (all.has_head, all.thread);
                     kept.people.extend(all.people.drain());
                 }
                 ("author", Some(id)) => drop(all.people.insert(id)),
+                ("post", _) => all.posts += 1,
                 // After threads comes what is quickly written again.
                 ("reference" | "merged" | "end", _) if begun != 0 => {
-                    (kept.has_head, kept.thread, kept.lines) = (true, begun, all.lines);
+                    (kept.has_head, kept.thread) = (true, begun);
+                    (kept.lines, kept.posts) = (all.lines, all.posts);
                     kept.people.extend(all.people.drain());
                     keep = read;
                     break;
@@ -112,5 +116,9 @@ mod tests {
         assert_eq!(kept(&cut).1, 2);
         let last = format!("{second}{{\"type\":\"merged\"}}\n{{\"type\":\"end\"");
         assert_eq!((kept(&last).0, kept(&last).1), (7, 4));
+        let (folder, post) = (tempfile::tempdir().unwrap(), line("post", 5));
+        let file = folder.path().join("f.partial");
+        std::fs::write(&file, format!("{second}{post}{}{post}", line("thread", 6))).unwrap();
+        assert_eq!(Resumed::read(&file).unwrap().posts, 2, "of threads that are whole");
     }
 }

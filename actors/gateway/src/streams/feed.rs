@@ -153,7 +153,7 @@ impl Feed {
                 continue;
             }
             piece.extend_from_slice(&frame(&event));
-            self.last = event.id.or(self.last);
+            self.last = event.id;
             self.registered.streams.0.events.with_label_values(&["asked_for"]).inc();
         }
         (!piece.is_empty()).then(|| piece.into())
