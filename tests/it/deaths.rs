@@ -21,6 +21,7 @@ on_both_databases!(
     a_forum_outlives_its_search_indexer,
     a_forum_outlives_its_moderation_automat,
     a_forum_outlives_its_notifier,
+    a_forum_outlives_its_digester,
     auth_outlives_its_token_keeper,
     auth_outlives_its_mailer_and_its_exporter,
     a_whole_service_restarts_with_requests_inside,
@@ -307,6 +308,41 @@ async fn a_forum_outlives_its_notifier(backend: Backend) {
     // In the order in which it was written, each once.
     let heard: Vec<_> = heard.iter().rev().map(|it| it["post_id"].clone()).collect();
     assert_eq!(heard, written);
+    assert_eq!(rig.restarts("forum"), 0);
+    rig.shutdown().await;
+}
+
+async fn a_forum_outlives_its_digester(backend: Backend) {
+    let forum = configured(&panel_forum::SERVICE, json!({}));
+    let rig = Box::pin(RigBuilder::new(backend.database().await).service(forum).start()).await;
+    let moderator = rig.signed_in(Role::Moderator);
+    let (ada, bob) = (rig.signed_in(Role::User), rig.signed_in(Role::User));
+    let category = moderator.post("/api/v2/forum/categories").json(&json!({"name": "C"}));
+    let category = category.await.expect(201).json()["id"].clone();
+    let thread = json!({"category_id": category, "title": "t", "body": "first"});
+    let thread = moderator.post("/api/v2/forum/threads").json(&thread).await.expect(201).json();
+    let posts = format!("/api/v2/forum/threads/{}/posts", thread["id"].as_str().unwrap());
+    let daily = json!({"digest": "daily"});
+    ada.put("/api/v2/forum/notifications/preferences").json(&daily).await.expect(200);
+    let hers = ada.post(&posts).json(&json!({"body": "hers"})).await.expect(201).json();
+    for round in 1..=3 {
+        let reply = json!({"body": round.to_string(), "reply_to": hers["id"]});
+        bob.post(&posts).json(&reply).await.expect(201);
+        eventually("she is told", WITHIN, async || {
+            let unread = "/api/v2/forum/notifications/count";
+            ada.get(unread).await.expect(200).json()["unread"] == round
+        })
+        .await;
+        let mut sql = rig.raw_sql("forum").await;
+        sql.run("UPDATE digests SET next_at = 1").await;
+        rig.kill("forum/digester").await;
+        eventually("a mail of it is asked for", WITHIN, async || {
+            let asked = "SELECT topic FROM outbox WHERE topic = 'mail.requested'";
+            let asked = rig.raw_sql("forum").await.texts(asked, 0).await.unwrap().len();
+            if asked == round { Ok(()) } else { Err(asked) }
+        })
+        .await;
+    }
     assert_eq!(rig.restarts("forum"), 0);
     rig.shutdown().await;
 }

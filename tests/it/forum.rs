@@ -44,8 +44,22 @@ impl Forum {
         Self { category: made.json()["id"].clone(), node, admin, database }
     }
 
+    /// Somebody new, of whom the forum has heard.
     pub(crate) async fn member(&self, name: &str) -> Session {
-        Session::register(&self.node.client(), name).await
+        let member = Session::register(&self.node.client(), name).await;
+        self.knows(&member, "user").await;
+        member
+    }
+
+    /// Waits until the forum has heard that somebody has this role.
+    pub(crate) async fn knows(&self, somebody: &Session, role: &str) {
+        let standing = format!("/api/v2/forum/moderation/users/{}", somebody.user_id);
+        eventually("the forum knows them", Duration::from_secs(10), async || {
+            let answer = self.admin.get(&standing).await;
+            let knows = answer.status == 200 && answer.json()["role"] == role;
+            if knows { Ok(()) } else { Err(answer) }
+        })
+        .await;
     }
 
     pub(crate) async fn thread(&self, author: &Session, title: &str) -> Value {

@@ -70,6 +70,7 @@ mod retry;
 mod sanctions;
 mod secrets;
 mod sessions;
+mod sockets;
 mod streams;
 mod supervision;
 mod telling;

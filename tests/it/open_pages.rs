@@ -81,3 +81,42 @@ async fn whoever_is_signed_in_ends_their_mails_all_the_same() {
     assert_eq!(ada.get(preferences).await.expect(200).json()["digest"], "never");
     browser.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_ours_may_open_a_socket() {
+    let forum = Forum::start(Backend::Sqlite).await;
+    let ada = forum.member("ada").await;
+    let thread = forum.thread(&forum.admin, "t").await;
+    let browser = Browser::start().await;
+    browser.open(&forum.node.url("/sign-in?return_to=%2Fforum")).await;
+    browser.types("#login", "ada").await;
+    browser.types("#password", PASSWORD).await;
+    browser.clicks("form button").await;
+    browser.arrives("/forum").await;
+    browser.open(&forum.node.url(&format!("/forum/threads/{}/t", id(&thread)))).await;
+    // It has her cookie; and an access token may be shown where there is none.
+    let opens = format!(
+        "window.heard = [];
+         const place = location.origin.replace('http', 'ws') + '/api/v2/forum/notifications/stream';
+         for (const offered of [[], ['bearer', '{}']]) {{
+             const socket = new WebSocket(place, offered);
+             socket.onopen = () => heard.push('open ' + socket.protocol);
+             socket.onmessage = (message) => heard.push(JSON.parse(message.data).data.kind);
+         }}",
+        ada.access_token
+    );
+    browser.run(&opens).await;
+    eventually("both are open", Duration::from_secs(10), async || {
+        let mut heard = look(&browser, "heard").await;
+        heard.as_array_mut().unwrap().sort_by_key(Value::to_string);
+        if heard == json!(["open ", "open bearer"]) { Ok(()) } else { Err(heard) }
+    })
+    .await;
+    forum.admin.post(&posts(&thread)).json(&json!({"body": "@ada"})).await.expect(201);
+    eventually("she is told", Duration::from_secs(10), async || {
+        let heard = look(&browser, "heard.slice(2)").await;
+        if heard == json!(["mention", "mention"]) { Ok(()) } else { Err(heard) }
+    })
+    .await;
+    browser.close().await;
+}

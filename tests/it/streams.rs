@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use panel_harness::{Backend, Cluster, Events, Session, Thread, eventually, on_both_databases};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::forum::{Forum, id, posts};
 
@@ -14,6 +16,7 @@ on_both_databases!(
     who_may_read_how_much_is_checked,
     a_stream_ends_with_its_session_and_with_the_node,
     more_than_there_is_room_for_is_asked_for,
+    readers_of_every_kind_are_served_and_bounded,
 );
 
 const STREAM: &str = "/api/v2/forum/notifications/stream";
@@ -172,6 +175,51 @@ async fn more_than_there_is_room_for_is_asked_for(backend: Backend) {
         heard.insert(event.data["post_id"].as_str().unwrap().to_owned());
     }
     assert_eq!(heard, written);
+}
+
+async fn readers_of_every_kind_are_served_and_bounded(backend: Backend) {
+    let (forum, ada, bob, thread, post) = scene(backend).await;
+    let head = |version: &str| {
+        let token = &ada.access_token;
+        format!("GET {STREAM} HTTP/{version}\r\nhost: h\r\nauthorization: Bearer {token}\r\n\r\n")
+    };
+    // Who knows no chunks gets none, and the connection's end is the end.
+    let mut old = TcpStream::connect(forum.node.http()).await.unwrap();
+    old.write_all(head("1.0").as_bytes()).await.unwrap();
+    let mut read = read_until(&mut old, "retry: 2000\n\n").await;
+    assert!(!read.contains("transfer-encoding") && read.contains("\r\n\r\nretry"), "{read}");
+    let reply = answer(&bob, &thread, &post, "hello").await;
+    read = read_until(&mut old, "}\n\n").await;
+    let data = read.split("data: ").nth(1).unwrap();
+    let data: Value = serde_json::from_str(data).unwrap();
+    assert_eq!(data["post_id"], reply["id"]);
+    // Who sends on and on is let go, and so is who has nothing to say any more.
+    let mut talks = TcpStream::connect(forum.node.http()).await.unwrap();
+    talks.write_all(head("1.1").as_bytes()).await.unwrap();
+    read_until(&mut talks, "retry: 2000\n\n").await;
+    let mut leaves = TcpStream::connect(forum.node.http()).await.unwrap();
+    leaves.write_all(head("1.1").as_bytes()).await.unwrap();
+    read_until(&mut leaves, "retry: 2000\n\n").await;
+    drop(talks.write_all(&vec![b'x'; 80 * 1024]).await);
+    leaves.shutdown().await.unwrap();
+    eventually("only the first is left", SOON, || async {
+        let open = forum.node.metrics().await.count("panel_streams_open", &[]);
+        if open == 1 { Ok(()) } else { Err(open) }
+    })
+    .await;
+}
+
+/// Reads until these are the last words.
+async fn read_until(stream: &mut TcpStream, words: &str) -> String {
+    let mut read = String::new();
+    while !read.trim_end_matches(['\r', '\n']).ends_with(words.trim_end()) {
+        let mut piece = [0; 1024];
+        let reading = tokio::time::timeout(SOON, stream.read(&mut piece));
+        let bytes = reading.await.unwrap_or_else(|_| panic!("there is only {read}")).unwrap();
+        assert!(bytes > 0, "it ended with {read}");
+        read += std::str::from_utf8(&piece[..bytes]).unwrap();
+    }
+    read
 }
 
 #[tokio::test]

@@ -73,22 +73,32 @@ impl Digester {
         }
         let Some(lease) = self.leases.acquire("digests", LEASE).await? else { return Ok(false) };
         let is_full = i64::try_from(due.len()).is_ok_and(|found| found >= MOST);
-        let mut done = 0;
         for due in due {
             let (digester, lease) = (self.clone(), lease.clone());
             let mailed = self
                 .db
                 .transact(move |tx| async move { digester.mail(tx, &lease, &due).await }.boxed());
             match mailed.await {
-                Ok(()) => done += 1,
-                // The others don't wait for this one.
+                // The others don't wait for this one, now or later.
                 Err(DbError::Fault(error)) => {
                     tracing::error!(user = %due.user, %error, "a digest can't be written");
+                    let digester = self.clone();
+                    let put_off = self.db.transact(move |tx| {
+                        async move { digester.put_off(tx, &due).await }.boxed()
+                    });
+                    put_off.await?;
                 }
-                Err(error) => return Err(error),
+                outcome => outcome?,
             }
         }
-        Ok(is_full && done > 0)
+        Ok(is_full)
+    }
+
+    /// Leaves out one that can't be written: what is in it is in the next.
+    async fn put_off(&self, tx: &mut Tx, due: &Due) -> Result<(), DbError> {
+        let next = due.every.next(self.db.clock().now(), self.hour);
+        let Some(next) = next else { return Ok(()) };
+        digests::advance(tx, due, next, due.last).await.map(drop)
     }
 
     /// Mails one of them, if there is something to tell.

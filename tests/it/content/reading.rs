@@ -27,23 +27,11 @@ async fn read(reader: &Session, thread: &Value, body: Value) -> Answer {
     act(reader, thread, "read", body).await
 }
 
-/// Somebody of whose account the forum has heard: what was there before is not unread for them.
-async fn reader(forum: &Forum, name: &str) -> Session {
-    let reader = forum.member(name).await;
-    let known = format!("SELECT username_key FROM authors WHERE username_key = '{name}'");
-    panel_harness::eventually("the forum knows them", super::races::SOON, async || {
-        let mut db = forum.database.raw_sql("forum").await;
-        db.texts(&known, 0).await.unwrap() == [name]
-    })
-    .await;
-    reader
-}
-
 async fn what_is_new_is_unread_until_it_is_read(backend: Backend) {
     let forum = Forum::start(backend).await;
     let ada = forum.member("ada").await;
     let old = forum.thread(&ada, "old").await;
-    let bob = reader(&forum, "bob").await;
+    let bob = forum.member("bob").await;
     assert_eq!((unread(&bob).await, followed(&bob).await), (vec![], vec![]));
     let new = forum.thread(&ada, "new").await;
     // What is new is unread, but he does not follow it.
@@ -139,7 +127,7 @@ async fn a_page_begins_at_the_first_unread_post(backend: Backend) {
 /// More threads than are looked at for one page, of which one is unread.
 async fn whoever_has_read_nearly_everything_gets_through_the_rest(backend: Backend) {
     let forum = Forum::start(backend).await;
-    let bob = reader(&forum, "bob").await;
+    let bob = forum.member("bob").await;
     forum.thread(&forum.admin, "unread").await;
     forum.thread(&forum.admin, "read").await;
     let mut db = forum.database.raw_sql("forum").await;
@@ -178,7 +166,7 @@ async fn whoever_has_read_nearly_everything_gets_through_the_rest(backend: Backe
 
 async fn everything_can_be_read_at_once(backend: Backend) {
     let forum = Forum::start(backend).await;
-    let bob = reader(&forum, "bob").await;
+    let bob = forum.member("bob").await;
     let thread = forum.thread(&forum.admin, "one").await;
     forum.thread(&forum.admin, "two").await;
     act(&bob, &thread, "watch", json!({})).await.expect(200);

@@ -6,7 +6,7 @@ use panel_harness::{Answer, Backend, Session, eventually, on_both_databases};
 use panel_kernel::time::Clock;
 use serde_json::{Value, json};
 
-use super::{BANS, SOON, act, flag, items, known, post_at, queue, reply};
+use super::{BANS, SOON, act, flag, items, post_at, queue, reply};
 use crate::forum::{Forum, THREADS, id};
 
 on_both_databases!(
@@ -28,7 +28,7 @@ async fn ban(by: &Session, user: &Session, more: Value) -> Answer {
 
 async fn who_is_banned_takes_no_part(backend: Backend) {
     let forum = Forum::start(backend).await;
-    let (ada, eve) = (forum.member("ada").await, known(&forum, "eve").await);
+    let (ada, eve) = (forum.member("ada").await, forum.member("eve").await);
     let thread = forum.thread(&ada, "t").await;
     let post = reply(&ada, &thread, "two").await.expect(201).json();
     let own = reply(&eve, &thread, "three").await.expect(201).json();
@@ -68,7 +68,7 @@ async fn who_is_banned_takes_no_part(backend: Backend) {
 
 async fn who_is_silenced_writes_nothing(backend: Backend) {
     let forum = Forum::start(backend).await;
-    let (ada, eve) = (forum.member("ada").await, known(&forum, "eve").await);
+    let (ada, eve) = (forum.member("ada").await, forum.member("eve").await);
     let thread = forum.thread(&ada, "t").await;
     let post = reply(&ada, &thread, "two").await.expect(201).json();
     let own = reply(&eve, &thread, "three").await.expect(201).json();
@@ -87,7 +87,7 @@ async fn who_is_silenced_writes_nothing(backend: Backend) {
 
 async fn a_ban_from_a_category_is_for_what_is_below_it_too(backend: Backend) {
     let forum = Forum::start(backend).await;
-    let eve = known(&forum, "eve").await;
+    let eve = forum.member("eve").await;
     let category = async |body: Value| {
         forum.admin.post("/api/v2/forum/categories").json(&body).await.expect(201).json()
     };
@@ -121,7 +121,7 @@ async fn a_ban_from_a_category_is_for_what_is_below_it_too(backend: Backend) {
 
 async fn a_ban_ends_with_its_time(backend: Backend) {
     let forum = Forum::start(backend).await;
-    let eve = known(&forum, "eve").await;
+    let eve = forum.member("eve").await;
     let thread = forum.thread(&eve, "t").await;
     let until = Clock::system().now().plus(Duration::from_secs(3));
     let banned = ban(&forum.admin, &eve, json!({"until": until})).await.expect(201).json();
@@ -145,7 +145,7 @@ async fn a_ban_ends_with_its_time(backend: Backend) {
 
 async fn an_appeal_is_read_by_moderators(backend: Backend) {
     let forum = Forum::start(backend).await;
-    let (ada, eve) = (forum.member("ada").await, known(&forum, "eve").await);
+    let (ada, eve) = (forum.member("ada").await, forum.member("eve").await);
     let thread = forum.thread(&ada, "t").await;
     let banned = ban(&forum.admin, &eve, json!({})).await.expect(201).json();
     let appeal = format!("{BANS}/{}/appeal", id(&banned));
@@ -182,7 +182,7 @@ async fn an_appeal_is_read_by_moderators(backend: Backend) {
 
 async fn bans_are_checked(backend: Backend) {
     let forum = Forum::start(backend).await;
-    let eve = known(&forum, "eve").await;
+    let eve = forum.member("eve").await;
     let past = json!({"until": "2026-01-01T00:00:00Z"});
     for (more, field) in [
         (json!({"kind": "exile"}), "kind"),

@@ -3,7 +3,7 @@
 use panel_harness::{Backend, eventually, on_both_databases};
 use serde_json::{Value, json};
 
-use super::{SOON, act, flag, items, known, post_at, queue, reply, staff, thread_at};
+use super::{SOON, act, flag, items, post_at, queue, reply, staff, thread_at};
 use crate::forum::{Forum, THREADS, id};
 
 on_both_databases!(
@@ -71,7 +71,7 @@ async fn moderators_read_what_was_done(backend: Backend) {
         let answer = forum.admin.get(&format!("{LOG}?{query}")).await.expect(200);
         assert_eq!(items(&answer).len(), found, "{query}");
     }
-    let ada = known(&forum, "eve").await;
+    let ada = forum.member("eve").await;
     ada.get(LOG).await.refused(403, "forbidden");
     forum.node.client().get(LOG).await.refused(403, "forbidden");
 }
@@ -102,7 +102,7 @@ async fn the_public_part_is_as_configured(backend: Backend) {
 async fn every_act_is_audited_with_what_was_before(backend: Backend) {
     let forum = Forum::configured(backend, &super::KNOWN).await;
     acts(&forum).await;
-    let eve = known(&forum, "eve").await;
+    let eve = forum.member("eve").await;
     let ban = json!({"user_id": eve.user_id, "kind": "silence", "reason": "r"});
     let ban = forum.admin.post(super::BANS).json(&ban).await.expect(201).json();
     let appeal = format!("{}/{}/appeal", super::BANS, id(&ban));

@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 
 use crate::forum::{Forum, THREADS, id, posts};
 
-const MODERATION: &str = "/api/v2/forum/moderation";
 const QUEUE: &str = "/api/v2/forum/moderation/queue";
 const BANS: &str = "/api/v2/forum/moderation/bans";
 /// For what the forum does by itself, and for what it is told.
@@ -62,25 +61,8 @@ async fn act(by: &Session, item: &Value, action: &str, body: Value) -> Answer {
 /// A member of staff, whom the forum knows as that.
 async fn staff(forum: &Forum, name: &str, role: &str) -> Session {
     let session = forum.node.account(name, role).await;
-    is_known(forum, &session, role).await;
+    forum.knows(&session, role).await;
     session
-}
-
-/// Somebody whom the forum knows.
-async fn known(forum: &Forum, name: &str) -> Session {
-    let session = forum.member(name).await;
-    is_known(forum, &session, "user").await;
-    session
-}
-
-/// Waits until the forum knows somebody's rank.
-async fn is_known(forum: &Forum, session: &Session, role: &str) {
-    let standing = format!("{MODERATION}/users/{}", session.user_id);
-    eventually("the forum knows the rank", SOON, || async {
-        let answer = forum.admin.get(&standing).await;
-        answer.status == 200 && answer.json()["role"] == role
-    })
-    .await;
 }
 
 /// What somebody else reads of a post in its thread.

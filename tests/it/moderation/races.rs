@@ -4,7 +4,7 @@ use futures::future::join_all;
 use panel_harness::{Backend, eventually, on_both_databases};
 use serde_json::json;
 
-use super::{KNOWN, QUEUE, SOON, flag, items, known, post_at, queue, reply, staff, thread_at};
+use super::{KNOWN, QUEUE, SOON, flag, items, post_at, queue, reply, staff, thread_at};
 use crate::forum::{Forum, id};
 
 on_both_databases!(flags_and_decisions_at_once_agree, a_ban_stops_what_comes_after_it);
@@ -58,7 +58,7 @@ async fn flags_and_decisions_at_once_agree(backend: Backend) {
 
 async fn a_ban_stops_what_comes_after_it(backend: Backend) {
     let forum = Forum::start(backend).await;
-    let eve = known(&forum, "eve").await;
+    let eve = forum.member("eve").await;
     let thread = forum.thread(&forum.admin, "t").await;
     let ban = json!({"user_id": eve.user_id, "kind": "ban", "reason": "r"});
     let writing = join_all((0..20).map(|n| {

@@ -3,7 +3,7 @@
 use panel_harness::{Backend, on_both_databases};
 use serde_json::json;
 
-use super::{BANS, act, flag, is_known, known, post_at, queue, reply, staff, thread_at};
+use super::{BANS, act, flag, post_at, queue, reply, staff, thread_at};
 use crate::forum::{Forum, id};
 
 on_both_databases!(nobody_moderates_their_equals, a_new_rank_is_known_at_once);
@@ -13,7 +13,7 @@ async fn nobody_moderates_their_equals(backend: Backend) {
     let (mod1, mod2) =
         (staff(&forum, "mod1", "moderator").await, staff(&forum, "mod2", "moderator").await);
     let boss = staff(&forum, "boss", "admin").await;
-    let ada = known(&forum, "ada").await;
+    let ada = forum.member("ada").await;
     let thread = forum.thread(&boss, "t").await;
     let of_mod2 = reply(&mod2, &thread, "by mod2").await.expect(201).json();
     let of_boss = reply(&boss, &thread, "by boss").await.expect(201).json();
@@ -62,15 +62,15 @@ async fn nobody_moderates_their_equals(backend: Backend) {
 async fn a_new_rank_is_known_at_once(backend: Backend) {
     let forum = Forum::start(backend).await;
     let ada = forum.member("ada").await;
-    is_known(&forum, &ada, "user").await;
+    forum.knows(&ada, "user").await;
     let moderator = staff(&forum, "mod1", "moderator").await;
     let thread = forum.thread(&ada, "t").await;
     let role = json!({"role": "moderator"});
     let path = format!("/api/v2/admin/users/{}/role", ada.user_id);
     forum.admin.post(&path).json(&role).await.expect(200);
-    is_known(&forum, &ada, "moderator").await;
+    forum.knows(&ada, "moderator").await;
     moderator.delete(&thread_at(&thread)).await.refused(403, "forbidden");
     forum.admin.post(&path).json(&json!({"role": "user"})).await.expect(200);
-    is_known(&forum, &ada, "user").await;
+    forum.knows(&ada, "user").await;
     moderator.delete(&thread_at(&thread)).await.expect(204);
 }

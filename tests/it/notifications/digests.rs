@@ -6,7 +6,7 @@ use std::time::Duration;
 use panel_harness::{
     Backend, Cluster, Node, Session, Smtp, TestDatabase, Thread, eventually, on_both_databases,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{NOTIFICATIONS, SOON, hears, reply};
 use crate::forum::{Forum, id, posts};
@@ -15,6 +15,7 @@ on_both_databases!(
     somebody_gets_what_they_have_not_read,
     they_go_to_who_wants_them_and_can_have_them,
     nobody_gets_one_twice_or_not_at_all_over_kill_9,
+    one_that_cant_be_written_holds_up_no_other,
 );
 
 const PREFERENCES: &str = "/api/v2/forum/notifications/preferences";
@@ -144,9 +145,6 @@ async fn they_go_to_who_wants_them_and_can_have_them(backend: Backend) {
     let odd = people["ada"].put(PREFERENCES).json(&json!({"digest": "hourly"})).await;
     odd.refused(422, "validation");
     let thread = forum.thread(&forum.admin, "t").await;
-    for name in names {
-        are_known(&forum.database, name, 1).await;
-    }
     let called = names.map(|name| format!("@{name}")).join(" ");
     reply(&forum.admin, &thread, &called).await;
     for name in names {
@@ -194,21 +192,21 @@ fn files(node: &Node) -> Vec<String> {
 }
 
 /// So many people who are told of something and want a mail of it.
-async fn crowd(forum: &Forum, count: usize) -> Value {
-    let mut called = Vec::new();
+async fn crowd(forum: &Forum, count: usize) -> Vec<Session> {
+    let (mut people, mut called) = (Vec::new(), Vec::new());
     for n in 0..count {
         let name = format!("reader{n}");
-        wants(&forum.member(&name).await, "daily").await;
+        people.push(forum.member(&name).await);
+        wants(&people[n], "daily").await;
         called.push(format!("@{name}"));
     }
     all_are_verified(forum).await;
-    are_known(&forum.database, "reader%", count).await;
     let thread = forum.thread(&forum.admin, "t").await;
     for (n, called) in called.chunks(20).enumerate() {
         reply(&forum.admin, &thread, &format!("{n} {}", called.join(" "))).await;
     }
     finds(&forum.database, MENTIONS, count).await;
-    thread
+    people
 }
 
 async fn nobody_gets_one_twice_or_not_at_all_over_kill_9(backend: Backend) {
@@ -237,6 +235,66 @@ async fn nobody_gets_one_twice_or_not_at_all_over_kill_9(backend: Backend) {
     to.sort_unstable();
     to.dedup();
     assert_eq!((to.len(), files(node).len()), (PEOPLE, PEOPLE));
+}
+
+/// Makes the database refuse mails, but to these.
+async fn poison(backend: Backend, database: &TestDatabase, but: &[&Session]) {
+    let but = but.iter().map(|but| format!("NEW.payload NOT LIKE '%{}%'", but.user_id));
+    let but = but.collect::<Vec<_>>().join(" AND ");
+    let refused = format!("NEW.topic = 'mail.requested' AND {but}");
+    let mut sql = database.raw_sql("forum").await;
+    if backend == Backend::Sqlite {
+        let refuse = format!(
+            "CREATE TRIGGER poison BEFORE INSERT ON outbox WHEN {refused} \
+             BEGIN SELECT RAISE(ABORT, 'poison'); END"
+        );
+        sql.run(&refuse).await;
+    } else {
+        sql.run(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN RAISE EXCEPTION 'poison'; END $$",
+        )
+        .await;
+        let refuse = format!(
+            "CREATE TRIGGER poison BEFORE INSERT ON outbox FOR EACH ROW WHEN ({refused}) \
+             EXECUTE FUNCTION refuse()"
+        );
+        sql.run(&refuse).await;
+    }
+}
+
+async fn one_that_cant_be_written_holds_up_no_other(backend: Backend) {
+    // More than are looked at together are first in line.
+    const PEOPLE: usize = 26;
+    let forum = Forum::start(backend).await;
+    let people = crowd(&forum, PEOPLE).await;
+    let last = [&people[PEOPLE - 2], &people[PEOPLE - 1]];
+    poison(backend, &forum.database, &last).await;
+    let mut sql = forum.database.raw_sql("forum").await;
+    sql.run("UPDATE digests SET next_at = 1").await;
+    none_is_due(&forum).await;
+    let node = &forum.node;
+    let mailed = async |count: usize| {
+        let mut to = eventually("they are mailed", MAILED, async || {
+            let to = files(node);
+            if to.len() >= count { Ok(to) } else { Err(to.len()) }
+        })
+        .await;
+        to.sort_unstable();
+        to
+    };
+    let expected = last.map(|one| format!("{}@example.org", one.username));
+    assert_eq!(mailed(2).await, expected);
+    // What was in those that could not be written is in the next.
+    let drop = match backend {
+        Backend::Sqlite => "DROP TRIGGER poison",
+        Backend::Postgres => "DROP TRIGGER poison ON outbox",
+    };
+    sql.run(drop).await;
+    sql.run("UPDATE digests SET next_at = 1").await;
+    let mut to = mailed(PEOPLE).await;
+    to.dedup();
+    assert_eq!(to.len(), PEOPLE);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use panel_harness::{Backend, Node, Session, TestDatabase, Thread, eventually};
 use serde_json::{Value, json};
 
 /// Tables that grow without end.
-const BIG: [&str; 19] = [
+const BIG: [&str; 20] = [
     "threads",
     "thread_tags",
     "thread_readers",
@@ -24,6 +24,7 @@ const BIG: [&str; 19] = [
     "authors",
     "notifications",
     "notification_boxes",
+    "digests",
     "moderation_queue",
     "moderation_log",
     "flags",
@@ -37,7 +38,7 @@ const BIG: [&str; 19] = [
 ];
 
 /// Pieces of the statements that must have been seen, or the test looks at nothing.
-const HOT: [&str; 28] = [
+const HOT: [&str; 29] = [
     "FROM threads t CROSS JOIN categories c",
     "FROM thread_tags k CROSS JOIN threads t",
     "ORDER BY t.activity DESC",
@@ -55,6 +56,7 @@ const HOT: [&str; 28] = [
     "FROM (SELECT id FROM notifications",
     "UPDATE notifications SET is_read",
     "INSERT INTO notification_boxes",
+    "FROM digests WHERE next_at",
     "JOIN thread_readers r ON r.thread_id = p.thread_id AND r.watching",
     "FROM moderation_queue q WHERE COALESCE",
     "FROM moderation_queue WHERE due",

@@ -58,6 +58,9 @@ pub(super) async fn forum(db: &mut RawSql) {
     let values = "1 + i % 300, i, 'reply', 1, 100000 + i, 300000 + i, CASE WHEN i % 9 = 0 THEN 0 ELSE 1 END, i";
     insert(db, columns, 3_000, values).await;
     insert(db, "notification_boxes (user_id, last_id)", 3_000, "i, 3000").await;
+    // None of them is due as long as anybody looks.
+    let columns = "digests (user_id, every, next_at, last_id)";
+    insert(db, columns, 3_000, "i, 'daily', 9000000000000000000 + i, i").await;
     let columns = "moderation_queue (id, kind, post_id, author_id, status, created_at)";
     let status = "CASE WHEN i % 50 = 0 THEN 'open' ELSE 'approved' END";
     insert(db, columns, 3_000, &format!("i, 'flagged', 300000 + i, 1 + i % 2000, {status}, i"))

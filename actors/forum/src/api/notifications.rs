@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::query::flag_of;
+use super::query::{flag_of, id_of};
 use super::writing::{SignedIn, Writing};
 use super::{Refusal, Shared};
 use crate::error::ForumError;
@@ -155,27 +155,39 @@ pub(super) async fn read_notifications(
         .await
 }
 
+/// Where a stream begins.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct StreamQuery {
+    /// The last event the reader has.
+    #[param(value_type = Option<Id>)]
+    after: Option<String>,
+}
+
 /// What you are told, as it happens
 ///
-/// Server-sent events: `event: notification`, with the same object as in the list as `data`. Whoever sends the
-/// last id they have (`Last-Event-ID`, as browsers do) gets what came after it first; others get what is new. A
-/// stream ends after ten minutes at the latest, and is opened again by the reader. Not by API keys.
+/// Server-sent events: `event: notification`, with the same object as in the list as `data`; or a WebSocket, with
+/// `{"event", "id", "data"}` as messages. Whoever sends the last id they have (`Last-Event-ID`, as browsers do, or
+/// `after`) gets what came after it first; others get what is new. A stream ends after ten minutes at the latest, and is opened again by the reader. Not by API keys.
 #[utoipa::path(get, path = "/api/v2/forum/notifications/stream", tag = "forum",
-    params(("Last-Event-ID" = Option<Id>, Header)),
+    params(("Last-Event-ID" = Option<Id>, Header), StreamQuery),
     responses((status = 200, description = "Stays open", body = String,
                content_type = "text/event-stream"), Refusal))]
 pub(super) async fn stream_notifications(
     State(forum): State<Shared>,
     caller: Caller,
     headers: HeaderMap,
+    Params(query): Params<StreamQuery>,
 ) -> Result<EventStream, ForumError> {
     let user = caller.principal.user()?.id;
-    let last = match headers.get("last-event-id") {
-        Some(last) => {
+    // A browser that opens it again sends the header beside the address it has: the header is newer.
+    let last = match (headers.get("last-event-id"), id_of("after", query.after.as_deref())?) {
+        (Some(last), _) => {
             let last = last.to_str().ok().and_then(|last| last.parse::<Id>().ok());
             last.ok_or_else(|| Problem::new(Kind::BadRequest, "Last-Event-ID is no id"))?
         }
-        None => {
+        (None, Some(after)) => after,
+        (None, None) => {
             let found: Result<Id, ForumError> =
                 forum.db.read(|conn| Box::pin(list::latest(conn, user))).await;
             found?

@@ -4,7 +4,8 @@
 //! A cookie is sent by browsers whether the page wants it or not. So one that is good for nothing any
 //! more is taken away, and asks as nobody; one that is good changes something only with the
 //! session's token beside it, which other sites' pages don't know; and where nobody needs to be signed
-//! in, such as to sign in, it is not looked at.
+//! in, such as to sign in, it is not looked at. Other sites' pages may open a WebSocket anywhere and read what
+//! comes, so that is refused as if it changed something.
 
 use http::{HeaderMap, Method, header, request};
 use panel_kernel::identity::{CSRF_HEADER, CredentialKind, CsrfTokens, Found, SiteCookie};
@@ -12,6 +13,7 @@ use panel_kernel::message::Principal;
 use panel_kernel::problem::{Kind, Problem};
 
 use super::{EdgeParts, Exchange, origin};
+use crate::streams::handshake;
 
 /// What a request shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,10 +81,11 @@ async fn established(
     counted: &mut bool,
 ) -> Result<Principal, Problem> {
     let changes = !matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
-    let mut shown = shown(&parts.headers, edge.browsers.cookie)?;
-    if changes && !matches!(shown, Shown::Token(_) | Shown::Key(_)) {
+    let opens_socket = handshake::is_asked(parts);
+    let mut shown = shown(&parts.headers, edge.browsers.cookie, opens_socket)?;
+    if (changes || opens_socket) && !matches!(shown, Shown::Token(_) | Shown::Key(_)) {
         origin::check(parts, &edge.browsers.origin, &edge.cors)?;
-        if edge.targets.is_open(&parts.method, parts.uri.path()) {
+        if changes && edge.targets.is_open(&parts.method, parts.uri.path()) {
             shown = Shown::Nothing;
         }
     }
@@ -133,7 +136,11 @@ fn of_our_page(
 }
 
 /// What a request shows of who asks. What was put there on purpose goes before what a browser adds.
-fn shown(headers: &HeaderMap, cookie: SiteCookie) -> Result<Shown<'_>, Problem> {
+fn shown(
+    headers: &HeaderMap,
+    cookie: SiteCookie,
+    opens_socket: bool,
+) -> Result<Shown<'_>, Problem> {
     let bad = |kind, detail: &str| Err(Problem::new(kind, detail));
     let one = |name: &str| {
         let mut given = headers.get_all(name).iter();
@@ -143,6 +150,9 @@ fn shown(headers: &HeaderMap, cookie: SiteCookie) -> Result<Shown<'_>, Problem> 
             Some(_) => Err(Problem::new(Kind::BadRequest, format!("send one {name} only"))),
         }
     };
+    if opens_socket && let Some(token) = handshake::token(headers) {
+        return Ok(Shown::Token(token));
+    }
     let (authorization, key) = (one(header::AUTHORIZATION.as_str())?, one("x-api-key")?);
     match (authorization, key) {
         (Some(_), Some(_)) => bad(Kind::BadRequest, "send Authorization or X-API-Key, not both"),
@@ -180,7 +190,7 @@ mod tests {
         let cookie = SiteCookie::session("http://127.0.0.1");
         let of = |fields: &[(&'static str, &'static str)]| {
             let headers = headers(fields);
-            match shown(&headers, cookie) {
+            match shown(&headers, cookie, false) {
                 Ok(Shown::Nothing) => "nothing".to_owned(),
                 Ok(Shown::Token(text)) => format!("token {text}"),
                 Ok(Shown::Key(text)) => format!("key {text}"),

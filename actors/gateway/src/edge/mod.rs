@@ -12,7 +12,7 @@
 //! 9. dispatch: as a message to a member of the service
 //! 10. `conditional`: the answer gets an entity tag; who has it gets 304
 //! 11. `file`: what lies in the blob store is read while it is sent, all of it or a part
-//! 12. `streams`: an answer that is a stream stays open, and is fed from here
+//! 12. `streams`: an answer that is a stream stays open, and is fed from here, over a WebSocket if asked for
 //! 13. `finish`: security headers, CORS headers, request id, HEAD without body
 //! 14. `watch`, `observe`: one log line, two metrics, also if the client has gone meanwhile
 
@@ -52,6 +52,7 @@ use crate::identity::{Credentials, Identity};
 use crate::outgoing::{Content, Outgoing};
 use crate::own::Own;
 use crate::server::{Handler, HttpResponse};
+use crate::streams::handshake::{self, Handshake};
 use crate::streams::{Reader, Streams};
 
 pub(crate) use authenticate::Browsers;
@@ -156,6 +157,14 @@ impl Edge {
             Target::Service(service) => service,
         };
         exchange.service = Some(service);
+        let handshake = match Handshake::of(parts) {
+            Ok(handshake) => handshake,
+            Err(problem) => {
+                let mut refusal = Outgoing::problem(&problem, &exchange.request_id);
+                refusal.headers.extend([handshake::version()]);
+                return Ok(refusal);
+            }
+        };
         let body = body::read(body, parts, &edge.config).await?;
         let principal = authenticate::principal(edge, exchange, parts).await?;
         let deadline = edge.clock.now().plus(edge.config.request_timeout.0);
@@ -184,7 +193,7 @@ impl Edge {
         };
         conditional::apply(parts, &mut outgoing);
         edge.files.open(parts, &mut outgoing, exchange).await?;
-        edge.streams.open(parts, &mut outgoing, service, reader)?;
+        edge.streams.open((parts, handshake), &mut outgoing, service, reader)?;
         Ok(outgoing)
     }
 

@@ -1,4 +1,5 @@
-//! What an answer's body is made of: bytes that are there, or content that comes piece by piece.
+//! What an answer's body is made of: bytes that are there, content that comes piece by piece, or what takes the
+//! whole connection.
 
 use std::io;
 use std::pin::Pin;
@@ -10,6 +11,7 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use http_body::{Body, Frame, SizeHint};
 
+use super::handover::Handover;
 use super::wire::Turn;
 
 /// The body of an answer.
@@ -19,11 +21,14 @@ enum Inner {
     Whole(Bytes),
     Pieces {
         pieces: BoxStream<'static, io::Result<Bytes>>,
-        /// How many bytes are still to come; `None`: as many as there will be.
-        left: Option<u64>,
+        /// How many bytes are still to come.
+        left: u64,
         /// The connection's, which is the service's until the last of them is on its way.
         turn: Option<Arc<Turn>>,
     },
+    /// What the connection is given to once the head is sent. Where it was taken out, nothing comes here, and
+    /// no end.
+    Handover(Option<Handover>),
 }
 
 impl Drop for Inner {
@@ -48,21 +53,30 @@ impl AnswerBody {
 
     /// So many bytes, as they come. If they don't, the connection ends, so that the client knows.
     pub(crate) fn pieces(pieces: BoxStream<'static, io::Result<Bytes>>, length: u64) -> Self {
-        Self(Inner::Pieces { pieces, left: Some(length), turn: None })
+        Self(Inner::Pieces { pieces, left: length, turn: None })
     }
 
-    /// Whatever comes, until there is no more.
-    pub(crate) fn endless(pieces: BoxStream<'static, io::Result<Bytes>>) -> Self {
-        Self(Inner::Pieces { pieces, left: None, turn: None })
+    /// Whatever this does with the connection, which ends with it.
+    pub(crate) const fn handover(to: Handover) -> Self {
+        Self(Inner::Handover(Some(to)))
+    }
+
+    /// Who is to be given the connection, if anybody is.
+    pub(super) fn take_handover(&mut self) -> Option<Handover> {
+        let Inner::Handover(to) = &mut self.0 else { return None };
+        let to = to.take()?;
+        if matches!(to, Handover::Protocol(_)) {
+            // Its head is all there is of the answer.
+            *self = Self::default();
+        }
+        Some(to)
     }
 
     /// The answer is on its way, and with the last of it the turn of the service is over.
     pub(super) fn ends(&mut self, turn: &Arc<Turn>) {
         match &mut self.0 {
-            Inner::Pieces { left: None | Some(1..), turn: whose, .. } => {
-                *whose = Some(Arc::clone(turn));
-            }
-            Inner::Pieces { .. } | Inner::Whole(_) => turn.answered(),
+            Inner::Pieces { left: 1.., turn: whose, .. } => *whose = Some(Arc::clone(turn)),
+            _ => turn.answered(),
         }
     }
 }
@@ -90,24 +104,19 @@ impl Body for AnswerBody {
         match &mut self.get_mut().0 {
             Inner::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Inner::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Inner::Pieces { left: Some(0), .. } => Poll::Ready(None),
+            Inner::Pieces { left: 0, .. } | Inner::Handover(Some(_)) => Poll::Ready(None),
+            Inner::Handover(None) => Poll::Pending,
             Inner::Pieces { pieces, left, turn } => {
                 let piece = match ready!(pieces.poll_next_unpin(context)) {
                     Some(Ok(piece)) => piece,
                     Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                    None if left.is_none() => {
-                        if let Some(turn) = turn.take() {
-                            turn.answered();
-                        }
-                        return Poll::Ready(None);
-                    }
                     None => {
                         let why = "there is less than was announced";
                         return Poll::Ready(Some(Err(io::Error::other(why))));
                     }
                 };
-                *left = left.map(|left| left.saturating_sub(piece.len() as u64));
-                if *left == Some(0)
+                *left = left.saturating_sub(piece.len() as u64);
+                if *left == 0
                     && let Some(turn) = turn.take()
                 {
                     turn.answered();
@@ -124,7 +133,8 @@ impl Body for AnswerBody {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Inner::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Inner::Pieces { left, .. } => left.map_or_else(SizeHint::default, SizeHint::with_exact),
+            Inner::Pieces { left, .. } => SizeHint::with_exact(*left),
+            Inner::Handover(_) => SizeHint::default(),
         }
     }
 }

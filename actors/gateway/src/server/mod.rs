@@ -1,13 +1,16 @@
 //! An HTTP/1.1 server on one socket: what both the edge and the ops port run on.
 
 mod body;
+mod handover;
 mod refusal;
 mod wire;
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::{HeaderValue, Request, Response, header};
@@ -16,13 +19,17 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use panel_kernel::problem::Problem;
+use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use body::AnswerBody;
-use wire::{Turn, Wire};
+use handover::Given;
+pub(crate) use handover::Handover;
+use wire::Turn;
+pub(crate) use wire::Wire;
 
 /// How much of what is not wanted is still read before a connection is closed, and for how long.
 pub(crate) const LINGER_BYTES: usize = 8 * 1024 * 1024;
@@ -141,44 +148,76 @@ async fn connection<H: Handler>(
     _permit: OwnedSemaphorePermit,
 ) {
     let (turn, handler, ending) = (&Arc::new(Turn::default()), &handler, &parts.shutdown);
+    let given = &Mutex::new(None);
     let service = service_fn(move |request| {
         turn.service();
+        let version = request.version();
         let answering = handler.handle(request, peer);
         // Boxed: else every connection keeps room for this as long as it is open, some ten KiB.
         Box::pin(async move {
             let mut answer = answering.await;
-            if ending.is_cancelled() {
+            let handover = answer.body_mut().take_handover();
+            let goes_on = matches!(handover, Some(Handover::Protocol(_)));
+            if !goes_on && (handover.is_some() || ending.is_cancelled()) {
                 answer.headers_mut().insert(header::CONNECTION, CLOSE);
             }
-            answer.body_mut().ends(turn);
+            match handover {
+                Some(handover) => {
+                    *given.lock() = Some(Given { to: handover, version });
+                    turn.giving();
+                }
+                None => answer.body_mut().ends(turn),
+            }
             Ok::<_, Infallible>(answer)
         })
     });
-    let wire = Wire::new(stream, turn, parts.limits.write_timeout);
+    let wire = Wire::new(stream, Arc::clone(turn), parts.limits.write_timeout);
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(parts.limits.head_timeout)
         .max_buf_size(parts.limits.head_bytes)
         .serve_connection(TokioIo::new(wire), service);
     let ended = tokio::select! {
-        ended = &mut connection => Some(ended),
+        ended = until_given(&mut connection, turn) => Some(ended),
         () = parting(ending) => None,
     };
     let ended = match ended {
         Some(ended) => ended,
         None => {
             Pin::new(&mut connection).graceful_shutdown();
-            (&mut connection).await
+            until_given(&mut connection, turn).await
         }
     };
-    let Err(error) = ended else { return };
-    // A client that went away or sent no HTTP; nothing of ours.
-    tracing::debug!(%peer, %error, "connection ended");
-    if turn.is_clients() {
-        let ended = connection.into_parts();
-        let wire = ended.io.into_inner();
-        if let Some(problem) = refusal::problem(&error, wire.held_back(), &ended.read_buf) {
-            refusal::send(wire, turn, handler.refuse(&problem, peer)).await;
+    let given = given.lock().take();
+    match (ended, given) {
+        (Ok(()), None) => {}
+        (Ok(()), Some(given)) => {
+            let ended = connection.into_parts();
+            // Boxed, and hyper's buffers are gone: there may be many of these.
+            Box::pin(given.run(ended.io.into_inner(), ended.read_buf)).await;
+        }
+        (Err(error), _) => {
+            // A client that went away or sent no HTTP; nothing of ours.
+            tracing::debug!(%peer, %error, "connection ended");
+            if turn.is_clients() {
+                let ended = connection.into_parts();
+                let wire = ended.io.into_inner();
+                if let Some(problem) = refusal::problem(&error, wire.held_back(), &ended.read_buf) {
+                    refusal::send(wire, turn, handler.refuse(&problem, peer)).await;
+                }
+            }
         }
     }
+}
+
+/// The connection as long as it is hyper's: until it ends, or is given to an answer whose head is sent.
+async fn until_given<C>(connection: &mut C, turn: &Turn) -> hyper::Result<()>
+where
+    C: Future<Output = hyper::Result<()>> + Unpin,
+{
+    poll_fn(|context| match Pin::new(&mut *connection).poll(context) {
+        Poll::Pending if turn.is_given() => Poll::Ready(Ok(())),
+        polled => polled,
+    })
+    .await
 }

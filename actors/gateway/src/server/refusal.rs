@@ -51,7 +51,7 @@ pub(super) fn problem(
 }
 
 /// Sends the answer and closes.
-pub(super) async fn send(mut wire: Wire<'_, TcpStream>, turn: &Turn, answer: HttpResponse) {
+pub(super) async fn send(mut wire: Wire<TcpStream>, turn: &Turn, answer: HttpResponse) {
     turn.service();
     // hyper writes it, as if it had been asked something it can read: one place knows how an
     // answer is written.

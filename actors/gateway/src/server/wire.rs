@@ -10,6 +10,7 @@
 
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -21,6 +22,8 @@ use tokio::time::Sleep;
 const CLIENT: u8 = 0;
 const SERVICE: u8 = 1;
 const SENDING: u8 = 2;
+const GIVING: u8 = 3;
+const GIVEN: u8 = 4;
 
 /// Whose turn it is on a connection. Its socket and its service share it, in one task.
 #[derive(Debug, Default)]
@@ -37,11 +40,23 @@ impl Turn {
         self.0.store(SENDING, Ordering::Relaxed);
     }
 
+    /// The service has answered, and once the head is sent, the connection is the answer's.
+    pub(super) fn giving(&self) {
+        self.0.store(GIVING, Ordering::Relaxed);
+    }
+
     /// Everything that was to be sent has been; the client may go on.
     fn flushed(&self) {
-        if self.0.load(Ordering::Relaxed) == SENDING {
-            self.0.store(CLIENT, Ordering::Relaxed);
+        match self.0.load(Ordering::Relaxed) {
+            SENDING => self.0.store(CLIENT, Ordering::Relaxed),
+            GIVING => self.0.store(GIVEN, Ordering::Relaxed),
+            _ => {}
         }
+    }
+
+    /// Whether the connection is its answer's from now on.
+    pub(super) fn is_given(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == GIVEN
     }
 
     /// Whether the client is to speak next, or is at it.
@@ -52,9 +67,9 @@ impl Turn {
 
 /// The socket.
 #[derive(Debug)]
-pub(super) struct Wire<'t, S> {
+pub(crate) struct Wire<S> {
     pub(super) stream: S,
-    turn: &'t Turn,
+    turn: Arc<Turn>,
     /// The status that hyper wanted to send by itself.
     held_back: Option<StatusCode>,
     /// The longest that a write may make no progress.
@@ -62,8 +77,8 @@ pub(super) struct Wire<'t, S> {
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl<'t, S: AsyncWrite + Unpin> Wire<'t, S> {
-    pub(super) const fn new(stream: S, turn: &'t Turn, patience: Duration) -> Self {
+impl<S: AsyncWrite + Unpin> Wire<S> {
+    pub(super) const fn new(stream: S, turn: Arc<Turn>, patience: Duration) -> Self {
         Self { stream, turn, held_back: None, patience, stalled: None }
     }
 
@@ -95,7 +110,7 @@ impl<'t, S: AsyncWrite + Unpin> Wire<'t, S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Wire<'_, S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -105,7 +120,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<'_, S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<'_, S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -165,10 +180,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_write_that_nobody_reads_is_given_up() {
-        let turn = Turn::default();
+        let turn = Arc::new(Turn::default());
         turn.service();
         let (mut client, stream) = duplex(16);
-        let mut wire = Wire::new(stream, &turn, PATIENCE);
+        let mut wire = Wire::new(stream, Arc::clone(&turn), PATIENCE);
         let began = Instant::now();
         let error = wire.write_all(&[7; 17]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
@@ -180,10 +195,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_reads_slowly_gets_everything() {
-        let turn = Turn::default();
+        let turn = Arc::new(Turn::default());
         turn.service();
         let (mut client, stream) = duplex(1);
-        let mut wire = Wire::new(stream, &turn, PATIENCE);
+        let mut wire = Wire::new(stream, Arc::clone(&turn), PATIENCE);
         let began = Instant::now();
         let reading = async {
             for byte in 0..8 {
@@ -200,9 +215,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_said_out_of_turn_is_held_back() {
-        let turn = Turn::default();
+        let turn = Arc::new(Turn::default());
         let (mut client, stream) = duplex(64);
-        let mut wire = Wire::new(stream, &turn, PATIENCE);
+        let mut wire = Wire::new(stream, Arc::clone(&turn), PATIENCE);
         wire.write_all(b"HTTP/1.1 431 Too Large\r\n\r\n").await.unwrap();
         wire.shutdown().await.unwrap();
         assert_eq!(wire.held_back().unwrap(), 431);

@@ -1,9 +1,8 @@
-//! One stream: what is pushed and what was missed, in order and once, as a reader gets it.
+//! One stream: what is pushed and what was missed, in order and once.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use panel_kernel::push::{Missed, Pushed, STREAMS_PATH};
@@ -22,11 +21,31 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// How many events are asked for at a time.
 const PAGE: u32 = 100;
 
-/// What a reader waits before they open it again, in milliseconds.
-const GREETING: &[u8] = b"retry: 2000\n\n";
-const SIGN_OF_LIFE: &[u8] = b":\n\n";
-/// Where events are of the moment: some may have been lost.
-const MISSED: &[u8] = b"event: missed\ndata: {}\n\n";
+/// What a reader is told next.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// Something new.
+    Event(Arc<Pushed>),
+    /// What they had missed, in order.
+    Events(Vec<Pushed>),
+    /// Some events of the moment may have been lost.
+    Missed,
+    /// Nothing, for some time.
+    Alive,
+    /// It is over.
+    Over(Over),
+}
+
+/// Why a stream is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Over {
+    /// It has lasted as long as one may.
+    Age,
+    /// The reader's session is.
+    Session,
+    /// The gateway leaves.
+    Gateway,
+}
 
 /// A stream.
 pub(super) struct Feed {
@@ -37,7 +56,6 @@ pub(super) struct Feed {
     last: Option<Id>,
     session: Option<Id>,
     until: Instant,
-    greeted: bool,
     /// Something may have been missed.
     looks: bool,
     beats: u32,
@@ -59,7 +77,6 @@ impl Feed {
             last,
             session,
             until: Instant::now() + LIFE,
-            greeted: false,
             // What came since the service answered. Of what is of the moment, readers look themselves.
             looks: last.is_some(),
             beats: 0,
@@ -67,27 +84,23 @@ impl Feed {
         }
     }
 
-    /// What is to be sent next; nothing once it is over.
-    pub(super) async fn next(&mut self) -> Option<Bytes> {
-        if !self.greeted {
-            self.greeted = true;
-            return Some(Bytes::from_static(GREETING));
-        }
+    /// What is to be told next, the end last.
+    pub(super) async fn next(&mut self) -> Told {
         loop {
-            if self.is_over() {
-                return None;
+            if let Some(over) = self.is_over() {
+                return Told::Over(over);
             }
             if self.inbox.has_missed() || self.looks {
                 let Some(last) = self.last else {
                     self.looks = false;
-                    return Some(Bytes::from_static(MISSED));
+                    return Told::Missed;
                 };
                 // Boxed: a stream that waits need not carry the size of this.
                 match Box::pin(self.missed(last)).await {
                     Ok(missed) => {
                         self.looks = missed.more;
-                        if let Some(piece) = self.all(missed) {
-                            return Some(piece);
+                        if let Some(told) = self.all(missed) {
+                            return told;
                         }
                         continue;
                     }
@@ -95,68 +108,62 @@ impl Feed {
                     Err(_) => self.looks = true,
                 }
             }
-            match self.wait().await {
-                Step::Send(piece) => return Some(piece),
-                Step::Look => {}
-                Step::End => return None,
+            if let Some(told) = self.wait().await {
+                return told;
             }
         }
     }
 
-    /// Waits for something to do.
-    async fn wait(&mut self) -> Step {
+    /// Waits for something to tell, or to do.
+    async fn wait(&mut self) -> Option<Told> {
         let share = 0.75 + rand::random::<f64>() / 4.0;
         let patience = if self.looks { AGAIN } else { BEAT.mul_f64(share) };
         let ending = &self.registered.streams.0.ending;
         tokio::select! {
-            event = self.inbox.next() => match event {
-                Some(event) => self.event(&event),
-                None => Step::Look,
-            },
+            event = self.inbox.next() => self.event(event?),
             () = tokio::time::sleep(patience) => {
                 if self.looks {
-                    return Step::Look;
+                    return None;
                 }
                 self.beats += 1;
                 self.looks = self.last.is_some() && self.beats.is_multiple_of(LOOK_EVERY);
-                Step::Send(Bytes::from_static(SIGN_OF_LIFE))
+                Some(Told::Alive)
             }
-            () = ending.cancelled() => Step::End,
+            () = ending.cancelled() => None,
         }
     }
 
-    /// Something that was pushed: sent, if it is what comes next.
-    fn event(&mut self, event: &Pushed) -> Step {
+    /// Something that was pushed: told, if it is what comes next.
+    fn event(&mut self, event: Arc<Pushed>) -> Option<Told> {
         if event.id.is_some() {
             if event.id <= self.last || self.looks {
-                return Step::Look;
+                return None;
             }
             if event.after > self.last {
                 // The one before it is still on its way, or was lost.
                 self.looks = true;
-                return Step::Look;
+                return None;
             }
         }
-        if self.is_over() {
-            return Step::End;
+        if let Some(over) = self.is_over() {
+            return Some(Told::Over(over));
         }
         self.last = event.id.or(self.last);
         self.registered.streams.0.events.with_label_values(&["pushed"]).inc();
-        Step::Send(frame(event))
+        Some(Told::Event(event))
     }
 
-    /// What was missed, as one piece.
-    fn all(&mut self, missed: Missed) -> Option<Bytes> {
-        let mut piece = Vec::new();
-        for event in missed.events {
-            if event.id <= self.last {
-                continue;
-            }
-            piece.extend_from_slice(&frame(&event));
-            self.last = event.id;
-            self.registered.streams.0.events.with_label_values(&["asked_for"]).inc();
-        }
-        (!piece.is_empty()).then(|| piece.into())
+    /// What was missed, as far as it is new.
+    fn all(&mut self, missed: Missed) -> Option<Told> {
+        let mut events = missed.events;
+        events.retain(|event| {
+            let is_new = event.id > self.last;
+            self.last = self.last.max(event.id);
+            is_new
+        });
+        let count = events.len() as u64;
+        self.registered.streams.0.events.with_label_values(&["asked_for"]).inc_by(count);
+        (count > 0).then_some(Told::Events(events))
     }
 
     async fn missed(&self, last: Id) -> Result<Missed, Problem> {
@@ -169,25 +176,15 @@ impl Feed {
         streams.dispatcher.ask_for_clients(self.service, &path).await
     }
 
-    /// Whether it has lasted as long as it may, or its session has ended.
-    fn is_over(&self) -> bool {
+    /// Whether it is over, and why.
+    fn is_over(&self) -> Option<Over> {
         let streams = &self.registered.streams.0;
-        Instant::now() >= self.until
-            || streams.ending.is_cancelled()
-            || self.session.is_some_and(|session| streams.identity.is_revoked(session))
+        if streams.ending.is_cancelled() {
+            Some(Over::Gateway)
+        } else if self.session.is_some_and(|session| streams.identity.is_revoked(session)) {
+            Some(Over::Session)
+        } else {
+            (Instant::now() >= self.until).then_some(Over::Age)
+        }
     }
-}
-
-/// What a stream does next.
-enum Step {
-    Send(Bytes),
-    Look,
-    End,
-}
-
-/// An event as readers get it. JSON has no line breaks.
-fn frame(event: &Pushed) -> Bytes {
-    let Pushed { id, event, data, .. } = event;
-    let id = id.map_or_else(String::new, |id| format!("id: {id}\n"));
-    format!("{id}event: {event}\ndata: {data}\n\n").into()
 }

@@ -1,4 +1,4 @@
-//! Streams of events that readers keep open here (server-sent events).
+//! Streams of events that readers keep open here, as server-sent events ([`sse`]) or over a WebSocket ([`socket`]).
 //!
 //! A service answers with what the reader listens to and the last event they have. From then on the stream
 //! is the gateway's: services push what is new ([`door`]), and what may have been missed is asked for
@@ -8,13 +8,16 @@
 //! nothing is left out unnoticed. Events without an id are of the moment: there is nobody to ask for those that
 //! were missed, so the reader is told that some may have been.
 //!
-//! A stream is no task: it lives in that of its connection. What it holds is a place, a small queue, and a
-//! timer. It ends after ten minutes at the latest, when its session is over, and when the gateway drains; the
+//! A stream is no task: it lives in that of its connection, which is given to it. What it holds is a place, a small
+//! queue, and a timer. It ends after ten minutes at the latest, when its session is over, and when the gateway drains; the
 //! reader goes on where it was, through whichever gateway.
 
 mod door;
 mod feed;
+pub(crate) mod handshake;
 mod inbox;
+mod socket;
+mod sse;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -22,8 +25,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures::{StreamExt as _, stream};
-use http::{Method, request};
+use futures::{FutureExt as _, StreamExt as _, stream};
+use http::{Method, StatusCode, request};
 use panel_kernel::identity::ACCESS_TOKEN_LIFE;
 use panel_kernel::ids::Id;
 use panel_kernel::message::Principal;
@@ -40,10 +43,11 @@ use crate::identity::Identity;
 use crate::limits::Client;
 use crate::outgoing::{Content, Outgoing};
 use crate::places::{Full, OfOne, Places};
-use crate::server::AnswerBody;
+use crate::server::{AnswerBody, Handover};
 
 pub(crate) use door::{PushDoor, watch_child};
 use feed::Feed;
+use handshake::Handshake;
 use inbox::Inbox;
 
 /// Streams of one.
@@ -118,10 +122,10 @@ impl Streams {
         })))
     }
 
-    /// Opens a stream, if an answer is to be one.
+    /// Opens a stream, if an answer is to be one: over a WebSocket, if that was asked for.
     pub(crate) fn open(
         &self,
-        parts: &request::Parts,
+        (parts, handshake): (&request::Parts, Option<Handshake>),
         outgoing: &mut Outgoing,
         service: &'static str,
         reader: Reader,
@@ -154,10 +158,18 @@ impl Streams {
         self.0.open.inc();
         let registered = Registered { streams: self.clone(), key, number };
         let feed = Feed::new(registered, inbox, place, (service, after), reader.session);
-        let events = stream::unfold(feed, |mut feed| async move {
-            feed.next().await.map(|piece| (Ok(piece), feed))
-        });
-        outgoing.content = Content::Open(AnswerBody::endless(events.boxed()));
+        let handover = match handshake {
+            None => Handover::Pieces(sse::pieces(feed)),
+            Some(handshake) => {
+                outgoing.status = StatusCode::SWITCHING_PROTOCOLS;
+                outgoing.headers = handshake.headers();
+                let told =
+                    stream::unfold(feed, |mut feed| async move { Some((feed.next().await, feed)) });
+                let tell = |line, unread| socket::tell(line, unread, told.boxed()).boxed();
+                Handover::Protocol(Box::new(tell))
+            }
+        };
+        outgoing.content = Content::Open(AnswerBody::handover(handover));
         Ok(())
     }
 
