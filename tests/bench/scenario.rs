@@ -66,6 +66,7 @@ async fn measure(node: &str, rounds: usize, name: &str, backend: Backend) {
     all_up(&client).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let idle = resident_mib(&subject.process);
+    indexed(&database).await;
     let session = session.at(&client);
     let token = Session::login(&client, &session.username, panel_harness::session::PASSWORD).await;
     let (bare_process, bare_address) = start_bare("forum", &database, &dir);
@@ -192,6 +193,16 @@ async fn settled(ops: &Client) {
     let within = Duration::from_secs(60);
     panel_harness::eventually("every fact is told", within, async || {
         Metrics::fetch(ops).await.find("panel_outbox_lag_events", &waiting) == Some(0.0)
+    })
+    .await;
+}
+
+/// Waits until what was seeded can be searched: else that is done meanwhile.
+async fn indexed(database: &TestDatabase) {
+    let within = Duration::from_secs(600);
+    panel_harness::eventually("every post is indexed", within, async || {
+        let done = "SELECT CAST(is_done AS TEXT) FROM search_progress";
+        database.raw_sql("forum").await.texts(done, 0).await.unwrap() == ["1"]
     })
     .await;
 }

@@ -150,7 +150,8 @@ impl Edge {
         let service = match edge.targets.resolve(parts.uri.path())? {
             Target::Own(route) => {
                 exchange.route = Some(route.to_owned());
-                let mut outgoing = edge.own.answer(route, parts, &exchange.request_id).await?;
+                let answering = edge.own.answer(route, parts, &exchange.request_id);
+                let mut outgoing = Box::pin(answering).await?;
                 conditional::apply(parts, &mut outgoing);
                 return Ok(outgoing);
             }
@@ -192,7 +193,10 @@ impl Edge {
             }
         };
         conditional::apply(parts, &mut outgoing);
-        edge.files.open(parts, &mut outgoing, exchange).await?;
+        if let Content::Blob(_) = outgoing.content {
+            // Boxed: most answers are none, and need not carry the size of this.
+            Box::pin(edge.files.open(parts, &mut outgoing, exchange)).await?;
+        }
         edge.streams.open((parts, handshake), &mut outgoing, service, reader)?;
         Ok(outgoing)
     }

@@ -152,9 +152,9 @@ async fn connection<H: Handler>(
     let service = service_fn(move |request| {
         turn.service();
         let version = request.version();
-        let answering = handler.handle(request, peer);
-        // Boxed: else every connection keeps room for this as long as it is open, some ten KiB.
-        Box::pin(async move {
+        // Boxed: else every connection keeps room for this as long as it is open, some KiB.
+        let answering = Box::pin(handler.handle(request, peer));
+        async move {
             let mut answer = answering.await;
             let handover = answer.body_mut().take_handover();
             let goes_on = matches!(handover, Some(Handover::Protocol(_)));
@@ -169,7 +169,7 @@ async fn connection<H: Handler>(
                 None => answer.body_mut().ends(turn),
             }
             Ok::<_, Infallible>(answer)
-        })
+        }
     });
     let wire = Wire::new(stream, Arc::clone(turn), parts.limits.write_timeout);
     let mut connection = http1::Builder::new()
