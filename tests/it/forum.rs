@@ -341,6 +341,19 @@ async fn mistakes_are_named(backend: Backend) {
     ada.post(&posts(&thread)).json(&stray).await.refused(422, "validation");
     let trojan = json!({"category_id": forum.category, "title": "a\u{202e}b", "body": "b"});
     assert_eq!(open(trojan).await.refused(422, "validation").fields(), [("title", "characters")]);
+    // What nobody sees is nothing, and does not make of one word two.
+    let unseen = ["\u{200b}", "\u{feff} \u{200d}", "\u{3164}", "\u{2800}"];
+    for nothing in unseen {
+        let blank = json!({"category_id": forum.category, "title": nothing, "body": nothing});
+        let required = [("title", "required"), ("body", "required")];
+        assert_eq!(open(blank).await.refused(422, "validation").fields(), required);
+    }
+    let tagged = |tag: &str| {
+        json!({"category_id": forum.category, "title": "Ca\u{200b}t\u{ad}s", "body": "b",
+               "tags": [tag]})
+    };
+    open(tagged("ru\u{2060}st")).await.refused(422, "validation");
+    assert_eq!(open(tagged("rust")).await.expect(201).json()["title"], "Cats");
 }
 
 async fn views_are_counted_in_batches(backend: Backend) {

@@ -31,7 +31,8 @@ use crate::store::threads;
 #[utoipa::path(get, path = "/api/v2/forum/threads/{id}/stream", tag = "forum",
     params(("id" = Id, Path)),
     responses((status = 200, description = "Stays open; each event has this as data", body = News,
-               content_type = "text/event-stream"), Refusal))]
+               content_type = "text/event-stream"),
+              (status = 101, description = "A WebSocket, if one was asked for"), Refusal))]
 pub(super) async fn stream_thread(
     State(forum): State<Shared>,
     caller: Caller,

@@ -172,7 +172,8 @@ pub(super) struct StreamQuery {
 #[utoipa::path(get, path = "/api/v2/forum/notifications/stream", tag = "forum",
     params(("Last-Event-ID" = Option<Id>, Header), StreamQuery),
     responses((status = 200, description = "Stays open", body = String,
-               content_type = "text/event-stream"), Refusal))]
+               content_type = "text/event-stream"),
+              (status = 101, description = "A WebSocket, if one was asked for"), Refusal))]
 pub(super) async fn stream_notifications(
     State(forum): State<Shared>,
     caller: Caller,
