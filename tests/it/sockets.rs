@@ -98,7 +98,8 @@ async fn events_come_and_a_reader_goes_on_where_they_were(backend: Backend) {
 }
 
 async fn whose_page_it_is_is_looked_at(backend: Backend) {
-    let forum = Forum::start(backend).await;
+    let friend = "https://friend.example";
+    let forum = Forum::configured(backend, &[("PANEL_GATEWAY__CORS_ORIGINS", friend)]).await;
     let (ada, bob, thread, post) = scene(&forum).await;
     let address = forum.node.http();
     let login = json!({"login": "ada", "password": PASSWORD, "cookie": true});
@@ -116,6 +117,10 @@ async fn whose_page_it_is_is_looked_at(backend: Backend) {
     }
     let open = format!("/api/v2/forum/threads/{}/stream", id(&thread));
     assert_eq!(answered(address, &open, &[("origin", "https://evil.example")]).await, 403);
+    // One that may call the API may not do so with her cookie.
+    let theirs = [("cookie", cookie.as_str()), ("origin", friend)];
+    assert_eq!(answered(address, STREAM, &theirs).await, 401);
+    assert_eq!(answered(address, &open, &theirs).await, 101);
     // A page of another site that has a token shows it as a protocol, which is answered.
     let offered = format!("bearer, {}", ada.access_token);
     let elsewhere =

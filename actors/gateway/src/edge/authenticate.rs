@@ -5,7 +5,8 @@
 //! more is taken away, and asks as nobody; one that is good changes something only with the
 //! session's token beside it, which other sites' pages don't know; and where nobody needs to be signed
 //! in, such as to sign in, it is not looked at. Other sites' pages may open a WebSocket anywhere and read what
-//! comes, so that is refused as if it changed something.
+//! comes, so that is refused as if it changed something; and those that may call the API do so without the cookie,
+//! as with all that they may read.
 
 use http::{HeaderMap, Method, header, request};
 use panel_kernel::identity::{CSRF_HEADER, CredentialKind, CsrfTokens, Found, SiteCookie};
@@ -85,7 +86,8 @@ async fn established(
     let mut shown = shown(&parts.headers, edge.browsers.cookie, opens_socket)?;
     if (changes || opens_socket) && !matches!(shown, Shown::Token(_) | Shown::Key(_)) {
         origin::check(parts, &edge.browsers.origin, &edge.cors)?;
-        if changes && edge.targets.is_open(&parts.method, parts.uri.path()) {
+        let is_open = changes && edge.targets.is_open(&parts.method, parts.uri.path());
+        if is_open || (opens_socket && !origin::is_ours(parts, &edge.browsers.origin)) {
             shown = Shown::Nothing;
         }
     }

@@ -19,12 +19,18 @@ pub(super) fn check(
     public_origin: &str,
     cors: &Cors,
 ) -> Result<(), Problem> {
-    if cors.allows(&parts.headers) {
+    if cors.allows(&parts.headers) || is_ours(parts, public_origin) {
         return Ok(());
     }
+    let detail = "this was sent by a page of another site; see gateway.cors_origins";
+    Err(Problem::new(Kind::Forbidden, detail).code("cross_site"))
+}
+
+/// Whether a page of this site has sent it, or a program.
+pub(super) fn is_ours(parts: &request::Parts, public_origin: &str) -> bool {
     let text = |name: &str| parts.headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let site = text("sec-fetch-site");
-    let is_ours = match (site, text(header::ORIGIN.as_str())) {
+    match (site, text(header::ORIGIN.as_str())) {
         (Some(site), _) => matches!(site, "same-origin" | "none"),
         (None, Some(origin)) => {
             // Behind a proxy the host may be another than people see, and the other way round.
@@ -33,12 +39,7 @@ pub(super) fn check(
             origin == public_origin || (!host.is_empty() && named == host)
         }
         (None, None) => true,
-    };
-    if is_ours {
-        return Ok(());
     }
-    let detail = "this was sent by a page of another site; see gateway.cors_origins";
-    Err(Problem::new(Kind::Forbidden, detail).code("cross_site"))
 }
 
 #[cfg(test)]
