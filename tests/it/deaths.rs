@@ -181,15 +181,20 @@ pub(crate) fn configured(service: &Registration, values: serde_json::Value) -> S
     (service.configure)(&Section { path: service.name.to_owned(), values }).unwrap()
 }
 
+/// Where a new thread is.
+async fn thread(moderator: &Client) -> String {
+    let category = moderator.post("/api/v2/forum/categories").json(&json!({"name": "C"}));
+    let category = category.await.expect(201).json()["id"].clone();
+    let thread = json!({"category_id": category, "title": "t", "body": "first"});
+    let thread = moderator.post("/api/v2/forum/threads").json(&thread).await.expect(201).json();
+    format!("/api/v2/forum/threads/{}", thread["id"].as_str().unwrap())
+}
+
 async fn a_forum_outlives_its_view_counter(backend: Backend) {
     let forum = configured(&panel_forum::SERVICE, json!({}));
     let rig = Box::pin(RigBuilder::new(backend.database().await).service(forum).start()).await;
     let moderator = rig.signed_in(Role::Moderator);
-    let category = moderator.post("/api/v2/forum/categories").json(&json!({"name": "C"}));
-    let category = category.await.expect(201).json()["id"].clone();
-    let thread = json!({"category_id": category, "title": "T", "body": "first"});
-    let thread = moderator.post("/api/v2/forum/threads").json(&thread).await.expect(201).json();
-    let path = format!("/api/v2/forum/threads/{}", thread["id"].as_str().unwrap());
+    let path = thread(&moderator).await;
     let read = async || moderator.get(&path).await.expect(200).json();
     read().await;
     rig.kill("forum/view_counter").await;
@@ -250,11 +255,7 @@ async fn a_forum_outlives_its_moderation_automat(backend: Backend) {
     let rig = Box::pin(RigBuilder::new(backend.database().await).service(forum).start()).await;
     let moderator = rig.signed_in(Role::Moderator);
     let (ada, bob) = (rig.signed_in(Role::User), rig.signed_in(Role::User));
-    let category = moderator.post("/api/v2/forum/categories").json(&json!({"name": "C"}));
-    let category = category.await.expect(201).json()["id"].clone();
-    let thread = json!({"category_id": category, "title": "t", "body": "first"});
-    let thread = moderator.post("/api/v2/forum/threads").json(&thread).await.expect(201).json();
-    let posts = format!("/api/v2/forum/threads/{}/posts", thread["id"].as_str().unwrap());
+    let posts = format!("{}/posts", thread(&moderator).await);
     for round in 0..3 {
         let post = ada.post(&posts).json(&json!({"body": "loud"})).await.expect(201).json();
         let flags = format!("/api/v2/forum/posts/{}/flags", post["id"].as_str().unwrap());
@@ -282,11 +283,7 @@ async fn a_forum_outlives_its_notifier(backend: Backend) {
     let rig = Box::pin(RigBuilder::new(backend.database().await).service(forum).start()).await;
     let moderator = rig.signed_in(Role::Moderator);
     let (ada, bob) = (rig.signed_in(Role::User), rig.signed_in(Role::User));
-    let category = moderator.post("/api/v2/forum/categories").json(&json!({"name": "C"}));
-    let category = category.await.expect(201).json()["id"].clone();
-    let thread = json!({"category_id": category, "title": "t", "body": "first"});
-    let thread = moderator.post("/api/v2/forum/threads").json(&thread).await.expect(201).json();
-    let posts = format!("/api/v2/forum/threads/{}/posts", thread["id"].as_str().unwrap());
+    let posts = format!("{}/posts", thread(&moderator).await);
     let first = ada.post(&posts).json(&json!({"body": "first"})).await.expect(201).json();
     let mut written = Vec::new();
     for n in 0..30 {
@@ -317,11 +314,7 @@ async fn a_forum_outlives_its_digester(backend: Backend) {
     let rig = Box::pin(RigBuilder::new(backend.database().await).service(forum).start()).await;
     let moderator = rig.signed_in(Role::Moderator);
     let (ada, bob) = (rig.signed_in(Role::User), rig.signed_in(Role::User));
-    let category = moderator.post("/api/v2/forum/categories").json(&json!({"name": "C"}));
-    let category = category.await.expect(201).json()["id"].clone();
-    let thread = json!({"category_id": category, "title": "t", "body": "first"});
-    let thread = moderator.post("/api/v2/forum/threads").json(&thread).await.expect(201).json();
-    let posts = format!("/api/v2/forum/threads/{}/posts", thread["id"].as_str().unwrap());
+    let posts = format!("{}/posts", thread(&moderator).await);
     let daily = json!({"digest": "daily"});
     ada.put("/api/v2/forum/notifications/preferences").json(&daily).await.expect(200);
     let hers = ada.post(&posts).json(&json!({"body": "hers"})).await.expect(201).json();

@@ -2,14 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use panel_harness::{
-    Backend, Cluster, Events, RigBuilder, Session, Thread, eventually, on_both_databases,
-};
+use panel_harness::{Backend, Events, RigBuilder, Session, Thread, eventually, on_both_databases};
 use panel_kernel::role::Role;
 use serde_json::{Value, json};
 
 use crate::deaths::configured;
 use crate::forum::{Forum, id, posts};
+use crate::streams::two_gateways;
 
 on_both_databases!(
     readers_hear_of_what_happens_in_a_thread,
@@ -286,19 +285,13 @@ async fn is_seen_typing(by: &Session, thread: &Value, streams: &mut [Events]) {
 
 #[tokio::test]
 async fn readers_hear_of_it_wherever_it_happens() {
-    let builder = Cluster::builder().await.node("g1", "gateway").node("g2", "gateway");
-    let builder = builder.node("f1", "auth,forum").node("f2", "auth,forum");
-    let mut cluster = builder.start().await;
-    cluster.await_linked().await;
-    let root = cluster.node("g1").admin("root").await;
+    let (mut cluster, [root, one, two]) = two_gateways().await;
     let thread = Thread::open(&root).await.value();
     let listen = format!("{}/stream", path(&thread));
     let mut streams = Vec::new();
     for gateway in ["g1", "g2"] {
         streams.push(Events::open(cluster.node(gateway).http(), &listen, "", None).await);
     }
-    let one = Session::register(&cluster.client("g1"), "ada").await;
-    let two = Session::register(&cluster.client("g2"), "bob").await;
     for round in 0..2 {
         for by in [&one, &two] {
             is_seen_typing(by, &thread, &mut streams).await;

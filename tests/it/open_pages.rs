@@ -11,6 +11,17 @@ async fn look(browser: &Browser, script: &str) -> Value {
     browser.run(&format!("return {script};")).await
 }
 
+/// A browser in which somebody is signed in.
+async fn signed_in(forum: &Forum, name: &str) -> Browser {
+    let browser = Browser::start().await;
+    browser.open(&forum.node.url("/sign-in?return_to=%2Fforum")).await;
+    browser.types("#login", name).await;
+    browser.types("#password", PASSWORD).await;
+    browser.clicks("form button").await;
+    browser.arrives("/forum").await;
+    browser
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thread_tells_what_happens_while_it_is_looked_at() {
     let forum = Forum::start(Backend::Sqlite).await;
@@ -69,12 +80,7 @@ async fn whoever_is_signed_in_ends_their_mails_all_the_same() {
     let head = mail.replace("\r\n ", " ");
     let place = head.split("List-Unsubscribe: ").nth(1).unwrap().trim_start_matches(['<', ' ']);
     let place = place.split('>').next().unwrap();
-    let browser = Browser::start().await;
-    browser.open(&forum.node.url("/sign-in?return_to=%2Fforum")).await;
-    browser.types("#login", "ada").await;
-    browser.types("#password", PASSWORD).await;
-    browser.clicks("form button").await;
-    browser.arrives("/forum").await;
+    let browser = signed_in(&forum, "ada").await;
     browser.open(place).await;
     browser.clicks("form[method=post] button").await;
     browser.sees("You get no more of them").await;
@@ -87,12 +93,7 @@ async fn a_page_of_ours_may_open_a_socket() {
     let forum = Forum::start(Backend::Sqlite).await;
     let ada = forum.member("ada").await;
     let thread = forum.thread(&forum.admin, "t").await;
-    let browser = Browser::start().await;
-    browser.open(&forum.node.url("/sign-in?return_to=%2Fforum")).await;
-    browser.types("#login", "ada").await;
-    browser.types("#password", PASSWORD).await;
-    browser.clicks("form button").await;
-    browser.arrives("/forum").await;
+    let browser = signed_in(&forum, "ada").await;
     browser.open(&forum.node.url(&format!("/forum/threads/{}/t", id(&thread)))).await;
     // It has her cookie; and an access token may be shown where there is none.
     let opens = format!(

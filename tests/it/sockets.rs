@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use http::StatusCode;
 use panel_harness::{
-    Backend, Closed, Cluster, Event, PASSWORD, Session, Socket, Thread, eventually,
-    on_both_databases,
+    Backend, Closed, Event, PASSWORD, Session, Socket, Thread, eventually, on_both_databases,
 };
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::forum::{Forum, id, posts};
+use crate::streams::two_gateways;
 
 on_both_databases!(
     events_come_and_a_reader_goes_on_where_they_were,
@@ -194,13 +194,7 @@ async fn a_socket_ends_with_its_session_with_the_node_and_with_what_is_said(back
 
 #[tokio::test]
 async fn events_reach_sockets_through_every_gateway_and_over_the_loss_of_members() {
-    let builder = Cluster::builder().await.node("g1", "gateway").node("g2", "gateway");
-    let builder = builder.node("f1", "auth,forum").node("f2", "auth,forum");
-    let mut cluster = builder.start().await;
-    cluster.await_linked().await;
-    let root = cluster.node("g1").admin("root").await;
-    let ada = Session::register(&cluster.client("g1"), "ada").await;
-    let bob = Session::register(&cluster.client("g2"), "bob").await;
+    let (mut cluster, [root, ada, bob]) = two_gateways().await;
     let thread = Thread::open(&root).await.value();
     let hers = json!({"body": "hers"});
     let post = ada.post(&posts(&thread)).json(&hers).await.expect(201).json();

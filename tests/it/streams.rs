@@ -222,15 +222,21 @@ async fn read_until(stream: &mut TcpStream, words: &str) -> String {
     read
 }
 
-#[tokio::test]
-async fn events_reach_readers_through_every_gateway_and_over_the_loss_of_members() {
+/// Two gateways, two nodes with the services, an administrator, and a person at each gateway.
+pub(crate) async fn two_gateways() -> (Cluster, [Session; 3]) {
     let builder = Cluster::builder().await.node("g1", "gateway").node("g2", "gateway");
     let builder = builder.node("f1", "auth,forum").node("f2", "auth,forum");
-    let mut cluster = builder.start().await;
+    let cluster = builder.start().await;
     cluster.await_linked().await;
     let root = cluster.node("g1").admin("root").await;
     let ada = Session::register(&cluster.client("g1"), "ada").await;
     let bob = Session::register(&cluster.client("g2"), "bob").await;
+    (cluster, [root, ada, bob])
+}
+
+#[tokio::test]
+async fn events_reach_readers_through_every_gateway_and_over_the_loss_of_members() {
+    let (mut cluster, [root, ada, bob]) = two_gateways().await;
     let thread = Thread::open(&root).await.value();
     let hers = json!({"body": "hers"});
     let post = ada.post(&posts(&thread)).json(&hers).await.expect(201).json();

@@ -168,7 +168,8 @@ pub(super) struct StreamQuery {
 ///
 /// Server-sent events: `event: notification`, with the same object as in the list as `data`; or a WebSocket, with
 /// `{"event", "id", "data"}` as messages. Whoever sends the last id they have (`Last-Event-ID`, as browsers do, or
-/// `after`) gets what came after it first; others get what is new. A stream ends after ten minutes at the latest, and is opened again by the reader. Not by API keys.
+/// `after`) gets what came after it first; others get what is new. A stream ends after ten minutes at the latest,
+/// and is opened again by the reader. Not by API keys.
 #[utoipa::path(get, path = "/api/v2/forum/notifications/stream", tag = "forum",
     params(("Last-Event-ID" = Option<Id>, Header), StreamQuery),
     responses((status = 200, description = "Stays open", body = String,
