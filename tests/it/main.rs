@@ -70,6 +70,7 @@ mod retry;
 mod sanctions;
 mod secrets;
 mod sessions;
+mod slow_readers;
 mod sockets;
 mod streams;
 mod supervision;

@@ -1,5 +1,6 @@
 //! What people do with threads and posts beside writing them, over HTTP, on both databases.
 
+mod cursors;
 mod feeds;
 mod merging;
 mod pages;

@@ -106,7 +106,7 @@ pub(super) async fn list_posts(
     let page = PageRequest::parse(query.limit.as_deref(), query.cursor)?;
     let scope = format!("posts {thread}");
     let from = match page.after(&forum.cursors, &scope)? {
-        Some([after]) => From::After(after),
+        Some([after]) => From::After(after.clamp(0, END)),
         None => From::parse(query.from.as_deref())?,
     };
     let viewer = Viewer::of(&caller.principal);
