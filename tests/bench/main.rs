@@ -2,7 +2,7 @@
 //! data, the same handlers behind a bare axum server without actors. Prints a table of
 //! ratios.
 //!
-//! `panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [links] [accounts] [streams] [large]` measures;
+//! `panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [instructions] [links] [accounts] [streams] [large]` measures;
 //! `panel-bench bare …` is the comparison program, started by the former.
 
 #![allow(
@@ -15,6 +15,7 @@
 
 mod accounts;
 mod bare;
+mod instructions;
 mod large;
 mod links;
 mod load;
@@ -33,6 +34,9 @@ fn main() -> ExitCode {
         ["run", rounds, node, backends @ ..] => {
             let rounds = rounds.parse().unwrap();
             runtime.block_on(scenario::run(node, rounds, backends));
+            if backends.is_empty() || backends.contains(&"instructions") {
+                runtime.block_on(instructions::run(node));
+            }
             if backends.is_empty() || backends.contains(&"links") {
                 runtime.block_on(links::run(rounds));
             }
@@ -54,7 +58,7 @@ fn main() -> ExitCode {
         }
         _ => {
             println!(
-                "usage: panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [links] [accounts] [streams] [large]"
+                "usage: panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [instructions] [links] [accounts] [streams] [large]"
             );
             ExitCode::from(2)
         }

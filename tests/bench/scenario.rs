@@ -1,6 +1,7 @@
 //! What is measured, and how: many short rounds, node and bare by turns on the same
 //! database, the median of the rounds' ratios.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -145,11 +146,33 @@ pub(crate) struct Subject {
 
 /// Starts the node and waits for its first 200.
 pub(crate) fn start_node(binary: &str, dir: &TempDir, database: &TestDatabase) -> Subject {
+    start_node_under(&[], binary, dir, database)
+}
+
+/// What runs a program that is itself run by another one, if there is one, with its arguments.
+fn command(under: &[String], program: &OsStr) -> Command {
+    match under {
+        [] => Command::new(program),
+        [first, rest @ ..] => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(program);
+            command
+        }
+    }
+}
+
+/// The same, run by another program.
+pub(crate) fn start_node_under(
+    under: &[String],
+    binary: &str,
+    dir: &TempDir,
+    database: &TestDatabase,
+) -> Subject {
     let run_file = dir.path().join("run/n1.json");
     drop(std::fs::remove_file(&run_file));
     let log = std::fs::File::create(dir.path().join("node.log")).unwrap();
     let began = Instant::now();
-    let child = Command::new(binary)
+    let child = command(under, OsStr::new(binary))
         .args(["run", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"])
         .args(["--service-ports", "off", "--log-format", "json", "--data-dir"])
         .arg(dir.path())
@@ -164,7 +187,7 @@ pub(crate) fn start_node(binary: &str, dir: &TempDir, database: &TestDatabase) -
         .unwrap();
     let process = Process(child);
     loop {
-        assert!(began.elapsed() < Duration::from_secs(30), "the node does not start");
+        assert!(began.elapsed() < Duration::from_secs(120), "the node does not start");
         let run = std::fs::read(&run_file)
             .ok()
             .and_then(|text| serde_json::from_slice::<serde_json::Value>(&text).ok());
@@ -198,7 +221,7 @@ async fn settled(ops: &Client) {
 }
 
 /// Waits until what was seeded can be searched: else that is done meanwhile.
-async fn indexed(database: &TestDatabase) {
+pub(crate) async fn indexed(database: &TestDatabase) {
     let within = Duration::from_secs(600);
     panel_harness::eventually("every post is indexed", within, async || {
         let done = "SELECT CAST(is_done AS TEXT) FROM search_progress";
@@ -232,7 +255,17 @@ pub(crate) fn start_bare(
     database: &TestDatabase,
     dir: &TempDir,
 ) -> (Process, String) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
+    start_bare_under(&[], service, database, dir)
+}
+
+/// The same, run by another program.
+pub(crate) fn start_bare_under(
+    under: &[String],
+    service: &str,
+    database: &TestDatabase,
+    dir: &TempDir,
+) -> (Process, String) {
+    let mut child = command(under, std::env::current_exe().unwrap().as_os_str())
         .args(["bare", service, database.url()])
         .arg(dir.path())
         .stdout(Stdio::piped())

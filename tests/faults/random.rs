@@ -27,15 +27,21 @@ enum Fault {
     Reset,
     Delay(Duration, Duration),
     Throttle(Duration),
-    Panic(&'static str),
+    /// `kill` or `panic`, and whom.
+    Break(&'static str, &'static str),
     Stall(&'static str, Duration),
     Point(&'static str),
 }
 
 fn draw(lot: &mut StdRng) -> Fault {
     let time = Duration::from_millis(lot.random_range(200..5_000));
-    let actors = ["forum/serving/front_door", "forum/serving/pool", "forum/keeper", "auth/keeper"];
-    let actor = actors[lot.random_range(0..actors.len())];
+    let breaks = [
+        ("panic", "forum/serving/front_door"),
+        ("kill", "forum/serving/pool"),
+        ("panic", "forum/keeper"),
+        ("panic", "auth/keeper"),
+    ];
+    let (how, actor) = breaks[lot.random_range(0..breaks.len())];
     let points = ["door.admit", "write.in_transaction", "write.after_commit", "reply.sent"];
     match lot.random_range(0..11) {
         0 => Fault::Kill,
@@ -46,7 +52,7 @@ fn draw(lot: &mut StdRng) -> Fault {
         5 => Fault::Reset,
         6 => Fault::Delay(Duration::from_millis(lot.random_range(1..80)), time),
         7 => Fault::Throttle(time),
-        8 => Fault::Panic(actor),
+        8 => Fault::Break(how, actor),
         9 => Fault::Stall("forum/serving/front_door", time),
         _ => Fault::Point(points[lot.random_range(0..points.len())]),
     }
@@ -96,8 +102,8 @@ async fn inflict(scene: &mut Scene, victim: &str, fault: Fault) {
             wait(time).await;
             cluster.between("n1", victim).heal();
         }
-        Fault::Panic(actor) => {
-            let order = serde_json::json!({"request": "panic", "actor": actor});
+        Fault::Break(how, actor) => {
+            let order = serde_json::json!({"request": how, "actor": actor});
             break_actor(cluster.node(victim), order).await;
         }
         Fault::Stall(actor, time) => {

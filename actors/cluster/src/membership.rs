@@ -129,7 +129,7 @@ impl Membership {
             }
         };
         let member = Member::new(node, version, cell.into(), standing);
-        Some(Arc::new(member.at_most(self.in_flight)))
+        Some(Arc::new(member.short_way(&self.runtime.directory).at_most(self.in_flight)))
     }
 }
 

@@ -114,7 +114,8 @@ impl Edge {
         parts: request::Parts,
         body: Incoming,
     ) -> HttpResponse {
-        let answering = self.answer(&mut watch.exchange, &parts, body);
+        // Boxed first: what is wrapped around it moves it about.
+        let answering = Box::pin(self.answer(&mut watch.exchange, &parts, body));
         let outcome = AssertUnwindSafe(answering).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!("the edge panicked");
             Err(Problem::internal())

@@ -2,6 +2,7 @@
 //! a service. Reading takes no lock.
 
 mod breaker;
+mod door;
 mod member;
 mod node;
 mod outstanding;
@@ -11,10 +12,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use ractor::ActorId;
 
+use self::door::{Door, Doors};
 use crate::message::MAJOR;
 
 pub use breaker::BreakerState;
+pub use door::Admits;
 pub use member::{CallError, IN_FLIGHT, Member};
 pub use node::{Node, NodeReport};
 pub use standing::{MemberStatus, Standing};
@@ -47,6 +51,7 @@ pub struct Directory(Arc<Tables>);
 struct Tables {
     members: ArcSwap<Table>,
     nodes: ArcSwap<Vec<Node>>,
+    doors: Doors,
 }
 
 impl Directory {
@@ -83,6 +88,15 @@ impl Directory {
     /// Replaces the list of nodes. For its keeper, the cluster.
     pub fn publish_nodes(&self, nodes: Vec<Node>) {
         self.0.nodes.store(Arc::new(nodes));
+    }
+
+    /// A front door of this node is open: whoever asks it may go the short way, as long as `admits` is held.
+    pub fn opened<A: Admits + 'static>(&self, door: ActorId, admits: &Arc<A>) {
+        self.0.doors.opened(door, door::weak(admits));
+    }
+
+    fn door(&self, door: ActorId) -> Option<Door> {
+        self.0.doors.get(door)
     }
 
     /// A member to ask when any will do: one that is ready, if there is one; a local one, if there

@@ -27,11 +27,6 @@ impl ReplyGuard {
         self.send(Reply::refuse(refusal));
     }
 
-    /// Refuses where the guard can't be moved out of its place.
-    pub(crate) fn refuse_in_place(&mut self, refusal: Refusal) {
-        self.answer(Reply::refuse(refusal));
-    }
-
     /// Whether the caller has stopped waiting (always `false` for callers on other nodes).
     #[must_use]
     pub fn is_abandoned(&self) -> bool {

@@ -11,8 +11,8 @@
 //! ├── janitor               removes what has expired
 //! ├── …                     the service's own actors
 //! └── serving               rest for one
-//!     ├── pool              ractor factory of workers; each runs the service's router
-//!     ├── front_door        member of the process group; admits, refuses, hands over
+//!     ├── pool              keeps the workers, each of which runs the service's router
+//!     ├── front_door        member of the process group; what comes from other nodes comes here
 //!     └── entrance          makes it a member once the database is there
 //! ```
 //!
@@ -28,6 +28,8 @@
 //! - the **whole tree ends**: the root restarts it, for ever, with growing waits.
 
 mod adapter;
+mod admission;
+mod desk;
 mod entrance;
 mod forward;
 mod front_door;
@@ -39,11 +41,11 @@ mod rank;
 mod runtime;
 mod spec;
 mod tree;
+mod worker;
 
 pub use adapter::Request as RequestMeta;
 pub(crate) use forward::ask;
 pub use forward::forward;
-pub use front_door::FrontDoor;
 pub(crate) use internal::insiders_only;
 pub use load::Load;
 pub use pool::{WORKER_DEATHS, WORKER_PERIOD};

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use ractor::pg;
 
+use super::admission::Admission;
+use super::desk::Desks;
 use super::entrance::Entrance;
 use super::front_door::FrontDoor;
 use super::label::LabelLayer;
 use super::load::Load;
-use super::pool::{PoolAddress, PoolSpec};
+use super::pool::PoolSpec;
 use super::{Runtime, ServiceContext, ServiceSpec, internal};
 use crate::data::{
     Allotter, Database, DatabaseConfig, DatabaseUrl, Expiry, Fence, Janitor, Keeper, Leases,
@@ -205,21 +207,24 @@ impl Start {
             path: format!("{path}/pool"),
             config: self.spec.pool,
             router,
-            address: PoolAddress::default(),
+            desks: Desks::default(),
             load: Arc::clone(&self.running.load),
             clock: runtime.clock.clone(),
             metrics: runtime.metrics.clone(),
             tree: runtime.tree.clone(),
         };
         let door = {
-            let (address, pool) = (self.running.front_door.clone(), pool.address.clone());
-            let (load, clock) = (Arc::clone(&self.running.load), runtime.clock.clone());
+            let (address, directory) = (self.running.front_door.clone(), runtime.directory.clone());
+            let admission = Admission {
+                desks: pool.desks.clone(),
+                load: Arc::clone(&self.running.load),
+                clock: runtime.clock.clone(),
+            };
             ChildSpec::new("front_door", move || {
                 let door = FrontDoor {
                     address: address.clone(),
-                    pool: pool.clone(),
-                    load: Arc::clone(&load),
-                    clock: clock.clone(),
+                    admission: admission.clone(),
+                    directory: directory.clone(),
                 };
                 (door, ())
             })

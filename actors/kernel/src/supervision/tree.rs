@@ -105,7 +105,7 @@ impl Tree {
         self.set(path, ActorState::Down, None);
     }
 
-    /// Counts a restart. Also for pools, whose workers the factory restarts by itself.
+    /// Counts a restart. For pools, which restart their workers themselves.
     pub(crate) fn restarting(&self, path: &str, why: &str) {
         self.0.running.write().remove(path);
         self.set(path, ActorState::Restarting, Some(why));
