@@ -186,7 +186,7 @@ async fn readers_of_every_kind_are_served_and_bounded(backend: Backend) {
     // Who knows no chunks gets none, and the connection's end is the end.
     let mut old = TcpStream::connect(forum.node.http()).await.unwrap();
     old.write_all(head("1.0").as_bytes()).await.unwrap();
-    let mut read = read_until(&mut old, "retry: 2000\n\n").await;
+    let (mut read, _) = greeted(&mut old).await;
     assert!(!read.contains("transfer-encoding") && read.contains("\r\n\r\nretry"), "{read}");
     let reply = answer(&bob, &thread, &post, "hello").await;
     read = read_until(&mut old, "}\n\n").await;
@@ -196,10 +196,10 @@ async fn readers_of_every_kind_are_served_and_bounded(backend: Backend) {
     // Who sends on and on is let go, and so is who has nothing to say any more.
     let mut talks = TcpStream::connect(forum.node.http()).await.unwrap();
     talks.write_all(head("1.1").as_bytes()).await.unwrap();
-    read_until(&mut talks, "retry: 2000\n\n").await;
+    let mut waits = BTreeSet::from([greeted(&mut talks).await.1]);
     let mut leaves = TcpStream::connect(forum.node.http()).await.unwrap();
     leaves.write_all(head("1.1").as_bytes()).await.unwrap();
-    read_until(&mut leaves, "retry: 2000\n\n").await;
+    waits.insert(greeted(&mut leaves).await.1);
     drop(talks.write_all(&vec![b'x'; 80 * 1024]).await);
     leaves.shutdown().await.unwrap();
     eventually("only the first is left", SOON, || async {
@@ -207,19 +207,43 @@ async fn readers_of_every_kind_are_served_and_bounded(backend: Backend) {
         if open == 1 { Ok(()) } else { Err(open) }
     })
     .await;
+    // Who has lost a gateway comes back soon, but not with all the others.
+    for _ in 0..6 {
+        let mut reader = TcpStream::connect(forum.node.http()).await.unwrap();
+        reader.write_all(head("1.1").as_bytes()).await.unwrap();
+        waits.insert(greeted(&mut reader).await.1);
+    }
+    assert!(waits.len() > 4 && waits.iter().all(|wait| (1_000..4_000).contains(wait)), "{waits:?}");
 }
 
 /// Reads until these are the last words.
 async fn read_until(stream: &mut TcpStream, words: &str) -> String {
     let mut read = String::new();
     while !read.trim_end_matches(['\r', '\n']).ends_with(words.trim_end()) {
-        let mut piece = [0; 1024];
-        let reading = tokio::time::timeout(SOON, stream.read(&mut piece));
-        let bytes = reading.await.unwrap_or_else(|_| panic!("there is only {read}")).unwrap();
-        assert!(bytes > 0, "it ended with {read}");
-        read += std::str::from_utf8(&piece[..bytes]).unwrap();
+        read_more(stream, &mut read).await;
     }
     read
+}
+
+/// What comes first, and how many milliseconds a reader is to wait before they come back.
+async fn greeted(stream: &mut TcpStream) -> (String, u64) {
+    let mut read = String::new();
+    loop {
+        let wait = read.split_once("retry: ").and_then(|(_, rest)| rest.split_once("\n\n"));
+        if let Some((wait, _)) = wait {
+            let wait = wait.parse().unwrap();
+            return (read, wait);
+        }
+        read_more(stream, &mut read).await;
+    }
+}
+
+async fn read_more(stream: &mut TcpStream, read: &mut String) {
+    let mut piece = [0; 1024];
+    let reading = tokio::time::timeout(SOON, stream.read(&mut piece));
+    let bytes = reading.await.unwrap_or_else(|_| panic!("there is only {read}")).unwrap();
+    assert!(bytes > 0, "it ended with {read}");
+    read.push_str(std::str::from_utf8(&piece[..bytes]).unwrap());
 }
 
 /// Two gateways, two nodes with the services, an administrator, and a person at each gateway.

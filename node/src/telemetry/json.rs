@@ -44,9 +44,11 @@ where
     ) -> fmt::Result {
         writer.write_str("{\"timestamp\":\"")?;
         SystemTime.format_time(&mut writer)?;
-        write!(writer, "\",\"level\":\"{}\"", event.metadata().level())?;
+        writer.write_str("\",\"level\":\"")?;
+        writer.write_str(event.metadata().level().as_str())?;
+        writer.write_char('"')?;
         let mut members = Members { writer, result: Ok(()) };
-        members.member("target", event.metadata().target());
+        members.result = members.plain("target", event.metadata().target());
         event.record(&mut members);
         members.result?;
         let mut writer = members.writer;
@@ -73,15 +75,34 @@ impl Members<'_> {
     }
 
     fn try_member<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> fmt::Result {
-        // Names are identifiers of the program: nothing in them needs an escape.
-        write!(self.writer, ",\"{}\":", name.strip_prefix("r#").unwrap_or(name))?;
+        self.name(name)?;
         serde_json::to_writer(Fragments(&mut self.writer), value).map_err(|_| fmt::Error)
+    }
+
+    /// Names are identifiers of the program: nothing in them needs an escape.
+    fn name(&mut self, name: &str) -> fmt::Result {
+        self.writer.write_str(",\"")?;
+        self.writer.write_str(name.strip_prefix("r#").unwrap_or(name))?;
+        self.writer.write_str("\":")
+    }
+
+    /// A text in which nothing needs an escape, as nearly all are.
+    fn plain(&mut self, name: &str, text: &str) -> fmt::Result {
+        self.name(name)?;
+        self.writer.write_char('"')?;
+        self.writer.write_str(text)?;
+        self.writer.write_char('"')
     }
 }
 
 impl Visit for Members<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.member(field.name(), value);
+        let needs_escape = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+        if value.bytes().any(needs_escape) {
+            self.member(field.name(), value);
+        } else if self.result.is_ok() {
+            self.result = self.plain(field.name(), value);
+        }
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {

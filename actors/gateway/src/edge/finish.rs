@@ -14,6 +14,9 @@ const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 /// The headers that say who asks.
 const CREDENTIALS: &str = "authorization, cookie, x-api-key";
 
+/// How many headers answers get here and after this, of limits and of who asks from another origin.
+const MOST: usize = 12;
+
 /// Takes a browser's cookie away, unless the answer has another for it.
 pub(super) fn without_cookie(headers: &mut HeaderMap, cookie: SiteCookie) {
     if let Ok(clear) = HeaderValue::from_str(&cookie.clear()) {
@@ -22,6 +25,8 @@ pub(super) fn without_cookie(headers: &mut HeaderMap, cookie: SiteCookie) {
 }
 
 pub(super) fn headers(headers: &mut HeaderMap, exchange: &Exchange) {
+    // At once, and not twice on the way: there are more from here on.
+    headers.reserve(MOST);
     if let Ok(id) = HeaderValue::from_str(&exchange.request_id) {
         headers.insert(REQUEST_ID, id);
     }

@@ -47,6 +47,11 @@ pub(super) enum Over {
     Gateway,
 }
 
+/// From three quarters to all of it.
+fn share() -> f64 {
+    0.75 + rand::random::<f64>() / 4.0
+}
+
 /// A stream.
 pub(super) struct Feed {
     registered: Registered,
@@ -76,7 +81,8 @@ impl Feed {
             service,
             last,
             session,
-            until: Instant::now() + LIFE,
+            // Those that were opened at the same moment need not end at the same moment.
+            until: Instant::now() + LIFE.mul_f64(share()),
             // What came since the service answered. Of what is of the moment, readers look themselves.
             looks: last.is_some(),
             beats: 0,
@@ -116,8 +122,7 @@ impl Feed {
 
     /// Waits for something to tell, or to do.
     async fn wait(&mut self) -> Option<Told> {
-        let share = 0.75 + rand::random::<f64>() / 4.0;
-        let patience = if self.looks { AGAIN } else { BEAT.mul_f64(share) };
+        let patience = if self.looks { AGAIN } else { BEAT.mul_f64(share()) };
         let ending = &self.registered.streams.0.ending;
         tokio::select! {
             event = self.inbox.next() => self.event(event?),

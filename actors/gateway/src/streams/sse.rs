@@ -1,6 +1,7 @@
 //! A stream as server-sent events (WHATWG HTML, 9.2).
 
 use std::borrow::Borrow;
+use std::ops::Range;
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
@@ -8,8 +9,9 @@ use panel_kernel::push::Pushed;
 
 use super::feed::{Feed, Told};
 
-/// What a reader waits before they open it again, in milliseconds.
-const GREETING: &[u8] = b"retry: 2000\n\n";
+/// What a reader waits before they open it again, in milliseconds. It is not the same for all: when a gateway is
+/// lost, they should not all come to the next one at the same moment.
+const COME_BACK: Range<u64> = 1_000..4_000;
 const SIGN_OF_LIFE: &[u8] = b":\n\n";
 /// Where events are of the moment: some may have been lost.
 const MISSED: &[u8] = b"event: missed\ndata: {}\n\n";
@@ -26,7 +28,12 @@ pub(super) fn pieces(feed: Feed) -> BoxStream<'static, Bytes> {
         };
         Some((piece, feed))
     });
-    stream::iter([Bytes::from_static(GREETING)]).chain(told).boxed()
+    stream::iter([greeting()]).chain(told).boxed()
+}
+
+fn greeting() -> Bytes {
+    let wait = COME_BACK.start + rand::random::<u64>() % (COME_BACK.end - COME_BACK.start);
+    format!("retry: {wait}\n\n").into()
 }
 
 /// Events as readers get them, one after the other.
