@@ -24,7 +24,7 @@ const ANSWERS: u32 = 1_000;
 const FIRST: u32 = 50;
 
 /// Whether there is such a thing here.
-pub(crate) fn is_installed() -> bool {
+fn is_installed() -> bool {
     Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success())
 }
 

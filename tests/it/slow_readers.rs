@@ -77,14 +77,13 @@ async fn who_stops_reading_is_let_go(backend: Backend) {
     let key = format!("{WEBSOCKET}sec-websocket-key: {}\r\n", STANDARD.encode([7; 16]));
     for more in ["", key.as_str()] {
         let mut reader = open(&ada, forum.node.http(), &first, more).await;
-        let is_open = async || forum.node.metrics().await.count("panel_streams_open", &[]);
-        assert_eq!(is_open().await, 1);
         eventually("they are let go", Duration::from_secs(10), async || {
-            let open = is_open().await;
+            let open = forum.node.metrics().await.count("panel_streams_open", &[]);
             if open == 0 { Ok(()) } else { Err(open) }
         })
         .await;
-        // What was on its way, and no more; then the connection is over.
+        // What was on its way, and no more; then the connection is over. (Of a stream that went on, it would be
+        // everything.)
         let mut rest = Vec::new();
         drop(reader.read_to_end(&mut rest).await);
         let told = String::from_utf8_lossy(&rest).matches("post_id").count();

@@ -67,16 +67,22 @@ async fn scene(forum: &Forum) -> (Session, Session, Value, Value) {
     let (ada, bob) = (forum.member("ada").await, forum.member("bob").await);
     let cyd = forum.member("cyd").await;
     let thread = forum.thread(&ada, "one needle").await;
-    for title in ["two", "three"] {
-        forum.thread(&ada, title).await;
-    }
+    let second = forum.thread(&ada, "two").await;
+    forum.thread(&ada, "three").await;
     let post = reply(&ada, &thread, "a needle").await;
     let other = reply(&ada, &thread, "another needle").await;
     for post in [&post, &other] {
         let answer = json!({"body": "so it is", "reply_to": post["id"]});
         bob.post(&posts(&thread)).json(&answer).await.expect(201);
-        let flag = format!("{}/flags", post_at(post));
-        bob.post(&flag).json(&json!({"reason": "spam"})).await.expect(201);
+        for somebody in [&bob, &cyd] {
+            let flag = format!("{}/flags", post_at(post));
+            somebody.post(&flag).json(&json!({"reason": "spam"})).await.expect(201);
+        }
+    }
+    // Two that he follows, with something new in them.
+    reply(&bob, &second, "his").await;
+    for thread in [&thread, &second] {
+        reply(&ada, thread, "new").await;
     }
     for n in 0..2 {
         let edit = ada.patch(&post_at(&post)).header("if-match", "*");
@@ -128,11 +134,19 @@ async fn no_list_falls_over_the_ends_of_numbers(backend: Backend) {
     ];
     let of_bob = [
         list(format!("{THREADS}?unread=true"), "threads All Activity  ", 2),
+        list("/api/v2/forum/unread", "threads Followed Activity  ", 2),
         list("/api/v2/forum/drafts", format!("drafts {}", bob.user_id), 1),
     ];
     let queue =
         "QueueFilter { is_open: true, kind: None, category: None, assignee: None, author: None }";
+    let flagged = items(&forum.admin.get(&format!("{MODERATION}/queue")).await.expect(200));
+    let flagged = flagged.iter().find(|item| item["kind"] == "flagged").unwrap();
     let of_staff = [
+        list(
+            format!("{MODERATION}/queue/{}/flags", id(flagged)),
+            format!("forum.flags {}", id(flagged)),
+            1,
+        ),
         list(format!("{MODERATION}/queue"), format!("forum.queue {queue}"), 1),
         list(format!("{MODERATION}/bans"), "forum.bans None false", 1),
         list(format!("{MODERATION}/rules"), "forum.rules", 1),

@@ -24,7 +24,8 @@ pub(super) type Door = Weak<dyn Admits>;
 pub(super) struct Doors(Mutex<HashMap<ActorId, Door>>);
 
 impl Doors {
-    pub(super) fn opened(&self, door: ActorId, admits: Door) {
+    pub(super) fn opened<A: Admits + 'static>(&self, door: ActorId, admits: &Arc<A>) {
+        let admits: Weak<A> = Arc::downgrade(admits);
         let mut doors = self.0.lock();
         doors.retain(|_, door| door.strong_count() > 0);
         doors.insert(door, admits);
@@ -33,10 +34,4 @@ impl Doors {
     pub(super) fn get(&self, door: ActorId) -> Option<Door> {
         self.0.lock().get(&door).map(Weak::clone)
     }
-}
-
-/// What a door holds on to while it lives.
-pub(super) fn weak<A: Admits + 'static>(admits: &Arc<A>) -> Door {
-    let weak: Weak<A> = Arc::downgrade(admits);
-    weak
 }

@@ -92,7 +92,7 @@ impl Directory {
 
     /// A front door of this node is open: whoever asks it may go the short way, as long as `admits` is held.
     pub fn opened<A: Admits + 'static>(&self, door: ActorId, admits: &Arc<A>) {
-        self.0.doors.opened(door, door::weak(admits));
+        self.0.doors.opened(door, admits);
     }
 
     fn door(&self, door: ActorId) -> Option<Door> {
