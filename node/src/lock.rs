@@ -17,6 +17,9 @@ pub(crate) struct RunFile {
     pub(crate) pid: u32,
     /// Where the site is served; none without the gateway role.
     pub(crate) http: Option<String>,
+    /// Where what is asked in the clear hears where the site is; only under TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) redirect: Option<String>,
     /// Where health and metrics are served.
     pub(crate) ops: String,
     /// Where other nodes connect.

@@ -4,15 +4,15 @@
 //! process group; a database that is down, or another node's absence, does not make a node
 //! unready, because taking it out of service would help nobody.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
-use panel_gateway::server::{Handler, HttpResponse};
-use panel_gateway::{small_answer, small_problem, unless_read};
+use panel_gateway::server::{
+    Handler, HttpResponse, Peer, small_answer, small_problem, unless_read,
+};
 use panel_kernel::data::DatabaseHealth;
 use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::service::{Running, Runtime};
@@ -62,7 +62,7 @@ struct ServiceReport {
 }
 
 impl Handler for Ops {
-    async fn handle(&self, request: Request<Incoming>, _: SocketAddr) -> HttpResponse {
+    async fn handle(&self, request: Request<Incoming>, _: Peer) -> HttpResponse {
         let path = request.uri().path();
         if !ROUTES.contains(&path) {
             let detail = format!("this port answers {}", ROUTES.join(", "));
@@ -79,7 +79,7 @@ impl Handler for Ops {
         }
     }
 
-    fn refuse(&self, problem: &Problem, _: SocketAddr) -> HttpResponse {
+    fn refuse(&self, problem: &Problem, _: Peer) -> HttpResponse {
         small_problem(problem)
     }
 }

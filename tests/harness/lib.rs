@@ -67,6 +67,7 @@ pub mod redis;
 pub mod scripted;
 pub mod service;
 pub mod session;
+pub mod site_certificate;
 pub mod smtp;
 pub mod sockets;
 
@@ -93,5 +94,6 @@ pub use redis::Redis;
 pub use scripted::Scripted;
 pub use service::{Rig, RigBuilder};
 pub use session::{PASSWORD, Session};
+pub use site_certificate::SiteCertificate;
 pub use smtp::{Mail, Smtp};
 pub use sockets::{Closed, Socket};

@@ -7,6 +7,7 @@ use panel_kernel::config::{BadValue, Span};
 use serde::{Deserialize, Serialize};
 
 use crate::dispatch::Balance;
+use crate::tls::TlsConfig;
 
 /// How the edge behaves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +47,8 @@ pub struct GatewayConfig {
     pub token_cache: u64,
     /// How a member of a service is chosen, by service.
     pub balance: BTreeMap<String, Balance>,
+    /// How the site is spoken to under TLS.
+    pub tls: TlsConfig,
 }
 
 impl Default for GatewayConfig {
@@ -67,6 +70,7 @@ impl Default for GatewayConfig {
             max_streams: 8_000,
             token_cache: 10_000,
             balance: BTreeMap::new(),
+            tls: TlsConfig::default(),
         }
     }
 }
@@ -109,6 +113,9 @@ impl GatewayConfig {
             if span.0.is_zero() {
                 return bad(key, "must be longer than nothing".to_owned());
             }
+        }
+        if let Err((key, reason)) = self.tls.check() {
+            return bad(key, reason.to_owned());
         }
         if self.drain_delay.0.as_secs() > 60 {
             return bad("drain_delay", "must be at most 60s".to_owned());

@@ -7,13 +7,15 @@
 //! ├── push              takes what services push to readers who keep a stream open
 //! ├── stream_watch      notices lost members: what they stored, they may not have pushed
 //! ├── limits            (with Redis) tells the other gateways what clients have taken
+//! ├── certificates      (with TLS) reads the site's certificate again when it was renewed
 //! ├── listener          accepts on the public address; one task per connection
+//! ├── redirect          (with TLS, if asked for) the same in the clear: says where the site is
 //! └── auth, forum, …    the same per service port
 //! ```
 //!
 //! If a listener fails it is restarted on the same socket: connections wait in the kernel's
 //! backlog for that moment. If the identity follower fails, signed-in people go on working
-//! with the keys it had. If the push door or the watch fails, streams ask what they have missed when it is
+//! with the keys it had. If the watch of the certificate fails, the one that was read last stays in force. If the push door or the watch fails, streams ask what they have missed when it is
 //! back, or after two minutes. If the reports of limits fail, each gateway limits by itself for that moment.
 
 mod cache;
@@ -33,6 +35,7 @@ pub mod server;
 mod service_port;
 mod streams;
 mod supervisor;
+mod tls;
 
 pub use config::GatewayConfig;
 pub use dispatch::Balance;
@@ -41,5 +44,5 @@ pub use identity::TokenCheck;
 pub use limits::LimitsConfig;
 pub use listener::{Listener, ListenerMessage};
 pub use own::own_document;
-pub use service_port::{small_answer, small_problem, unless_read};
-pub use supervisor::{Gateway, GatewayParts, Sockets};
+pub use supervisor::{Gateway, GatewayError, GatewayParts, Sockets};
+pub use tls::TlsConfig;

@@ -4,25 +4,27 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use panel_kernel::certificates::{Certified as _, FileError, Watch};
 use panel_kernel::identity::{CsrfTokens, SiteCookie};
 use panel_kernel::service::{Runtime, ServiceSpec};
 use panel_kernel::supervision::{ChildSpec, SupervisorSpec};
+use panel_kernel::time::Clock;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::cache::Cache;
 use crate::config::GatewayConfig;
 use crate::dispatch::{Balances, Budgets, DispatchMetrics, Dispatcher};
-use crate::edge::{Browsers, Cors, Edge, EdgeParts, Files, Limits, Observer, Targets};
+use crate::edge::{Browsers, Cors, Edge, EdgeParts, Files, Limits, Observer, Targets, hsts};
 use crate::health::{Dependencies, DependencyHealth, Health};
 use crate::identity::{Credentials, Follower, Identity};
 use crate::limits::{Limiter, LimitsConfig};
 use crate::listener::Listener;
 use crate::own::{Documents, Own};
-use crate::server::{ServerLimits, ServerParts};
+use crate::server::{Handler, Redirect, ServerLimits, ServerParts, Tls};
 use crate::service_port::ServicePort;
 use crate::streams::{PushDoor, Streams, watch_child};
+use crate::tls::{SiteCertificate, TlsConfig};
 
 /// Sockets the node has bound for the gateway.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub struct Sockets {
     pub http: TcpListener,
     /// One per service, with the service's name.
     pub services: Vec<(&'static str, TcpListener)>,
+    /// Where what is asked in the clear hears where the site is.
+    pub redirect: Option<TcpListener>,
 }
 
 /// What a gateway is made of.
@@ -67,7 +71,21 @@ pub struct Gateway {
     health: Health,
     http: Arc<TcpListener>,
     services: Vec<(&'static str, Arc<TcpListener>)>,
+    redirect: Option<Arc<TcpListener>>,
     parts: ServerParts,
+    /// And the watch of its certificate.
+    tls: Option<(Tls, ChildSpec)>,
+}
+
+/// Why a gateway can't be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The site's certificate can't be used.
+    #[error("{0} (gateway.tls)")]
+    Certificate(#[from] FileError),
+    /// Its metrics clash with others of the same name.
+    #[error(transparent)]
+    Metrics(#[from] prometheus::Error),
 }
 
 impl std::fmt::Debug for Gateway {
@@ -80,8 +98,8 @@ impl Gateway {
     /// Puts a gateway together. Listens from the moment its child is started.
     ///
     /// # Errors
-    /// Only if its metrics clash with others of the same name.
-    pub fn new(parts: GatewayParts) -> prometheus::Result<Self> {
+    /// If the site's certificate can't be used, or its metrics clash with others of the same name.
+    pub fn new(parts: GatewayParts) -> Result<Self, GatewayError> {
         let GatewayParts {
             runtime,
             config,
@@ -101,9 +119,15 @@ impl Gateway {
             metrics: DispatchMetrics::new(&runtime.metrics)?,
         };
         let identity = Identity::new(identity_service, &runtime.issuer, config.token_cache);
+        let tls = tls(&config.tls, &runtime)?;
         let health = Health {
             services: names().collect(),
-            dependencies: with_identity(dependencies, identity.clone(), clock.clone()),
+            dependencies: with_own(
+                dependencies,
+                identity.clone(),
+                tls.as_ref().map(|(tls, _)| tls.clone()),
+                clock.clone(),
+            ),
             started: Instant::now(),
             runtime: runtime.clone(),
         };
@@ -112,18 +136,14 @@ impl Gateway {
             dispatcher: dispatcher.clone(),
             documents: Documents::default(),
         };
-        let server = ServerParts {
-            accepting: TaskTracker::new(),
-            limits: ServerLimits {
-                connections: Arc::new(Semaphore::new(config.max_connections)),
-                head_timeout: config.head_timeout.0,
-                write_timeout: config.write_timeout.0,
-                // Heads a little over the edge's limits must reach it, so that it can answer.
-                head_bytes: (config.max_header_bytes + config.max_uri_bytes) * 4,
-            },
-            shutdown: CancellationToken::new(),
-            connections: TaskTracker::new(),
+        let bounds = ServerLimits {
+            connections: Arc::new(Semaphore::new(config.max_connections)),
+            head_timeout: config.head_timeout.0,
+            write_timeout: config.write_timeout.0,
+            // Heads a little over the edge's limits must reach it, so that it can answer.
+            head_bytes: (config.max_header_bytes + config.max_uri_bytes) * 4,
         };
+        let server = ServerParts::plain(bounds, CancellationToken::new());
         let limiter = Limiter::new(&limits, runtime.redis.clone(), clock.clone());
         let names = services.iter().map(|spec| spec.name);
         let edge = Edge(Arc::new(EdgeParts {
@@ -153,6 +173,7 @@ impl Gateway {
                 server.shutdown.clone(),
                 &runtime.metrics,
             )?,
+            hsts: hsts(&config.tls),
             clock,
             config,
             own,
@@ -169,7 +190,9 @@ impl Gateway {
                 .into_iter()
                 .map(|(name, socket)| (name, Arc::new(socket)))
                 .collect(),
+            redirect: sockets.redirect.map(Arc::new),
             parts: server,
+            tls,
         })
     }
 
@@ -180,12 +203,24 @@ impl Gateway {
         let (streams, directory) = (&self.edge.0.streams, &self.runtime.directory);
         let top = top.child(PushDoor::child(streams)).child(watch_child(streams, directory));
         let limits = self.limiter.as_ref().and_then(Limiter::child);
-        let top = limits.into_iter().fold(top, SupervisorSpec::child).child(self.listener_child());
-        self.services
-            .iter()
-            .map(|(service, socket)| self.service_child(service, socket))
-            .fold(top, SupervisorSpec::child)
-            .into_child("gateway")
+        let top = limits.into_iter().fold(top, SupervisorSpec::child);
+        let top = self.site(top);
+        let services = self.services.iter();
+        let services = services.map(|(service, socket)| self.service_child(service, socket));
+        services.fold(top, SupervisorSpec::child).into_child("gateway")
+    }
+
+    /// With the site's own listener, and, under TLS, what belongs to that.
+    fn site(&self, top: SupervisorSpec) -> SupervisorSpec {
+        let (socket, edge) = (&self.http, self.edge.clone());
+        let Some((tls, watch)) = &self.tls else {
+            return top.child(listener_child("listener", socket, edge, self.parts.clone()));
+        };
+        let parts = ServerParts { tls: Some(tls.clone()), ..self.parts.clone() };
+        let top = top.child(watch.clone()).child(listener_child("listener", socket, edge, parts));
+        let Some(socket) = &self.redirect else { return top };
+        let redirect = tls.redirect().clone();
+        top.child(listener_child("redirect", socket, redirect, self.parts.clone()))
     }
 
     fn follower_child(&self) -> ChildSpec {
@@ -201,30 +236,9 @@ impl Gateway {
         })
     }
 
-    fn listener_child(&self) -> ChildSpec {
-        let (socket, handler) = (Arc::clone(&self.http), self.edge.clone());
-        let parts = self.parts.clone();
-        ChildSpec::new("listener", move || {
-            let listener = Listener {
-                socket: Arc::clone(&socket),
-                handler: handler.clone(),
-                parts: parts.clone(),
-            };
-            (listener, ())
-        })
-    }
-
     fn service_child(&self, service: &'static str, socket: &Arc<TcpListener>) -> ChildSpec {
         let handler = ServicePort { service, health: self.health.clone() };
-        let (socket, parts) = (Arc::clone(socket), self.parts.clone());
-        ChildSpec::new(service, move || {
-            let listener = Listener {
-                socket: Arc::clone(&socket),
-                handler: handler.clone(),
-                parts: parts.clone(),
-            };
-            (listener, ())
-        })
+        listener_child(service, socket, handler, self.parts.clone())
     }
 
     /// Open connections, on all its ports.
@@ -259,20 +273,67 @@ fn origin_of(url: &str) -> String {
     url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/")
 }
 
-/// Adds what the gateway itself knows: whether revocations are up to date.
-fn with_identity(
+fn listener_child<H: Handler>(
+    name: &'static str,
+    socket: &Arc<TcpListener>,
+    handler: H,
+    parts: ServerParts,
+) -> ChildSpec {
+    let socket = Arc::clone(socket);
+    ChildSpec::new(name, move || {
+        let listener = Listener {
+            socket: Arc::clone(&socket),
+            handler: handler.clone(),
+            parts: parts.clone(),
+        };
+        (listener, ())
+    })
+}
+
+/// The site under TLS, where it has a certificate, and the watch of that.
+fn tls(config: &TlsConfig, runtime: &Runtime) -> Result<Option<(Tls, ChildSpec)>, GatewayError> {
+    if !config.is_on() {
+        return Ok(None);
+    }
+    let certificate = SiteCertificate::load(config)?;
+    let origin = origin_of(&runtime.public_url);
+    let host = origin.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
+    let host = host.unwrap_or_default();
+    if runtime.knows_public_url && !certificate.names(host.trim_matches(['[', ']'])) {
+        tracing::warn!(
+            host,
+            "the site's certificate does not name the site's host: browsers refuse it"
+        );
+    }
+    let named = ("the site's", "panel_gateway_certificate_expires_seconds");
+    let (clock, metrics) = (&runtime.clock, &runtime.metrics);
+    let watch = Watch::child(named, &certificate, clock, metrics)?;
+    Ok(Some((Tls::new(certificate, Redirect::to(&origin), metrics)?, watch)))
+}
+
+/// Adds what the gateway itself knows: whether revocations are up to date, and its certificate good.
+fn with_own(
     dependencies: Dependencies,
     identity: Identity,
-    clock: panel_kernel::time::Clock,
+    tls: Option<Tls>,
+    clock: Clock,
 ) -> Dependencies {
     Arc::new(move || {
         let mut report = dependencies();
-        let health = if identity.is_current(clock.now()) {
+        let now = clock.now();
+        let health = if identity.is_current(now) {
             DependencyHealth::up()
         } else {
             DependencyHealth::down("keys and revocations are not up to date")
         };
         report.insert("identity", health);
+        if let Some(tls) = &tls {
+            // Through the whole of its last second (RFC 5280, 4.1.2.5).
+            let is_good = now.as_seconds() <= tls.certificate().not_after().as_seconds();
+            let expired = || DependencyHealth::down("it has expired");
+            let health = if is_good { DependencyHealth::up() } else { expired() };
+            report.insert("certificate", health);
+        }
         report
     })
 }

@@ -13,6 +13,7 @@
 //! | [`redis`] | the optional memory that nodes share |
 //! | [`faults`] | places where tests make the program fail |
 //! | [`blocking`] | work that holds a processor for long, off the async threads |
+//! | [`certificates`] | certificates in files, and their renewal |
 //! | [`http`] | what routes share: extractors, problems, pages, ETags |
 //! | [`outbound`] | HTTP to others' servers, with its bounds |
 //! | [`personal`] | what services have of one person, for that person |
@@ -25,6 +26,7 @@
 pub mod access;
 pub mod blobs;
 pub mod blocking;
+pub mod certificates;
 pub mod config;
 pub mod cursor;
 pub mod data;

@@ -168,6 +168,10 @@ impl Config {
         if !url.is_empty() && !url.starts_with("http://") && !url.starts_with("https://") {
             return bad("node.public_url", format!("{url:?} must begin with http:// or https://"));
         }
+        if self.gateway.tls.is_on() && url.starts_with("http://") {
+            let reason = format!("{url:?} must begin with https://: there is gateway.tls");
+            return bad("node.public_url", reason);
+        }
         for service in SERVICES {
             let location = self.location(service.name);
             let is_here = self.has_role(service.name);

@@ -34,6 +34,12 @@ impl Sockets {
         self.gateway.as_ref().and_then(|gateway| gateway.http.local_addr().ok())
     }
 
+    /// Where what is asked in the clear hears where the site is.
+    pub(super) fn redirect(&self) -> Option<SocketAddr> {
+        let redirect = self.gateway.as_ref()?.redirect.as_ref()?;
+        redirect.local_addr().ok()
+    }
+
     /// Where other nodes connect, if they do.
     pub(super) fn cluster(&self) -> Option<SocketAddr> {
         self.cluster.as_ref().and_then(|cluster| cluster.local_addr().ok())
@@ -51,6 +57,8 @@ impl Sockets {
 
 fn edge(config: &Config) -> Result<panel_gateway::Sockets, Failure> {
     let http = bind(config.node.listen, "--listen")?;
+    let redirect = config.gateway.tls.redirect();
+    let redirect = redirect.map(|at| bind(at, "gateway.tls.redirect_listen")).transpose()?;
     let mut services = Vec::new();
     for spec in &config.services {
         if let Some(port) = config.service_port(spec) {
@@ -58,7 +66,7 @@ fn edge(config: &Config) -> Result<panel_gateway::Sockets, Failure> {
             services.push((spec.name, bind(address, "--service-ports")?));
         }
     }
-    Ok(panel_gateway::Sockets { http, services })
+    Ok(panel_gateway::Sockets { http, services, redirect })
 }
 
 fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener, Failure> {

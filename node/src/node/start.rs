@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use panel_cluster::{Cluster, ClusterParts};
 use panel_gateway::server::{ServerLimits, ServerParts};
-use panel_gateway::{Dependencies, DependencyHealth, Gateway, GatewayParts, Listener};
+use panel_gateway::{
+    Dependencies, DependencyHealth, Gateway, GatewayError, GatewayParts, Listener,
+};
 use panel_kernel::blobs::{Blobs, BlobsLocation};
 use panel_kernel::data::{DatabaseHealth, DatabaseUrl};
 use panel_kernel::events::Outlet;
@@ -19,7 +21,6 @@ use panel_kernel::supervision::{Backoff, ChildSpec, Intensity, SupervisorSpec};
 use panel_kernel::time::Clock;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::Node;
 use super::guardian::Root;
@@ -46,6 +47,7 @@ pub(crate) async fn start(config: &Config) -> Result<Node, Failure> {
     let run_file = RunFile {
         pid: std::process::id(),
         http: sockets.http().map(|address| address.to_string()),
+        redirect: sockets.redirect().map(|address| address.to_string()),
         ops: sockets.ops.local_addr().map_err(Failure::other)?.to_string(),
         cluster: sockets.cluster().map(|address| address.to_string()),
         service_ports: sockets.service_ports(),
@@ -131,7 +133,10 @@ fn gateway(
         dependencies,
         sockets,
     })
-    .map_err(Failure::other)
+    .map_err(|error| match error {
+        GatewayError::Certificate(_) => Failure::Usage(error.to_string()),
+        GatewayError::Metrics(_) => Failure::other(error),
+    })
 }
 
 /// Where SQLite files of this node's services lie, and files that no other node may have.
@@ -155,6 +160,7 @@ fn runtime(config: &Config, sockets: &Sockets) -> Result<Runtime, Failure> {
     let tls_dir = Some(config.cluster.tls_dir.as_path());
     let key = cluster_key(&data_dir, tls_dir.filter(|dir| !dir.as_os_str().is_empty()))?;
     let public_url = match (config.node.public_url.as_str(), sockets.http()) {
+        ("", Some(address)) if config.gateway.tls.is_on() => format!("https://{address}"),
         ("", Some(address)) => format!("http://{address}"),
         ("", None) => "http://127.0.0.1:5000".to_owned(),
         (url, _) => url.to_owned(),
@@ -275,17 +281,13 @@ fn ops_child(
     shutdown: CancellationToken,
 ) -> ChildSpec {
     let socket = Arc::new(socket);
-    let parts = ServerParts {
-        accepting: TaskTracker::new(),
-        limits: ServerLimits {
-            connections: Arc::new(Semaphore::new(OPS_CONNECTIONS)),
-            head_timeout: config.gateway.head_timeout.0,
-            write_timeout: config.gateway.write_timeout.0,
-            head_bytes: 16 * 1024,
-        },
-        shutdown,
-        connections: TaskTracker::new(),
+    let limits = ServerLimits {
+        connections: Arc::new(Semaphore::new(OPS_CONNECTIONS)),
+        head_timeout: config.gateway.head_timeout.0,
+        write_timeout: config.gateway.write_timeout.0,
+        head_bytes: 16 * 1024,
     };
+    let parts = ServerParts::plain(limits, shutdown);
     ChildSpec::new("ops", move || {
         let listener =
             Listener { socket: Arc::clone(&socket), handler: ops.clone(), parts: parts.clone() };

@@ -1,7 +1,8 @@
-//! A small HTTP/1.1 client for tests: keeps connections, retries nothing that was sent, checks
+//! A small HTTP client for tests: keeps connections, retries nothing that was sent, checks
 //! what every answer must have, and prints the whole answer when a test did not expect it.
 
 mod answer;
+mod line;
 mod raw;
 mod request;
 
@@ -10,13 +11,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
+use tokio_rustls::rustls::ClientConfig;
 
 pub use answer::{Answer, FieldProblem, Problem};
 pub use http::{Method, StatusCode};
+pub use line::secured;
+use line::{Line, Way};
 pub use raw::{raw, raw_within};
 pub use request::RequestBuilder;
 use request::{header_name, header_value};
@@ -39,7 +40,8 @@ pub(crate) use verbs;
 pub struct Client {
     address: Arc<str>,
     defaults: HeaderMap,
-    idle: Arc<Mutex<Vec<SendRequest<Full<Bytes>>>>>,
+    way: Way,
+    idle: Arc<Mutex<Vec<Line>>>,
 }
 
 /// No answer came.
@@ -60,8 +62,17 @@ impl Client {
         Self {
             address: address.to_string().into(),
             defaults: HeaderMap::new(),
+            way: Way::default(),
             idle: Arc::default(),
         }
+    }
+
+    /// The same address under TLS, in HTTP/2 if this offers it and the server has it.
+    #[must_use]
+    pub fn under_tls(mut self, config: &Arc<ClientConfig>) -> Self {
+        self.way = Way::Tls(Arc::clone(config));
+        self.idle = Arc::default();
+        self
     }
 
     /// The address it talks to.
@@ -91,7 +102,7 @@ impl Client {
             let kept = idle.is_some();
             let mut sender = match idle {
                 Some(sender) => sender,
-                None => self.connect().await?,
+                None => self.way.connect(&self.address).await?,
             };
             let sent = match sender.ready().await {
                 Ok(()) => sender.try_send_request(request).await,
@@ -115,14 +126,5 @@ impl Client {
             self.idle.lock().push(sender);
             return Ok(Answer { asked, status: parts.status, headers: parts.headers, body });
         }
-    }
-
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, NoAnswer> {
-        let stream = TcpStream::connect(&*self.address).await.map_err(NoAnswer::NotConnected)?;
-        stream.set_nodelay(true).map_err(NoAnswer::NotConnected)?;
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(NoAnswer::Lost)?;
-        tokio::spawn(async move { drop(connection.await) });
-        Ok(sender)
     }
 }

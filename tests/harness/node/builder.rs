@@ -9,6 +9,8 @@ use tempfile::TempDir;
 use super::command::run_to_end;
 use super::{Node, binary};
 use crate::backend::TestDatabase;
+use crate::http::Client;
+use crate::site_certificate::SiteCertificate;
 
 /// Password hashing as cheap as it can be, because tests sign in a lot; and no limits, because
 /// they all ask from one address. A test of limits turns them on.
@@ -31,11 +33,21 @@ pub(super) struct Plan {
     environment: Vec<(String, String)>,
     arguments: Vec<String>,
     pub(super) may_be_degraded: bool,
+    pub(super) site: Option<SiteCertificate>,
 }
 
 impl Plan {
     pub(super) fn has_role(&self, role: &str) -> bool {
         self.roles.split(',').any(|own| own == role)
+    }
+
+    /// Talks to its site at this address, in HTTP/1.1.
+    pub(super) fn client(&self, http: &str) -> Client {
+        let client = Client::new(http);
+        match &self.site {
+            Some(site) => client.under_tls(&site.client_config(&[b"http/1.1"])),
+            None => client,
+        }
     }
 
     pub(super) fn run_file(&self, directory: &Path) -> PathBuf {
@@ -108,6 +120,7 @@ impl NodeBuilder {
             environment: Vec::new(),
             arguments: Vec::new(),
             may_be_degraded: false,
+            site: None,
         };
         Self { plan, directory: None }
     }
@@ -179,6 +192,15 @@ impl NodeBuilder {
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.plan.environment.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Under TLS, with this certificate.
+    #[must_use]
+    pub fn tls(mut self, site: &SiteCertificate) -> Self {
+        self.plan.site = Some(site.clone());
+        let path = |path: std::path::PathBuf| path.to_str().unwrap().to_owned();
+        self.env("PANEL_GATEWAY__TLS__CERTIFICATE", &path(site.chain()))
+            .env("PANEL_GATEWAY__TLS__KEY", &path(site.key()))
     }
 
     /// With fault points that can be armed, and actors that can be broken.

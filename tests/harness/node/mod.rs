@@ -161,13 +161,21 @@ impl Node {
     /// A whole URL on the public address.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.http())
+        let scheme = if self.plan.site.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}{path}", self.http())
     }
 
     /// Talks to the public address.
     #[must_use]
     pub fn client(&self) -> Client {
-        Client::new(self.http())
+        self.plan.client(self.http())
+    }
+
+    /// Talks to the public address in HTTP/2. It must be under TLS.
+    #[must_use]
+    pub fn http2(&self) -> Client {
+        let site = self.plan.site.as_ref().expect("a node under TLS");
+        Client::new(self.http()).under_tls(&site.client_config(&[b"h2"]))
     }
 
     /// Talks to the ops address.

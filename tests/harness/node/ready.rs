@@ -12,13 +12,13 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// Whether it takes requests. Says nothing about what it depends on.
 pub(super) async fn is_ready(run: &RunFile) -> bool {
-    ask(&run.ops, "/health/ready").await.is_some()
+    ask(&Client::new(&run.ops), "/health/ready").await.is_some()
 }
 
 /// Whether what it depends on is there: its services' databases and, where the gateway and the
 /// identity service are both in this node, the keys that verify tokens.
 pub(super) async fn is_whole(run: &RunFile, plan: &Plan) -> bool {
-    let Some(counted) = ask(&run.ops, "/metrics").await else { return false };
+    let Some(counted) = ask(&Client::new(&run.ops), "/metrics").await else { return false };
     let counted = Metrics::parse(&counted.text());
     let has = |role: &str| plan.has_role(role);
     let databases = ["auth", "forum", "cms", "admin"]
@@ -29,11 +29,11 @@ pub(super) async fn is_whole(run: &RunFile, plan: &Plan) -> bool {
         return false;
     }
     let (Some(http), true) = (&run.http, has("gateway") && has("auth")) else { return true };
-    let health = ask(http, "/api/v2/health").await.map(|answer| answer.json());
+    let health = ask(&plan.client(http), "/api/v2/health").await.map(|answer| answer.json());
     health.is_some_and(|health| health["dependencies"]["identity"]["status"] == "up")
 }
 
-async fn ask(address: &str, path: &str) -> Option<Answer> {
-    let asked = Client::new(address).get(path).patience(LOOK).send().await;
+async fn ask(client: &Client, path: &str) -> Option<Answer> {
+    let asked = client.get(path).patience(LOOK).send().await;
     asked.ok().filter(|answer| answer.status == 200)
 }

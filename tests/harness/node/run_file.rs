@@ -12,6 +12,8 @@ pub struct RunFile {
     pub pid: u32,
     /// The public address, on a node with the gateway's role.
     pub http: Option<String>,
+    /// Where what is asked in the clear hears where the site is.
+    pub redirect: Option<String>,
     /// The ops address.
     pub ops: String,
     /// The cluster's address, on a node that opens it.

@@ -185,7 +185,7 @@ impl RigBuilder {
             services: self.specs,
             identity_service: self.identity,
             dependencies: Arc::new(BTreeMap::new),
-            sockets: Sockets { http: socket, services: Vec::new() },
+            sockets: Sockets { http: socket, services: Vec::new(), redirect: None },
         })
         .unwrap();
         let root = root.child(gateway.child());

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use panel_kernel::certificates;
 use panel_kernel::ids::{hex, random_bytes};
 use panel_kernel::time::Timestamp;
 use rcgen::string::Ia5String;
@@ -87,12 +88,12 @@ impl Authority {
     /// If a file is missing, others can read the key, or they are no authority and its key.
     pub fn load(dir: &Path) -> Result<Self, TlsError> {
         let (path, key_path) = (dir.join(AUTHORITIES_FILE), dir.join(AUTHORITY_KEY_FILE));
-        let trusted = files::certificates(&path, &files::read(&path)?)?;
+        let trusted = certificates::chain(&path, &certificates::read(&path)?)?;
         for certificate in &trusted {
             check_authority(&path, certificate)?;
         }
         let not_a_key = || TlsError::file(&key_path, "is not a key in PEM form");
-        let key = files::read_private(&key_path)?;
+        let key = certificates::read_private(&key_path)?;
         let key = std::str::from_utf8(&key).map_err(|_| not_a_key())?;
         let key = KeyPair::from_pem(key).map_err(|_| not_a_key())?;
         let belongs = {

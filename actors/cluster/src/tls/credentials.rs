@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use panel_kernel::certificates;
 use panel_kernel::keys::sha256;
 use panel_kernel::time::{Clock, Timestamp};
 use parking_lot::Mutex;
@@ -15,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::authority::check_authority;
 use super::config::{AnyNode, Parts};
-use super::{AUTHORITIES_FILE, CERTIFICATE_FILE, KEY_FILE, NodeCertificate, TlsError, files};
+use super::{AUTHORITIES_FILE, CERTIFICATE_FILE, KEY_FILE, NodeCertificate, TlsError};
 
 /// How often a key and a certificate that do not belong together are read again, and how long
 /// after one another: a second and a half. They are moved into place one right after the other, but
@@ -146,9 +147,9 @@ impl Files {
         let mut attempt = 1;
         loop {
             let files = Self {
-                authorities: files::read(&dir.join(AUTHORITIES_FILE))?,
-                certificate: files::read(&dir.join(CERTIFICATE_FILE))?,
-                key: files::read_private(&dir.join(KEY_FILE))?,
+                authorities: certificates::read(&dir.join(AUTHORITIES_FILE))?,
+                certificate: certificates::read(&dir.join(CERTIFICATE_FILE))?,
+                key: certificates::read_private(&dir.join(KEY_FILE))?,
             };
             match files.check_pair(dir) {
                 Err(TlsError::KeyOfAnother { .. }) if attempt < ATTEMPTS => {
@@ -177,7 +178,7 @@ impl Files {
 
     fn certificate(&self, dir: &Path) -> Result<CertificateDer<'static>, TlsError> {
         let path = dir.join(CERTIFICATE_FILE);
-        let mut found = files::certificates(&path, &self.certificate)?;
+        let mut found = certificates::chain(&path, &self.certificate)?;
         match (found.pop(), found.is_empty()) {
             (Some(certificate), true) => Ok(certificate),
             _ => Err(TlsError::file(&path, "must hold one certificate, the node's own")),
@@ -192,7 +193,7 @@ impl Files {
     fn roots(&self, dir: &Path) -> Result<RootCertStore, TlsError> {
         let path = dir.join(AUTHORITIES_FILE);
         let mut roots = RootCertStore::empty();
-        for authority in files::certificates(&path, &self.authorities)? {
+        for authority in certificates::chain(&path, &self.authorities)? {
             check_authority(&path, &authority)?;
             roots.add(authority).map_err(|_| {
                 TlsError::file(&path, "holds a certificate that can't be trusted as it is")

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use panel_kernel::certificates::FileError;
+
 /// Why certificates can't be made, read or used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TlsError {
@@ -40,16 +42,15 @@ pub enum TlsError {
     Crypto(String),
 }
 
+impl From<FileError> for TlsError {
+    fn from(FileError { path, why }: FileError) -> Self {
+        Self::File { path, why }
+    }
+}
+
 impl TlsError {
     pub(super) fn file(path: &Path, why: impl Into<String>) -> Self {
         Self::File { path: path.to_owned(), why: why.into() }
-    }
-
-    pub(super) fn unreadable(path: &Path, error: &io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::NotFound => Self::file(path, "is not there"),
-            _ => Self::file(path, format!("can't be read: {error}")),
-        }
     }
 
     pub(super) fn unwritable(path: &Path, error: &io::Error) -> Self {

@@ -1,66 +1,22 @@
-//! The files: read with a bound, keys only if nobody else can; written so that nobody reads half.
+//! The files: written so that nobody reads half.
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Read as _, Write as _};
+use std::fs::{DirBuilder, OpenOptions, Permissions};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use panel_kernel::certificates::read_private;
 use panel_kernel::keys::ClusterKey;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use zeroize::Zeroizing;
 
 use super::{CLUSTER_KEY_FILE, TlsError};
 
-/// More than any of these files has: a list of authorities takes about 800 bytes for each.
-const MOST_BYTES: u64 = 256 * 1024;
 /// The cluster key's length.
 const CLUSTER_KEY_BYTES: usize = 32;
 /// For what everybody may read.
 pub(super) const PUBLIC: u32 = 0o644;
 /// For keys.
 pub(super) const PRIVATE: u32 = 0o600;
-
-/// What a file holds.
-pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
-    let file = File::open(path).map_err(|error| TlsError::unreadable(path, &error))?;
-    read_open(path, &file)
-}
-
-/// What a file holds that nobody else may read.
-pub(super) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
-    let unreadable = |error: io::Error| TlsError::unreadable(path, &error);
-    let file = File::open(path).map_err(unreadable)?;
-    let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        let why = format!("can be read by others (mode {mode:04o}): change its mode to 0600");
-        return Err(TlsError::file(path, why));
-    }
-    read_open(path, &file)
-}
-
-fn read_open(path: &Path, file: &File) -> Result<Zeroizing<Vec<u8>>, TlsError> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    let read = file.take(MOST_BYTES + 1).read_to_end(&mut bytes);
-    let read = read.map_err(|error| TlsError::unreadable(path, &error))?;
-    if read as u64 > MOST_BYTES {
-        return Err(TlsError::file(path, "is too long to be a certificate or key"));
-    }
-    Ok(bytes)
-}
-
-/// The certificates in what `path` holds: at least one.
-pub(super) fn certificates(
-    path: &Path,
-    pem: &[u8],
-) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    match found {
-        Ok(found) if !found.is_empty() => Ok(found),
-        Ok(_) => Err(TlsError::file(path, "holds no certificate in PEM form")),
-        Err(_) => Err(TlsError::file(path, "is not in PEM form")),
-    }
-}
 
 /// The cluster key's bytes.
 pub(super) fn cluster_key_bytes(

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use panel_kernel::certificates;
 use rustls::pki_types::CertificateDer;
 use zeroize::Zeroizing;
 
@@ -73,7 +74,7 @@ impl Issued {
         if !present(path)? {
             return Ok(());
         }
-        let found = files::certificates(path, &files::read(path)?)?;
+        let found = certificates::chain(path, &certificates::read(path)?)?;
         match NodeCertificate::from_der(&found[0]) {
             Ok(found) if found.name == self.certificate.name => Ok(()),
             Ok(found) => {
@@ -88,7 +89,7 @@ impl Issued {
     fn trusted_in(&self, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         let mut trusted = self.trusted.clone();
         if present(path)? {
-            for other in files::certificates(path, &files::read(path)?)? {
+            for other in certificates::chain(path, &certificates::read(path)?)? {
                 if !trusted.contains(&other) {
                     trusted.push(other);
                 }
@@ -99,7 +100,7 @@ impl Issued {
 }
 
 fn present(path: &Path) -> Result<bool, TlsError> {
-    path.try_exists().map_err(|error| TlsError::unreadable(path, &error))
+    path.try_exists().map_err(|error| TlsError::file(path, format!("can't be read: {error}")))
 }
 
 /// Certificates in PEM form (RFC 7468), one behind the other.

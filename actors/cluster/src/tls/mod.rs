@@ -36,7 +36,7 @@ pub use error::TlsError;
 pub use files::cluster_key;
 pub use issued::Issued;
 pub use reason::{Cause, Reason, classify, classify_tls};
-pub use watch::{CertificateWatch, CertificateWatchMessage, certificate_watch};
+pub use watch::certificate_watch;
 
 /// The authorities that are trusted.
 pub const AUTHORITIES_FILE: &str = "ca.pem";

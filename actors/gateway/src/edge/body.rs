@@ -1,7 +1,7 @@
 //! The request body: whole, in time, and not too large.
 
 use bytes::Bytes;
-use http::{header, request};
+use http::{Version, header, request};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use panel_kernel::problem::{Kind, Problem};
@@ -26,8 +26,9 @@ pub(super) async fn read(
         Problem::new(Kind::PayloadTooLarge, detail)
     };
     if body.size_hint().lower() > config.max_body_bytes as u64 {
-        // A client that waits for our consent to send it hears of the refusal at once.
-        if !parts.headers.contains_key(header::EXPECT) {
+        // A client that waits for our consent to send it hears of the refusal at once, and so does one whose
+        // connection goes on whatever becomes of this request.
+        if !parts.headers.contains_key(header::EXPECT) && parts.version != Version::HTTP_2 {
             linger(body).await;
         }
         return Err(too_large());

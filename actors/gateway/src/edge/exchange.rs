@@ -1,6 +1,6 @@
 //! One request and its answer, as far as logs and metrics are concerned.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Instant;
 
 use http::request;
@@ -9,6 +9,7 @@ use panel_kernel::message::TraceContext;
 
 use super::client;
 use super::limit::Standings;
+use crate::server::Peer;
 
 /// What is known of the exchange so far.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub(crate) struct Exchange {
     pub(crate) started: Instant,
     /// Who asks, if proxies are believed.
     pub(crate) client: IpAddr,
+    /// Whether it came under TLS.
+    pub(crate) is_tls: bool,
     pub(crate) request_id: String,
     pub(crate) trace: TraceContext,
     pub(crate) service: Option<&'static str>,
@@ -30,24 +33,31 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    pub(crate) fn begin(parts: &request::Parts, peer: SocketAddr, proxies: &[IpAddr]) -> Self {
+    pub(crate) fn begin(parts: &request::Parts, peer: Peer, proxies: &[IpAddr]) -> Self {
         let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let request_id = header("x-request-id").filter(|id| is_well_formed(id)).map(str::to_owned);
         let trace = header("traceparent").and_then(TraceContext::parse).map(TraceContext::child);
         let trace = trace.unwrap_or_else(TraceContext::begin);
-        let client = client::address(&parts.headers, peer.ip(), proxies);
-        Self::new(client, request_id.unwrap_or_else(random_hex), trace)
+        let client = client::address(&parts.headers, peer.address.ip(), proxies);
+        Self {
+            is_tls: peer.is_tls,
+            ..Self::new(client, request_id.unwrap_or_else(random_hex), trace)
+        }
     }
 
     /// Of something that can't be read.
-    pub(crate) fn unreadable(peer: SocketAddr) -> Self {
-        Self::new(peer.ip(), random_hex(), TraceContext::begin())
+    pub(crate) fn unreadable(peer: Peer) -> Self {
+        Self {
+            is_tls: peer.is_tls,
+            ..Self::new(peer.address.ip(), random_hex(), TraceContext::begin())
+        }
     }
 
     fn new(client: IpAddr, request_id: String, trace: TraceContext) -> Self {
         Self {
             started: Instant::now(),
             client,
+            is_tls: false,
             request_id,
             trace,
             service: None,

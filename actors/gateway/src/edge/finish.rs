@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use panel_kernel::identity::SiteCookie;
 
 use super::Exchange;
+use crate::tls::TlsConfig;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -15,7 +16,7 @@ const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 const CREDENTIALS: &str = "authorization, cookie, x-api-key";
 
 /// How many headers answers get here and after this, of limits and of who asks from another origin.
-const MOST: usize = 12;
+const MOST: usize = 13;
 
 /// Takes a browser's cookie away, unless the answer has another for it.
 pub(super) fn without_cookie(headers: &mut HeaderMap, cookie: SiteCookie) {
@@ -24,11 +25,24 @@ pub(super) fn without_cookie(headers: &mut HeaderMap, cookie: SiteCookie) {
     }
 }
 
-pub(super) fn headers(headers: &mut HeaderMap, exchange: &Exchange) {
+/// What browsers are told of TLS (RFC 6797, 6.1): for how long they are to ask for this host under it alone.
+pub(crate) fn hsts(tls: &TlsConfig) -> Option<HeaderValue> {
+    let seconds = tls.hsts.0.as_secs();
+    if !tls.is_on() || seconds == 0 {
+        return None;
+    }
+    HeaderValue::try_from(format!("max-age={seconds}")).ok()
+}
+
+pub(super) fn headers(headers: &mut HeaderMap, exchange: &Exchange, hsts: Option<&HeaderValue>) {
     // At once, and not twice on the way: there are more from here on.
     headers.reserve(MOST);
     if let Ok(id) = HeaderValue::from_str(&exchange.request_id) {
         headers.insert(REQUEST_ID, id);
+    }
+    // In the clear it means nothing (RFC 6797, 7.2).
+    if let Some(hsts) = hsts.filter(|_| exchange.is_tls) {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));

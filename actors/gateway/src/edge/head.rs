@@ -1,14 +1,25 @@
 //! The request head: not too long, and with one meaning.
 
 use http::uri::Scheme;
-use http::{Method, Uri, Version, header, request};
+use http::{HeaderValue, Method, Uri, Version, header, request};
 use panel_kernel::problem::{Kind, Problem};
 
 use crate::config::GatewayConfig;
 use crate::outgoing::Outgoing;
+use crate::server::MAX_FIELDS;
 
 /// Every method that some route has.
 const METHODS: &str = "GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS";
+
+/// HTTP/2 names the host in the URL; everything behind this looks for it where HTTP/1.1 has it.
+pub(super) fn name_host(parts: &mut request::Parts) {
+    let Some(authority) = parts.uri.authority().filter(|_| parts.version == Version::HTTP_2) else {
+        return;
+    };
+    if let Ok(host) = HeaderValue::try_from(authority.as_str()) {
+        parts.headers.entry(header::HOST).or_insert(host);
+    }
+}
 
 pub(super) fn check(parts: &request::Parts, config: &GatewayConfig) -> Result<(), Problem> {
     let target = parts.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
@@ -22,10 +33,18 @@ pub(super) fn check(parts: &request::Parts, config: &GatewayConfig) -> Result<()
         let detail = format!("at most {} bytes of header fields", config.max_header_bytes);
         return Err(Problem::new(Kind::HeadersTooLarge, detail));
     }
+    if parts.headers.len() > MAX_FIELDS {
+        let detail = format!("at most {MAX_FIELDS} header fields");
+        return Err(Problem::new(Kind::HeadersTooLarge, detail));
+    }
     // HTTP/1.0 knows no Host; everybody else names one.
     let hosts = parts.headers.get_all(header::HOST).iter().count();
     if hosts > 1 || (hosts == 0 && parts.version > Version::HTTP_10) {
         return Err(Problem::new(Kind::BadRequest, "send exactly one Host"));
+    }
+    let named = parts.uri.authority().filter(|_| parts.version == Version::HTTP_2);
+    if named.is_some_and(|named| parts.headers[header::HOST] != named.as_str()) {
+        return Err(Problem::new(Kind::BadRequest, "Host and :authority differ"));
     }
     Ok(())
 }

@@ -13,7 +13,7 @@
 //! 10. `conditional`: the answer gets an entity tag; who has it gets 304
 //! 11. `file`: what lies in the blob store is read while it is sent, all of it or a part
 //! 12. `streams`: an answer that is a stream stays open, and is fed from here, over a WebSocket if asked for
-//! 13. `finish`: security headers, CORS headers, request id, HEAD without body
+//! 13. `finish`: security headers (under TLS, that there is TLS), CORS headers, request id, HEAD without body
 //! 14. `watch`, `observe`: one log line, two metrics, also if the client has gone meanwhile
 
 mod authenticate;
@@ -33,13 +33,12 @@ mod origin;
 mod target;
 mod watch;
 
-use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use http::{Method, Request, request};
+use http::{HeaderValue, Method, Request, request};
 use hyper::body::Incoming;
 use panel_kernel::message::{Body, Extensions, Reply};
 use panel_kernel::problem::Problem;
@@ -51,7 +50,7 @@ use crate::dispatch::Dispatcher;
 use crate::identity::{Credentials, Identity};
 use crate::outgoing::{Content, Outgoing};
 use crate::own::Own;
-use crate::server::{Handler, HttpResponse};
+use crate::server::{Handler, HttpResponse, Peer};
 use crate::streams::handshake::{self, Handshake};
 use crate::streams::{Reader, Streams};
 
@@ -59,6 +58,7 @@ pub(crate) use authenticate::Browsers;
 pub(crate) use cors::Cors;
 pub(crate) use exchange::Exchange;
 pub(crate) use file::Files;
+pub(crate) use finish::hsts;
 pub(crate) use limit::Limits;
 pub(crate) use observe::Observer;
 pub(crate) use target::{Target, Targets};
@@ -83,25 +83,28 @@ pub(crate) struct EdgeParts {
     pub(crate) dispatcher: Dispatcher,
     pub(crate) own: Own,
     pub(crate) observer: Observer,
+    /// What browsers are told of TLS.
+    pub(crate) hsts: Option<HeaderValue>,
 }
 
 impl Handler for Edge {
     fn handle(
         &self,
         request: Request<Incoming>,
-        peer: SocketAddr,
+        peer: Peer,
     ) -> impl Future<Output = HttpResponse> + Send {
         // At once: the client may be gone before the answer is begun.
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        head::name_host(&mut parts);
         let method = observe::label(&parts.method);
         let exchange = Exchange::begin(&parts, peer, &self.0.config.trusted_proxies);
         self.watched(Watch::begin(&self.0.observer, method, exchange), parts, body)
     }
 
-    fn refuse(&self, problem: &Problem, peer: SocketAddr) -> HttpResponse {
+    fn refuse(&self, problem: &Problem, peer: Peer) -> HttpResponse {
         let exchange = Exchange::unreadable(peer);
         let mut outgoing = Outgoing::problem(problem, &exchange.request_id);
-        finish::headers(&mut outgoing.headers, &exchange);
+        finish::headers(&mut outgoing.headers, &exchange, self.0.hsts.as_ref());
         Watch::begin(&self.0.observer, observe::OTHER, exchange).answered(outgoing.status);
         outgoing.into_http(&Method::GET)
     }
@@ -123,7 +126,7 @@ impl Edge {
         let request_id = &watch.exchange.request_id;
         let mut outgoing =
             outcome.unwrap_or_else(|problem| Outgoing::problem(&problem, request_id));
-        finish::headers(&mut outgoing.headers, &watch.exchange);
+        finish::headers(&mut outgoing.headers, &watch.exchange, self.0.hsts.as_ref());
         self.0.limits.headers(&mut outgoing.headers, &watch.exchange.standings);
         if watch.exchange.clears_cookie {
             finish::without_cookie(&mut outgoing.headers, self.0.browsers.cookie);

@@ -26,8 +26,8 @@ enum Inner {
         /// The connection's, which is the service's until the last of them is on its way.
         turn: Option<Arc<Turn>>,
     },
-    /// What the connection is given to once the head is sent. Where it was taken out, nothing comes here, and
-    /// no end.
+    /// What the connection is given to once the head is sent, if it can be. Where it was taken out, nothing
+    /// comes here, and no end.
     Handover(Option<Handover>),
 }
 
@@ -104,7 +104,13 @@ impl Body for AnswerBody {
         match &mut self.get_mut().0 {
             Inner::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Inner::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Inner::Pieces { left: 0, .. } | Inner::Handover(Some(_)) => Poll::Ready(None),
+            Inner::Pieces { left: 0, .. } | Inner::Handover(Some(Handover::Protocol(_))) => {
+                Poll::Ready(None)
+            }
+            // Where a connection carries other answers as well, it can't be given to this one.
+            Inner::Handover(Some(Handover::Pieces(pieces))) => pieces
+                .poll_next_unpin(context)
+                .map(|piece| piece.map(|piece| Ok(Frame::data(piece)))),
             Inner::Handover(None) => Poll::Pending,
             Inner::Pieces { pieces, left, turn } => {
                 let piece = match ready!(pieces.poll_next_unpin(context)) {

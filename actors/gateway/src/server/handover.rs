@@ -12,15 +12,15 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use http::Version;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
+use super::stream::Stream;
 use super::wire::Wire;
 
 /// What a client may send that is not wanted.
 const MOST_UNWANTED: usize = 64 * 1024;
 
 /// Speaks another protocol on a connection, beginning with what its client has already sent.
-type Speaker = Box<dyn FnOnce(Wire<TcpStream>, Bytes) -> BoxFuture<'static, ()> + Send>;
+type Speaker = Box<dyn FnOnce(Wire<Stream>, Bytes) -> BoxFuture<'static, ()> + Send>;
 
 /// What a connection is given to.
 pub(crate) enum Handover {
@@ -47,7 +47,7 @@ pub(super) struct Given {
 
 impl Given {
     /// Until it is over. `unread` is what the client has sent since the request.
-    pub(super) async fn run(self, wire: Wire<TcpStream>, unread: Bytes) {
+    pub(super) async fn run(self, wire: Wire<Stream>, unread: Bytes) {
         match self.to {
             // hyper has announced chunks to those who know them (RFC 9112, 7.1).
             Handover::Pieces(pieces) => send(wire, pieces, self.version == Version::HTTP_11).await,
@@ -56,7 +56,7 @@ impl Given {
     }
 }
 
-async fn send(mut wire: Wire<TcpStream>, mut pieces: BoxStream<'static, Bytes>, chunked: bool) {
+async fn send(mut wire: Wire<Stream>, mut pieces: BoxStream<'static, Bytes>, chunked: bool) {
     let mut unwanted = 0;
     loop {
         let piece = tokio::select! {
@@ -82,7 +82,7 @@ async fn send(mut wire: Wire<TcpStream>, mut pieces: BoxStream<'static, Bytes>, 
 }
 
 /// Waits until the client is gone, or does what no client does. What it sends meanwhile means nothing.
-async fn gone(wire: &mut Wire<TcpStream>, unwanted: &mut usize) {
+async fn gone(wire: &mut Wire<Stream>, unwanted: &mut usize) {
     let mut buffer = [0; 64];
     while *unwanted < MOST_UNWANTED {
         match wire.read(&mut buffer).await {

@@ -1,43 +1,43 @@
-//! An HTTP/1.1 server on one socket: what both the edge and the ops port run on.
+//! An HTTP server on one socket: what the edge, the ports of services and the ops port run on.
+//!
+//! HTTP/1.1 in the clear; with TLS, HTTP/2 or HTTP/1.1, as client and server agree.
 
 mod body;
+mod connection;
 mod handover;
+mod http1;
+mod http2;
+mod redirect;
 mod refusal;
+mod secured;
+mod small;
+mod stream;
 mod wire;
 
-use std::convert::Infallible;
-use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
-use http::{HeaderValue, Request, Response, header};
+use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use panel_kernel::problem::Problem;
-use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use body::AnswerBody;
-use handover::Given;
 pub(crate) use handover::Handover;
-use wire::Turn;
-pub(crate) use wire::Wire;
+pub(crate) use redirect::Redirect;
+pub use secured::Tls;
+pub use small::{small_answer, small_problem, unless_read};
 
 /// How much of what is not wanted is still read before a connection is closed, and for how long.
 pub(crate) const LINGER_BYTES: usize = 8 * 1024 * 1024;
 pub(crate) const LINGER_TIME: Duration = Duration::from_secs(2);
 /// The most header fields in a head: hyper's own bound, and another would cost two allocations of
 /// several KiB for every request.
-const MAX_FIELDS: usize = 100;
-const CLOSE: HeaderValue = HeaderValue::from_static("close");
+pub(crate) const MAX_FIELDS: usize = 100;
 /// How long a connection that waits for its next request is kept when the server is to end. What
 /// comes in that time is answered, and told that the connection closes: a client that sends one
 /// request after the other is never cut off between two of them.
@@ -46,6 +46,15 @@ const PARTING: Duration = Duration::from_millis(300);
 /// What leaves the server.
 pub type HttpResponse = Response<AnswerBody>;
 
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The address it comes from.
+    pub address: SocketAddr,
+    /// Whether nobody on the way can read or change what is said.
+    pub is_tls: bool,
+}
+
 /// Answers requests.
 pub trait Handler: Clone + Send + Sync + 'static {
     /// Answers one. Must not panic and must not wait for ever. The answer is dropped, perhaps
@@ -53,11 +62,11 @@ pub trait Handler: Clone + Send + Sync + 'static {
     fn handle(
         &self,
         request: Request<Incoming>,
-        peer: SocketAddr,
+        peer: Peer,
     ) -> impl Future<Output = HttpResponse> + Send;
 
     /// Answers what can't be read as a request. The connection ends with it.
-    fn refuse(&self, problem: &Problem, peer: SocketAddr) -> HttpResponse;
+    fn refuse(&self, problem: &Problem, peer: Peer) -> HttpResponse;
 }
 
 /// Bounds of a server.
@@ -69,7 +78,7 @@ pub struct ServerLimits {
     pub head_timeout: Duration,
     /// For a write to make progress: clients that read no answers are let go.
     pub write_timeout: Duration,
-    /// The most bytes hyper reads for a head. Above the edge's own limits, so that those answer.
+    /// The most bytes of a head that are read. Above the edge's own limits, so that those answer.
     pub head_bytes: usize,
 }
 
@@ -84,6 +93,17 @@ pub struct ServerParts {
     pub connections: TaskTracker,
     /// Where those are counted that accept, so that shutdown knows that no connection is to come.
     pub accepting: TaskTracker,
+    /// What it is spoken to under; `None`: everybody on the way can read.
+    pub tls: Option<Tls>,
+}
+
+impl ServerParts {
+    /// Those of a server in the clear, which ends with this token.
+    #[must_use]
+    pub fn plain(limits: ServerLimits, shutdown: CancellationToken) -> Self {
+        let (connections, accepting) = (TaskTracker::new(), TaskTracker::new());
+        Self { limits, shutdown, connections, accepting, tls: None }
+    }
 }
 
 /// Accepts until it is cancelled; then the socket is closed, whoever else holds it.
@@ -93,7 +113,10 @@ pub async fn accept<H: Handler>(listener: TcpListener, handler: H, parts: Server
         // Answers are small; waiting to fill a segment only adds latency.
         drop(stream.set_nodelay(true));
         let (handler, own) = (handler.clone(), parts.clone());
-        parts.connections.spawn(connection(stream, peer, handler, own, permit));
+        parts.connections.spawn(async move {
+            connection::serve(stream, peer, handler, own).await;
+            drop(permit);
+        });
     };
     loop {
         let accepted = tokio::select! {
@@ -132,92 +155,4 @@ pub async fn accept<H: Handler>(listener: TcpListener, handler: H, parts: Server
     if let Err(error) = rustix::net::shutdown(&listener, rustix::net::Shutdown::Both) {
         tracing::debug!(%error, "the listening socket stays open until the end");
     }
-}
-
-/// The moment from which no connection is kept for another request.
-async fn parting(shutdown: &CancellationToken) {
-    shutdown.cancelled().await;
-    tokio::time::sleep(PARTING).await;
-}
-
-async fn connection<H: Handler>(
-    stream: TcpStream,
-    peer: SocketAddr,
-    handler: H,
-    parts: ServerParts,
-    _permit: OwnedSemaphorePermit,
-) {
-    let (turn, handler, ending) = (&Arc::new(Turn::default()), &handler, &parts.shutdown);
-    let given = &Mutex::new(None);
-    let service = service_fn(move |request| {
-        turn.service();
-        let version = request.version();
-        // Boxed: else every connection keeps room for this as long as it is open, some KiB.
-        let answering = Box::pin(handler.handle(request, peer));
-        async move {
-            let mut answer = answering.await;
-            let handover = answer.body_mut().take_handover();
-            let goes_on = matches!(handover, Some(Handover::Protocol(_)));
-            if !goes_on && (handover.is_some() || ending.is_cancelled()) {
-                answer.headers_mut().insert(header::CONNECTION, CLOSE);
-            }
-            match handover {
-                Some(handover) => {
-                    *given.lock() = Some(Given { to: handover, version });
-                    turn.giving();
-                }
-                None => answer.body_mut().ends(turn),
-            }
-            Ok::<_, Infallible>(answer)
-        }
-    });
-    let wire = Wire::new(stream, Arc::clone(turn), parts.limits.write_timeout);
-    let mut connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(parts.limits.head_timeout)
-        .max_buf_size(parts.limits.head_bytes)
-        .serve_connection(TokioIo::new(wire), service);
-    let ended = tokio::select! {
-        ended = until_given(&mut connection, turn) => Some(ended),
-        () = parting(ending) => None,
-    };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            Pin::new(&mut connection).graceful_shutdown();
-            until_given(&mut connection, turn).await
-        }
-    };
-    let given = given.lock().take();
-    match (ended, given) {
-        (Ok(()), None) => {}
-        (Ok(()), Some(given)) => {
-            let ended = connection.into_parts();
-            // Boxed, and hyper's buffers are gone: there may be many of these.
-            Box::pin(given.run(ended.io.into_inner(), ended.read_buf)).await;
-        }
-        (Err(error), _) => {
-            // A client that went away or sent no HTTP; nothing of ours.
-            tracing::debug!(%peer, %error, "connection ended");
-            if turn.is_clients() {
-                let ended = connection.into_parts();
-                let wire = ended.io.into_inner();
-                if let Some(problem) = refusal::problem(&error, wire.held_back(), &ended.read_buf) {
-                    refusal::send(wire, turn, handler.refuse(&problem, peer)).await;
-                }
-            }
-        }
-    }
-}
-
-/// The connection as long as it is hyper's: until it ends, or is given to an answer whose head is sent.
-async fn until_given<C>(connection: &mut C, turn: &Turn) -> hyper::Result<()>
-where
-    C: Future<Output = hyper::Result<()>> + Unpin,
-{
-    poll_fn(|context| match Pin::new(&mut *connection).poll(context) {
-        Poll::Pending if turn.is_given() => Poll::Ready(Ok(())),
-        polled => polled,
-    })
-    .await
 }

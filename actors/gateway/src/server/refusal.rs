@@ -10,8 +10,8 @@ use hyper_util::rt::TokioIo;
 use panel_kernel::problem::{Kind, Problem};
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
+use super::stream::Stream;
 use super::wire::{Turn, Wire};
 use super::{HttpResponse, LINGER_BYTES, LINGER_TIME, MAX_FIELDS};
 
@@ -51,7 +51,7 @@ pub(super) fn problem(
 }
 
 /// Sends the answer and closes.
-pub(super) async fn send(mut wire: Wire<TcpStream>, turn: &Turn, answer: HttpResponse) {
+pub(super) async fn send(mut wire: Wire<Stream>, turn: &Turn, answer: HttpResponse) {
     turn.service();
     // hyper writes it, as if it had been asked something it can read: one place knows how an
     // answer is written.
@@ -72,7 +72,7 @@ pub(super) async fn send(mut wire: Wire<TcpStream>, turn: &Turn, answer: HttpRes
 
 /// Reads on for a moment, keeping nothing. A client that is still sending when the connection
 /// closes is reset, and never sees why it was refused (RFC 9112, 9.6).
-async fn linger(mut stream: TcpStream) {
+async fn linger(mut stream: Stream) {
     let reading = async {
         if stream.shutdown().await.is_err() {
             return;

@@ -151,7 +151,7 @@ fn tls_client(
 ) -> ClientConfig {
     let pem = std::fs::read(cluster.node_dir("n1").join("ca.pem")).unwrap();
     let mut roots = RootCertStore::empty();
-    for root in crate::tls::files::certificates(Path::new("ca.pem"), &pem).unwrap() {
+    for root in panel_kernel::certificates::chain(Path::new("ca.pem"), &pem).unwrap() {
         roots.add(root).unwrap();
     }
     let time = Arc::new(KernelTime(cluster.clock.clone()));

@@ -1,0 +1,8 @@
+//! Certificates as they lie in files: read with a bound, and looked at again and again, because they are
+//! renewed while the program runs.
+
+mod files;
+mod watch;
+
+pub use files::{FileError, chain, read, read_private};
+pub use watch::{Certified, Watch, WatchMessage};
