@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use panel_kernel::config::{BadValue, Span};
 use serde::{Deserialize, Serialize};
 
+use crate::compression::CompressionConfig;
 use crate::dispatch::Balance;
 use crate::tls::TlsConfig;
 
@@ -47,6 +48,8 @@ pub struct GatewayConfig {
     pub token_cache: u64,
     /// How a member of a service is chosen, by service.
     pub balance: BTreeMap<String, Balance>,
+    /// Which answers are made smaller.
+    pub compression: CompressionConfig,
     /// How the site is spoken to under TLS.
     pub tls: TlsConfig,
 }
@@ -70,6 +73,7 @@ impl Default for GatewayConfig {
             max_streams: 8_000,
             token_cache: 10_000,
             balance: BTreeMap::new(),
+            compression: CompressionConfig::default(),
             tls: TlsConfig::default(),
         }
     }

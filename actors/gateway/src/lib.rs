@@ -19,6 +19,7 @@
 //! back, or after two minutes. If the reports of limits fail, each gateway limits by itself for that moment.
 
 mod cache;
+mod compression;
 mod config;
 mod dispatch;
 mod edge;
@@ -37,6 +38,7 @@ mod streams;
 mod supervisor;
 mod tls;
 
+pub use compression::CompressionConfig;
 pub use config::GatewayConfig;
 pub use dispatch::Balance;
 pub use health::{Dependencies, DependencyHealth};

@@ -1,11 +1,14 @@
 //! An answer on its way out.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use panel_kernel::message::{BlobRef, Reply};
 use panel_kernel::problem::{Kind, Problem};
 use serde::Serialize;
 
+use crate::cache::Kept;
 use crate::server::{AnswerBody, HttpResponse};
 
 /// An answer, before it is HTTP.
@@ -21,6 +24,8 @@ pub(crate) struct Outgoing {
 pub(crate) enum Content {
     /// These bytes.
     Bytes(Bytes),
+    /// Those of an answer that is kept.
+    Kept(Arc<Kept>),
     /// What lies in the blob store.
     Blob(BlobRef),
     /// The same, or a part of it, as it comes.
@@ -81,7 +86,12 @@ impl Outgoing {
                 self.headers.insert(header::CONTENT_LENGTH, bytes.len().into());
                 AnswerBody::default()
             }
+            Content::Kept(kept) if method == Method::HEAD => {
+                self.headers.insert(header::CONTENT_LENGTH, kept.body.len().into());
+                AnswerBody::default()
+            }
             Content::Bytes(bytes) => AnswerBody::whole(bytes),
+            Content::Kept(kept) => AnswerBody::whole(kept.body.clone()),
             Content::Open(body) => body,
             // Nobody has opened it: of a file nothing is sent that is not asked for.
             Content::Blob(_) | Content::Stream { .. } => AnswerBody::default(),

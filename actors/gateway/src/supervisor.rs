@@ -15,7 +15,9 @@ use tokio_util::sync::CancellationToken;
 use crate::cache::Cache;
 use crate::config::GatewayConfig;
 use crate::dispatch::{Balances, Budgets, DispatchMetrics, Dispatcher};
-use crate::edge::{Browsers, Cors, Edge, EdgeParts, Files, Limits, Observer, Targets, hsts};
+use crate::edge::{
+    Browsers, Compressor, Cors, Edge, EdgeParts, Files, Limits, Observer, Targets, hsts,
+};
 use crate::health::{Dependencies, DependencyHealth, Health};
 use crate::identity::{Credentials, Follower, Identity};
 use crate::limits::{Limiter, LimitsConfig};
@@ -166,6 +168,7 @@ impl Gateway {
             observer: Observer::new(&runtime.metrics)?,
             limits: Limits::new(limiter.clone(), &runtime.metrics)?,
             cache: Cache::new(config.cache_bytes, names, &runtime.metrics)?,
+            compressor: Compressor::new(&config.compression, &runtime.metrics)?,
             files: Files::new(runtime.blobs.clone(), config.max_downloads),
             streams: Streams::new(
                 config.max_streams,

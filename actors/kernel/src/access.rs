@@ -140,6 +140,16 @@ pub fn open_writes(document: OpenApi) -> impl Iterator<Item = (Method, String)> 
     })
 }
 
+/// What the document says that a route needs.
+#[must_use]
+pub fn need_of(document: &OpenApi, method: &Method, route: &str) -> Option<String> {
+    let mut item = document.paths.paths.get(route)?.clone();
+    // HEAD is GET without the body.
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
+    let (_, operation) = operations(&mut item).find(|(its, _)| its == method)?;
+    operation.extensions.as_ref()?.get(ACCESS)?.as_str().map(str::to_owned)
+}
+
 /// The service in `/api/v2/<service>/…`.
 fn service_of(path: &str) -> &str {
     path.split('/').nth(3).unwrap_or_default()

@@ -36,6 +36,8 @@ use control::Lifetime;
 use expiry::WhenOfNoUse;
 use flights::Flights;
 
+use crate::compression::Variants;
+
 /// The largest answer that is kept, with everything, in bytes.
 const LARGEST: u32 = 1024 * 1024;
 /// No two requests that are under way at one time were begun further apart.
@@ -77,10 +79,13 @@ enum Slot {
 }
 
 /// An answer that is kept.
+#[derive(Debug)]
 pub(crate) struct Kept {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) route: Option<String>,
+    /// The body in other codings.
+    pub(crate) variants: Variants,
     key: Arc<str>,
     vary: Arc<[HeaderName]>,
     lifetime: Lifetime,
@@ -298,6 +303,7 @@ impl Question<'_> {
             // A copy: the bytes may be a small part of a large buffer.
             body: Bytes::copy_from_slice(body),
             route: reply.extensions.text(Extensions::ROUTE).map(str::to_owned),
+            variants: Variants::default(),
             key: self.key(&vary),
             vary,
             lifetime,
@@ -365,7 +371,8 @@ fn weight(key: &Arc<str>, slot: &Slot) -> u32 {
         Slot::Kept(kept) => {
             let headers = kept.headers.iter();
             let headers = headers.map(|(name, value)| name.as_str().len() + value.len() + 64);
-            kept.body.len() + kept.route.as_deref().map_or(0, str::len) + headers.sum::<usize>()
+            // With its variants, which take as much at most.
+            2 * kept.body.len() + kept.route.as_deref().map_or(0, str::len) + headers.sum::<usize>()
         }
     };
     u32::try_from(key.len() + inside + OVERHEAD).unwrap_or(u32::MAX)

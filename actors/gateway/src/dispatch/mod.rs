@@ -45,6 +45,8 @@ pub(crate) struct Dispatcher {
 pub(crate) struct Answered {
     pub(crate) reply: Reply,
     pub(crate) node: String,
+    /// On how many members it was tried.
+    pub(crate) attempts: usize,
 }
 
 /// Why an attempt brought no reply; the label of a metric.
@@ -106,7 +108,7 @@ impl Dispatcher {
         if member.is_local() && self.directory.members(service).len() == 1 {
             // On a node by itself there is nobody else to ask, however this one is.
             match race.attempt(&member).await {
-                Ok(reply) => return Ok(answered(&member, reply)),
+                Ok(reply) => return Ok(answered(&member, reply, race.started)),
                 Err(miss) => race.failed(&member, miss),
             }
             return Box::pin(race.run(None)).await;
@@ -115,8 +117,8 @@ impl Dispatcher {
     }
 }
 
-fn answered(member: &Member, reply: Reply) -> Answered {
-    Answered { reply, node: member.node.clone() }
+fn answered(member: &Member, reply: Reply, attempts: usize) -> Answered {
+    Answered { reply, node: member.node.clone(), attempts }
 }
 
 /// One request, on as many members as it takes.
@@ -161,7 +163,7 @@ impl Race<'_> {
             let Some(member) = newest.clone() else {
                 // Nobody else was to be asked: what is under way is all there is.
                 match attempts.next().await {
-                    Some((member, Ok(reply))) => return Ok(answered(&member, reply)),
+                    Some((member, Ok(reply))) => return Ok(answered(&member, reply, self.started)),
                     Some((member, Err(miss))) => self.failed(&member, miss),
                     None => return self.given_up(),
                 }
@@ -175,7 +177,7 @@ impl Race<'_> {
             tokio::select! {
                 biased;
                 Some((other, outcome)) = attempts.next() => match outcome {
-                    Ok(reply) => return Ok(answered(&other, reply)),
+                    Ok(reply) => return Ok(answered(&other, reply, self.started)),
                     Err(miss) => {
                         self.failed(&other, miss);
                         if !Arc::ptr_eq(&other, &member) {
@@ -237,7 +239,7 @@ impl Race<'_> {
 
     fn failed(&mut self, member: &Arc<Member>, Miss { cause, reply }: Miss) {
         if let Some(reply) = reply {
-            self.unwell = Some(answered(member, reply));
+            self.unwell = Some(answered(member, reply, self.started));
         }
         if cause != Cause::Aborted && cause != Cause::Late {
             self.tried.push(Arc::clone(member));

@@ -2,6 +2,7 @@
 //! service can't be asked, and one request to the service for all who want to know at one time
 //! whether such an answer is still true.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -111,9 +112,9 @@ fn note(edge: &EdgeParts, question: &Question<'_>, exchange: &mut Exchange, resu
     exchange.cache = Some(result);
 }
 
-fn shown(kept: &Kept, exchange: &mut Exchange, now: Timestamp) -> Outgoing {
+fn shown(kept: &Arc<Kept>, exchange: &mut Exchange, now: Timestamp) -> Outgoing {
     exchange.route.clone_from(&kept.route);
     let mut headers = kept.headers.clone();
     headers.insert(header::AGE, kept.age(now).into());
-    Outgoing { status: StatusCode::OK, headers, content: Content::Bytes(kept.body.clone()) }
+    Outgoing { status: StatusCode::OK, headers, content: Content::Kept(Arc::clone(kept)) }
 }

@@ -6,10 +6,10 @@ use crate::outgoing::{Content, Outgoing};
 
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 const REQUEST_HEADERS: &str = "authorization, content-type, idempotency-key, if-match, \
-                               if-none-match, range, if-range, x-csrf-token, x-request-id, traceparent";
+                               if-none-match, range, if-range, x-csrf-token, x-request-id, x-panel-explain, traceparent";
 const EXPOSED: &str = "etag, location, retry-after, x-request-id, idempotency-replayed, \
                        ratelimit, ratelimit-policy, age, x-panel-stale, accept-ranges, \
-                       content-range, content-disposition";
+                       content-range, content-disposition, x-panel-explain";
 const MAX_AGE_SECONDS: &str = "600";
 
 /// The origins that may call from browsers.

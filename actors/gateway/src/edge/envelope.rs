@@ -9,6 +9,7 @@ use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::time::Timestamp;
 
 use super::Exchange;
+use crate::compression::plain;
 
 /// The request headers that services see. Everything else ends at the edge.
 const FORWARDED: [HeaderName; 8] = [
@@ -32,7 +33,9 @@ pub(super) fn build(
     let mut headers = HeaderMap::with_capacity(FORWARDED.len());
     for name in &FORWARDED {
         for value in parts.headers.get_all(name) {
-            headers.append(name.clone(), value.clone());
+            let value =
+                if *name == header::IF_MATCH { plain(value).into_owned() } else { value.clone() };
+            headers.append(name.clone(), value);
         }
     }
     let mut extensions = Extensions::default();

@@ -8,6 +8,7 @@ use panel_kernel::ids::{Id, random_hex};
 use panel_kernel::message::TraceContext;
 
 use super::client;
+use super::explain::Asked;
 use super::limit::Standings;
 use crate::server::Peer;
 
@@ -24,6 +25,10 @@ pub(crate) struct Exchange {
     pub(crate) service: Option<&'static str>,
     pub(crate) route: Option<String>,
     pub(crate) member: Option<String>,
+    /// On how many members it was tried.
+    pub(crate) attempts: usize,
+    /// Whether, and to whom, it is explained.
+    pub(crate) explains: Option<Asked>,
     pub(crate) principal: Option<Id>,
     /// Whether the browser has a session's cookie that is good for nothing any more.
     pub(crate) clears_cookie: bool,
@@ -63,6 +68,8 @@ impl Exchange {
             service: None,
             route: None,
             member: None,
+            attempts: 0,
+            explains: None,
             principal: None,
             clears_cookie: false,
             cache: None,

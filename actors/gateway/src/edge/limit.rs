@@ -72,6 +72,17 @@ impl Limits {
         Ok(())
     }
 
+    /// The policies it fell under and what is left of each, in a few words.
+    pub(super) fn explained(&self, standings: &Standings) -> String {
+        if self.limiter.is_none() {
+            return "off".to_owned();
+        }
+        let told = standings.0.iter();
+        let told =
+            told.map(|(policy, standing)| format!("{} {}", policy.name(), standing.remaining));
+        told.collect::<Vec<_>>().join(", ")
+    }
+
     /// Tells the client.
     pub(super) fn headers(&self, headers: &mut HeaderMap, standings: &Standings) {
         let Some(limiter) = &self.limiter else { return };

@@ -10,20 +10,23 @@
 //! 7. `limit`: who asks for too much is told to wait; everybody, what they have left
 //! 8. `cache`: who sends no credentials may be answered from what is kept
 //! 9. dispatch: as a message to a member of the service
-//! 10. `conditional`: the answer gets an entity tag; who has it gets 304
+//! 10. `conditional`: the answer gets an entity tag; who has it gets 304; `compress`: and is made smaller
 //! 11. `file`: what lies in the blob store is read while it is sent, all of it or a part
 //! 12. `streams`: an answer that is a stream stays open, and is fed from here, over a WebSocket if asked for
 //! 13. `finish`: security headers (under TLS, that there is TLS), CORS headers, request id, HEAD without body
-//! 14. `watch`, `observe`: one log line, two metrics, also if the client has gone meanwhile
+//! 14. `explain`: an administrator who asks is told how all that was decided
+//! 15. `watch`, `observe`: one log line, two metrics, also if the client has gone meanwhile
 
 mod authenticate;
 mod body;
 mod cache;
 mod client;
+mod compress;
 mod conditional;
 mod cors;
 mod envelope;
 mod exchange;
+mod explain;
 pub(crate) mod file;
 mod finish;
 mod head;
@@ -38,7 +41,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use http::{HeaderValue, Method, Request, request};
+use http::{HeaderValue, Method, Request, StatusCode, header, request};
 use hyper::body::Incoming;
 use panel_kernel::message::{Body, Extensions, Reply};
 use panel_kernel::problem::Problem;
@@ -55,6 +58,7 @@ use crate::streams::handshake::{self, Handshake};
 use crate::streams::{Reader, Streams};
 
 pub(crate) use authenticate::Browsers;
+pub(crate) use compress::Compressor;
 pub(crate) use cors::Cors;
 pub(crate) use exchange::Exchange;
 pub(crate) use file::Files;
@@ -78,6 +82,7 @@ pub(crate) struct EdgeParts {
     pub(crate) browsers: Browsers,
     pub(crate) limits: Limits,
     pub(crate) cache: Cache,
+    pub(crate) compressor: Compressor,
     pub(crate) files: Files,
     pub(crate) streams: Streams,
     pub(crate) dispatcher: Dispatcher,
@@ -126,6 +131,11 @@ impl Edge {
         let request_id = &watch.exchange.request_id;
         let mut outgoing =
             outcome.unwrap_or_else(|problem| Outgoing::problem(&problem, request_id));
+        if let Some(asked) = watch.exchange.explains {
+            // Boxed: hardly anybody asks.
+            let explained = explain::explained(&self.0, &parts.method, &watch.exchange, asked);
+            outgoing.headers.extend(Box::pin(explained).await.map(|told| (explain::NAME, told)));
+        }
         finish::headers(&mut outgoing.headers, &watch.exchange, self.0.hsts.as_ref());
         self.0.limits.headers(&mut outgoing.headers, &watch.exchange.standings);
         if watch.exchange.clears_cookie {
@@ -156,7 +166,7 @@ impl Edge {
                 exchange.route = Some(route.to_owned());
                 let answering = edge.own.answer(route, parts, &exchange.request_id);
                 let mut outgoing = Box::pin(answering).await?;
-                conditional::apply(parts, &mut outgoing);
+                self.represent(parts, &mut outgoing);
                 return Ok(outgoing);
             }
             Target::Service(service) => service,
@@ -172,6 +182,7 @@ impl Edge {
         };
         let body = body::read(body, parts, &edge.config).await?;
         let principal = authenticate::principal(edge, exchange, parts).await?;
+        exchange.explains = explain::asked(parts, &principal);
         let deadline = edge.clock.now().plus(edge.config.request_timeout.0);
         let question = if body.is_empty() {
             edge.cache.question(service, parts, &principal, edge.clock.now())
@@ -193,16 +204,26 @@ impl Edge {
                     writing.refused();
                 }
                 exchange.member = Some(answered.node);
+                exchange.attempts = answered.attempts;
                 from_reply(answered.reply, exchange)
             }
         };
-        conditional::apply(parts, &mut outgoing);
+        self.represent(parts, &mut outgoing);
         if let Content::Blob(_) = outgoing.content {
             // Boxed: most answers are none, and need not carry the size of this.
             Box::pin(edge.files.open(parts, &mut outgoing, exchange)).await?;
         }
         edge.streams.open((parts, handshake), &mut outgoing, service, reader)?;
         Ok(outgoing)
+    }
+
+    /// Gives an answer its tag and its form, or says that the client has it already.
+    fn represent(&self, parts: &request::Parts, outgoing: &mut Outgoing) {
+        conditional::apply(parts, outgoing);
+        self.0.compressor.apply(parts, outgoing);
+        if outgoing.status == StatusCode::NOT_MODIFIED {
+            outgoing.headers.remove(header::CONTENT_TYPE);
+        }
     }
 
     /// How long a node that is told to stop goes on as before.
@@ -236,7 +257,7 @@ fn from_reply(reply: Reply, exchange: &mut Exchange) -> Outgoing {
         && let Some(fields) = problem.as_object_mut()
     {
         fields.insert("request_id".to_owned(), exchange.request_id.clone().into());
-        if reply.status == http::StatusCode::SERVICE_UNAVAILABLE
+        if reply.status == StatusCode::SERVICE_UNAVAILABLE
             && let Some(service) = exchange.service
         {
             fields.entry("service").or_insert_with(|| service.into());

@@ -17,14 +17,35 @@ pub fn page<E>(
     allowed: &str,
     render: impl FnOnce(String) -> Result<String, E>,
 ) -> Result<Response, Problem> {
-    let nonce = STANDARD.encode(random_bytes::<16>());
-    let allowed = allowed.replace("{nonce}", &format!("'nonce-{nonce}'"));
-    let policy = format!("default-src 'none'; {allowed}; base-uri 'none'; frame-ancestors 'none'");
-    let policy = HeaderValue::from_str(&policy).map_err(|_| Problem::internal())?;
+    let Policy { nonce, header: policy } = Policy::new(allowed)?;
     let page = render(nonce).map_err(|_| Problem::internal())?;
     let mut response = Html(page).into_response();
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     Ok(response)
+}
+
+/// The content security policy of one page.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// What marks the page's own elements.
+    pub nonce: String,
+    /// What the browser is told.
+    pub header: HeaderValue,
+}
+
+impl Policy {
+    /// As [`page`] has it.
+    ///
+    /// # Errors
+    /// 500 if `allowed` can't be in a header.
+    pub fn new(allowed: &str) -> Result<Self, Problem> {
+        let nonce = STANDARD.encode(random_bytes::<16>());
+        let allowed = allowed.replace("{nonce}", &format!("'nonce-{nonce}'"));
+        let policy =
+            format!("default-src 'none'; {allowed}; base-uri 'none'; frame-ancestors 'none'");
+        let header = HeaderValue::try_from(policy).map_err(|_| Problem::internal())?;
+        Ok(Self { nonce, header })
+    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub use cache_for::CacheFor;
 pub use etag::IfMatch;
 pub use extract::{Caller, IdPath, Params, Payload, Segments, Write};
 pub use file::Attachment;
-pub use html::page;
+pub use html::{Policy, page};
 pub use page::{
     Listing, MAX_PAGE_BYTES, NewestFirst, PageQuery, PageRequest, json_bytes, last_that_fits,
 };

@@ -1,10 +1,13 @@
 //! What the gateway answers itself: health, the list of services and routes, the documents.
 
+mod docs;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{Method, request};
+use panel_kernel::access::need_of;
 use panel_kernel::directory::{Node, NodeReport};
 use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::service::internal::OPENAPI_PATH;
@@ -20,8 +23,9 @@ const HEALTH: &str = "/api/v2/health";
 const SERVICES: &str = "/api/v2/services";
 const ROUTES: &str = "/api/v2/routes";
 const OPENAPI: &str = "/api/v2/openapi.json";
+const DOCS: &str = "/api/v2/docs";
 /// All of them.
-pub(crate) const OWN_ROUTES: [&str; 4] = [HEALTH, SERVICES, ROUTES, OPENAPI];
+pub(crate) const OWN_ROUTES: [&str; 5] = [HEALTH, SERVICES, ROUTES, OPENAPI, DOCS];
 
 /// What they can be asked with.
 const METHODS: &str = "GET,HEAD,OPTIONS";
@@ -89,6 +93,7 @@ impl Own {
             }
             ROUTES => Outgoing::json(&Items { items: routes(&self.document().await) }),
             OPENAPI => Outgoing::json(&self.document().await),
+            DOCS => docs::page(),
             _ => Err(Problem::new(Kind::NotFound, "there is no such route")),
         }
     }
@@ -107,6 +112,11 @@ impl Own {
                 }
             })
             .collect()
+    }
+
+    /// What a route needs of who asks, as its service says.
+    pub(crate) async fn need(&self, method: &Method, route: &str) -> Option<String> {
+        need_of(&self.document().await, method, route)
     }
 
     /// The services' documents and the gateway's own, as one. A service that can't be asked is
@@ -145,7 +155,7 @@ pub fn own_document() -> OpenApi {
             title = "Panel",
             description = "A self-hosted community platform: accounts, forum, articles, administration."
         ),
-        paths(health, services, routes_doc),
+        paths(health, services, routes_doc, openapi_doc, docs_page),
         components(schemas(
             panel_kernel::problem::ProblemBody,
             panel_kernel::problem::FieldError
@@ -174,6 +184,18 @@ fn services() {}
     responses((status = 200, description = "`items`: service, method, path, summary")))]
 #[allow(dead_code, reason = "carries the documentation of a route answered above")]
 fn routes_doc() {}
+
+/// This document.
+#[utoipa::path(get, path = "/api/v2/openapi.json", tag = "gateway",
+    responses((status = 200, description = "OpenAPI 3.1")))]
+#[allow(dead_code, reason = "carries the documentation of a route answered above")]
+fn openapi_doc() {}
+
+/// The same for people.
+#[utoipa::path(get, path = "/api/v2/docs", tag = "gateway",
+    responses((status = 200, description = "a page that explains every route and sends requests", content_type = "text/html")))]
+#[allow(dead_code, reason = "carries the documentation of a route answered above")]
+fn docs_page() {}
 
 fn routes(document: &OpenApi) -> Vec<RouteItem> {
     let mut items = Vec::new();
