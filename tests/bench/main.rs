@@ -2,8 +2,8 @@
 //! data, the same handlers behind a bare axum server without actors. Prints a table of
 //! ratios.
 //!
-//! `panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [instructions] [links] [accounts] [streams] [large]` measures;
-//! `panel-bench bare …` is the comparison program, started by the former.
+//! `panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [instructions] [edge] [links] [accounts] [streams] [large]` measures;
+//! `panel-bench bare …` and `panel-bench constant …` are the comparison programs, started by the former.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,6 +15,7 @@
 
 mod accounts;
 mod bare;
+mod edge;
 mod instructions;
 mod large;
 mod links;
@@ -37,6 +38,9 @@ fn main() -> ExitCode {
             if backends.is_empty() || backends.contains(&"instructions") {
                 runtime.block_on(instructions::run(node));
             }
+            if backends.is_empty() || backends.contains(&"edge") {
+                runtime.block_on(edge::run(node, rounds));
+            }
             if backends.is_empty() || backends.contains(&"links") {
                 runtime.block_on(links::run(rounds));
             }
@@ -52,13 +56,17 @@ fn main() -> ExitCode {
             }
             ExitCode::SUCCESS
         }
+        ["constant", file] => {
+            runtime.block_on(edge::constant(file));
+            ExitCode::SUCCESS
+        }
         ["bare", service, database, data_dir] => {
             runtime.block_on(bare::serve(service, database, data_dir));
             ExitCode::SUCCESS
         }
         _ => {
             println!(
-                "usage: panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [instructions] [links] [accounts] [streams] [large]"
+                "usage: panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [instructions] [edge] [links] [accounts] [streams] [large]"
             );
             ExitCode::from(2)
         }

@@ -21,19 +21,36 @@ pub(crate) const WRITERS: usize = 16;
 const READ_GOAL: f64 = 0.9;
 const WRITE_GOAL: f64 = 0.8;
 
-/// A child that is killed at the end.
-pub(crate) struct Process(Child);
+/// A child that is killed at the end, and those it has started, where they are a group of their own.
+pub(crate) struct Process {
+    child: Child,
+    has_group: bool,
+}
 
 impl Process {
+    pub(crate) const fn of(child: Child) -> Self {
+        Self { child, has_group: false }
+    }
+
+    pub(crate) const fn of_group(child: Child) -> Self {
+        Self { child, has_group: true }
+    }
+
     pub(crate) fn id(&self) -> u32 {
-        self.0.id()
+        self.child.id()
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
+        if self.has_group {
+            // The shell's own `kill`: the one way that needs neither unsafe code nor a package.
+            let script = format!("kill -TERM -{}", self.id());
+            drop(Command::new("sh").args(["-c", &script]).status());
+        } else {
+            drop(self.child.kill());
+        }
+        drop(self.child.wait());
     }
 }
 
@@ -72,8 +89,8 @@ async fn measure(node: &str, rounds: usize, name: &str, backend: Backend) {
     let token = Session::login(&client, &session.username, panel_harness::session::PASSWORD).await;
     let (bare_process, bare_address) = start_bare("forum", &database, &dir);
     let ops = Client::new(&subject.ops);
-    let own = Server { address: &subject.address, pid: subject.process.0.id() };
-    let bare = Server { address: &bare_address, pid: bare_process.0.id() };
+    let own = Server { address: &subject.address, pid: subject.process.id() };
+    let bare = Server { address: &bare_address, pid: bare_process.id() };
     println!("{}", head("node", "bare"));
     for (scenario, goal, connections, requests) in scenarios(&seeded, &token.access_token) {
         let mut table = Rounds::new(scenario, goal);
@@ -144,9 +161,23 @@ pub(crate) struct Subject {
     started_in: Duration,
 }
 
+/// What is measured is the way to the services and back.
+const UNCACHED: [(&str, &str); 2] =
+    [("PANEL_LIMITS__ENABLED", "false"), ("PANEL_GATEWAY__CACHE_BYTES", "0")];
+
 /// Starts the node and waits for its first 200.
 pub(crate) fn start_node(binary: &str, dir: &TempDir, database: &TestDatabase) -> Subject {
     start_node_under(&[], binary, dir, database)
+}
+
+/// The same with settings in its environment, and its cache.
+pub(crate) fn start_node_with(
+    settings: &[(&str, &str)],
+    binary: &str,
+    dir: &TempDir,
+    database: &TestDatabase,
+) -> Subject {
+    start((&[], settings), binary, dir, database)
 }
 
 /// What runs a program that is itself run by another one, if there is one, with its arguments.
@@ -168,6 +199,15 @@ pub(crate) fn start_node_under(
     dir: &TempDir,
     database: &TestDatabase,
 ) -> Subject {
+    start((under, &UNCACHED), binary, dir, database)
+}
+
+fn start(
+    (under, settings): (&[String], &[(&str, &str)]),
+    binary: &str,
+    dir: &TempDir,
+    database: &TestDatabase,
+) -> Subject {
     let run_file = dir.path().join("run/n1.json");
     drop(std::fs::remove_file(&run_file));
     let log = std::fs::File::create(dir.path().join("node.log")).unwrap();
@@ -177,15 +217,13 @@ pub(crate) fn start_node_under(
         .args(["--service-ports", "off", "--log-format", "json", "--data-dir"])
         .arg(dir.path())
         .args(["--database-url", database.url()])
-        .env("PANEL_LIMITS__ENABLED", "false")
-        // What is measured is the way to the services and back.
-        .env("PANEL_GATEWAY__CACHE_BYTES", "0")
+        .envs(settings.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
         .spawn()
         .unwrap();
-    let process = Process(child);
+    let process = Process::of(child);
     loop {
         assert!(began.elapsed() < Duration::from_secs(120), "the node does not start");
         let run = std::fs::read(&run_file)
@@ -273,11 +311,11 @@ pub(crate) fn start_bare_under(
         .unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    (Process(child), line.trim().to_owned())
+    (Process::of(child), line.trim().to_owned())
 }
 
 fn resident_mib(process: &Process) -> f64 {
     #[allow(clippy::cast_precision_loss, reason = "it is shown without decimals")]
-    let bytes = panel_harness::process::resident_bytes(process.0.id()) as f64;
+    let bytes = panel_harness::process::resident_bytes(process.id()) as f64;
     bytes / f64::from(1 << 20)
 }

@@ -81,4 +81,5 @@ mod telling;
 mod throttle;
 mod tls;
 mod transfer;
+mod tricks;
 mod unknown_outcome;

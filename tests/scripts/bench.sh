@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Measures the release build against the same handlers without actors, and writes the figures to
 # docs/benchmarks.md; a part of them is only shown.
-#   tests/scripts/bench.sh [sqlite] [postgres] [instructions] [links] [accounts] [streams] [large]   (ROUNDS=7 for a short look)
+#   tests/scripts/bench.sh [sqlite] [postgres] [instructions] [edge] [links] [accounts] [streams] [large]   (ROUNDS=7 for a short look)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
+tests/scripts/packages.sh bench
 cargo build --release --locked -p panel-node -p panel-tests --bin panel-node --bin panel-bench
 
 source tests/scripts/private-postgres.sh

@@ -2,15 +2,23 @@
 # Sees to it that there are the servers that tests start themselves, each its own: Redis, aiosmtpd to
 # send mail to, Django's OAuth Toolkit to sign in through, and Chromium to look at pages with.
 #
-#   tests/scripts/packages.sh    installs Debian's packages of those that are missing
+#   tests/scripts/packages.sh          installs Debian's packages of those that are missing
+#   tests/scripts/packages.sh bench    those that benchmarks compare with, and measure by
 set -euo pipefail
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-[ $# -eq 0 ] || die 'usage: packages.sh'
+[ $# -eq 0 ] || [ "$*" = bench ] || die 'usage: packages.sh [bench]'
+what=${1:-tests}
 
 missing() {
+    if [ "$what" = bench ]; then
+        command -v nginx >/dev/null || echo nginx-light
+        command -v haproxy >/dev/null || echo haproxy
+        command -v valgrind >/dev/null || echo valgrind
+        return
+    fi
     command -v redis-server >/dev/null || echo redis-server
     /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null || echo python3-aiosmtpd
     /usr/bin/python3 -c 'import oauth2_provider' 2>/dev/null || echo python3-django-oauth-toolkit
@@ -30,9 +38,9 @@ forbid_start() {
 packages=$(missing)
 if [ -z "$packages" ]; then exit 0; fi
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-    die "install what the tests need (Debian: apt-get install" $packages")"
+    die "install what the $what need (Debian: apt-get install" $packages")"
 fi
-say "installing Debian's packages for the tests:" $packages
+say "installing Debian's packages for the $what:" $packages
 apt-get update -q >&2
 forbid_start
 DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $packages >&2
