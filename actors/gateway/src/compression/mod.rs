@@ -78,6 +78,10 @@ impl Variants {
 
 /// Whether content of this type gets smaller: texts do; what was made small already does not.
 pub(crate) fn is_text(media_type: &[u8]) -> bool {
+    // As nearly all are.
+    if media_type == b"application/json" {
+        return true;
+    }
     let Ok(media_type) = std::str::from_utf8(media_type) else { return false };
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let Some((kind, name)) = essence.split_once('/') else { return false };
