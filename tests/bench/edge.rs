@@ -2,7 +2,6 @@
 //! has them; reads that go through it, against nginx and HAProxy in front of the bare handlers; and what a
 //! connection takes of its memory that waits for its next request.
 
-use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -17,7 +16,8 @@ use crate::bare;
 use crate::load::{self, Server, exchange, request};
 use crate::report::{Rounds, head};
 use crate::scenario::{
-    Process, READERS, ROUND, Subject, WARM_UP, all_up, indexed, start_bare, start_node_with,
+    Process, READERS, ROUND, Subject, WARM_UP, all_up, announced, indexed, start_bare,
+    start_node_with,
 };
 
 /// Connections that wait.
@@ -74,7 +74,9 @@ async fn reads(node: &str, rounds: usize) -> f64 {
     let body = Client::new(&subject.address).get(&path).await.expect(200).body;
     let files = TempDir::with_prefix("panel-bench-").unwrap();
     std::fs::write(files.path().join("kept.json"), &body).unwrap();
-    let (bare_process, bare_address) = constant_server(&files.path().join("kept.json"));
+    let mut bare = Command::new(std::env::current_exe().unwrap());
+    bare.arg("constant").arg(files.path().join("kept.json"));
+    let (bare_process, bare_address) = announced(bare);
     let (handlers_process, handlers_address) = start_bare("forum", &database, &dir);
     let nginx = Nginx::start(files.path(), &handlers_address);
     let haproxy = Haproxy::start(files.path(), &handlers_address);
@@ -130,18 +132,6 @@ async fn against(
         table.reference.push(load::run(reference, of_reference, READERS, ROUND).await);
     }
     table
-}
-
-fn constant_server(file: &Path) -> (Process, String) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .arg("constant")
-        .arg(file)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    (Process::of(child), line.trim().to_owned())
 }
 
 /// Debian's nginx, with a log and a limit as ours has: of a file, and in front of a server.

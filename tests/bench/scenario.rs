@@ -303,12 +303,14 @@ pub(crate) fn start_bare_under(
     database: &TestDatabase,
     dir: &TempDir,
 ) -> (Process, String) {
-    let mut child = command(under, std::env::current_exe().unwrap().as_os_str())
-        .args(["bare", service, database.url()])
-        .arg(dir.path())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut bare = command(under, std::env::current_exe().unwrap().as_os_str());
+    bare.args(["bare", service, database.url()]).arg(dir.path());
+    announced(bare)
+}
+
+/// Starts a server that prints its address.
+pub(crate) fn announced(mut command: Command) -> (Process, String) {
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     (Process::of(child), line.trim().to_owned())

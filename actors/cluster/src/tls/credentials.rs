@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use panel_kernel::certificates;
@@ -17,12 +16,6 @@ use zeroize::Zeroizing;
 use super::authority::check_authority;
 use super::config::{AnyNode, Parts};
 use super::{AUTHORITIES_FILE, CERTIFICATE_FILE, KEY_FILE, NodeCertificate, TlsError};
-
-/// How often a key and a certificate that do not belong together are read again, and how long
-/// after one another: a second and a half. They are moved into place one right after the other, but
-/// on a busy machine there may be a while between the two.
-const ATTEMPTS: u32 = 30;
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// What a node shows of itself and whom it trusts. Cheap to clone; clones see each reload.
 #[derive(Clone, Debug)]
@@ -140,25 +133,22 @@ struct Files {
 impl Files {
     /// Reads them, and again while the certificate is just being replaced.
     fn read(dir: &Path) -> Result<Self, TlsError> {
-        Self::read_settled(dir, || std::thread::sleep(PAUSE))
+        Self::read_settled(dir, certificates::pause)
     }
 
-    fn read_settled(dir: &Path, mut pause: impl FnMut()) -> Result<Self, TlsError> {
-        let mut attempt = 1;
-        loop {
+    fn read_settled(dir: &Path, pause: impl FnMut()) -> Result<Self, TlsError> {
+        let read = || {
             let files = Self {
                 authorities: certificates::read(&dir.join(AUTHORITIES_FILE))?,
                 certificate: certificates::read(&dir.join(CERTIFICATE_FILE))?,
                 key: certificates::read_private(&dir.join(KEY_FILE))?,
             };
             match files.check_pair(dir) {
-                Err(TlsError::KeyOfAnother { .. }) if attempt < ATTEMPTS => {
-                    attempt += 1;
-                    pause();
-                }
-                outcome => return outcome.map(|()| files),
+                Err(half @ TlsError::KeyOfAnother { .. }) => Ok(Err(half)),
+                outcome => outcome.map(|()| Ok(files)),
             }
-        }
+        };
+        certificates::settled(read, pause)
     }
 
     fn check_pair(&self, dir: &Path) -> Result<(), TlsError> {
@@ -273,6 +263,6 @@ mod tests {
         let mut pauses = 0;
         let given_up = Files::read_settled(&dir, || pauses += 1).map(|_| ()).unwrap_err();
         assert!(matches!(given_up, TlsError::KeyOfAnother { .. }), "{given_up}");
-        assert_eq!(pauses, ATTEMPTS - 1);
+        assert_eq!(pauses, certificates::ATTEMPTS - 1);
     }
 }

@@ -25,10 +25,11 @@ pub(super) async fn read(
         let detail = format!("at most {} bytes", config.max_body_bytes);
         Problem::new(Kind::PayloadTooLarge, detail)
     };
+    // In HTTP/2 a connection goes on, whatever becomes of one request.
+    let closes = parts.version != Version::HTTP_2;
     if body.size_hint().lower() > config.max_body_bytes as u64 {
-        // A client that waits for our consent to send it hears of the refusal at once, and so does one whose
-        // connection goes on whatever becomes of this request.
-        if !parts.headers.contains_key(header::EXPECT) && parts.version != Version::HTTP_2 {
+        // A client that waits for our consent to send it hears of the refusal at once.
+        if closes && !parts.headers.contains_key(header::EXPECT) {
             linger(body).await;
         }
         return Err(too_large());
@@ -38,7 +39,9 @@ pub(super) async fn read(
     match tokio::time::timeout(config.body_timeout.0, collecting).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            linger(body).await;
+            if closes {
+                linger(body).await;
+            }
             Err(too_large())
         }
         Ok(Err(_)) => Err(Problem::new(Kind::BadRequest, "the body did not arrive whole")),

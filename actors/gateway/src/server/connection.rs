@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 use tokio_util::either::Either;
 
 use super::secured::{Opened, Tls};
-use super::{Handler, PARTING, Peer, ServerParts, http1, http2};
+use super::{Handler, Peer, ServerParts, http1, http2, parting};
 
 /// Answers what comes on a connection, until it ends.
 pub(super) async fn serve<H: Handler>(
@@ -32,13 +32,9 @@ async fn secured<H: Handler>(
     handler: &H,
     parts: &ServerParts,
 ) {
-    let ending = async {
-        parts.shutdown.cancelled().await;
-        tokio::time::sleep(PARTING).await;
-    };
     let opened = tokio::select! {
         opened = tls.open(stream, parts.limits.head_timeout) => opened,
-        () = ending => return,
+        () = parting(&parts.shutdown) => return,
     };
     let peer = Peer { address, is_tls: true };
     match opened {

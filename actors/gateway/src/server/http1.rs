@@ -11,20 +11,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
-use tokio_util::sync::CancellationToken;
 
 use super::handover::{Given, Handover};
 use super::stream::Stream;
 use super::wire::{Turn, Wire};
-use super::{Handler, PARTING, Peer, ServerParts, refusal};
+use super::{Handler, Peer, ServerParts, parting, refusal};
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
-
-/// The moment from which no connection is kept for another request.
-async fn parting(shutdown: &CancellationToken) {
-    shutdown.cancelled().await;
-    tokio::time::sleep(PARTING).await;
-}
 
 /// Answers what comes on a connection, until it ends.
 pub(super) async fn serve<H: Handler>(

@@ -68,7 +68,8 @@ pub(super) async fn serve<H: Handler>(
     turn.service();
     let wire = Wire::new(stream, turn, limits.write_timeout);
     let head = limits.head_bytes + MAX_FIELDS * OF_A_FIELD;
-    let connection = http2::Builder::new(Tracked(parts.connections.clone()))
+    // Its own: what is counted with the connections are connections.
+    let connection = http2::Builder::new(Tracked(TaskTracker::new()))
         .timer(TokioTimer::new())
         .max_concurrent_streams(AT_ONCE)
         .initial_stream_window_size(STREAM_WINDOW)
@@ -112,7 +113,7 @@ pub(super) async fn serve<H: Handler>(
     }
 }
 
-/// Runs what hyper starts of a connection where it is counted.
+/// Runs what hyper starts of a connection, each request by itself. They end with it.
 #[derive(Clone)]
 struct Tracked(TaskTracker);
 

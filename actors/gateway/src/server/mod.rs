@@ -156,3 +156,9 @@ pub async fn accept<H: Handler>(listener: TcpListener, handler: H, parts: Server
         tracing::debug!(%error, "the listening socket stays open until the end");
     }
 }
+
+/// The moment from which no connection is kept for another request.
+async fn parting(shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(PARTING).await;
+}

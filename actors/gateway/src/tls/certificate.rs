@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use panel_kernel::certificates::{Certified, FileError, chain, read};
+use panel_kernel::certificates::{Certified, FileError, chain, pause, read, settled};
 use panel_kernel::keys::sha256;
 use panel_kernel::time::Timestamp;
 use parking_lot::Mutex;
@@ -18,11 +17,6 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use super::{HTTP1, HTTP2, TlsConfig};
-
-/// How often a key and a certificate that do not belong together are read again, and how long after one
-/// another: who renews them moves one file after the other.
-const ATTEMPTS: u32 = 30;
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// The certificate. Cheap to clone; clones see each reload.
 #[derive(Clone, Debug)]
@@ -67,7 +61,7 @@ impl SiteCertificate {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tickets = rustls::crypto::aws_lc_rs::Ticketer::new()
             .map_err(|error| files.bad(format!("can't be used for TLS: {error}")))?;
-        let (certified, digest) = files.settled(&provider, || std::thread::sleep(PAUSE))?;
+        let (certified, digest) = files.settled(&provider, pause)?;
         let loaded = Loaded::new(certified, digest, &provider, &tickets);
         let current = ArcSwap::from_pointee(loaded.map_err(|why| files.bad(why))?);
         Ok(Self(Arc::new(Inner { files, provider, tickets, current, reading: Mutex::default() })))
@@ -93,7 +87,7 @@ impl Certified for SiteCertificate {
         if files.digest()? == current.load().digest {
             return Ok(false);
         }
-        let (certified, digest) = files.settled(provider, || std::thread::sleep(PAUSE))?;
+        let (certified, digest) = files.settled(provider, pause)?;
         let loaded = Loaded::new(certified, digest, provider, tickets);
         current.store(Arc::new(loaded.map_err(|why| files.bad(why))?));
         Ok(true)
@@ -121,28 +115,24 @@ impl Files {
     fn settled(
         &self,
         provider: &CryptoProvider,
-        mut pause: impl FnMut(),
+        pause: impl FnMut(),
     ) -> Result<(CertifiedKey, [u8; 32]), FileError> {
-        let mut attempt = 1;
-        loop {
+        let read = || {
             let (certificate, key) = (read(&self.certificate)?, read(&self.key)?);
             let digest = sha256(&[&certificate, &key]);
             let chain = chain(&self.certificate, &certificate)?;
             let key = PrivateKeyDer::from_pem_slice(&key)
                 .map_err(|_| FileError::new(&self.key, "is not a key in PEM form"))?;
             match CertifiedKey::from_der(chain, key, provider) {
-                Ok(certified) => return Ok((certified, digest)),
-                Err(rustls::Error::InconsistentKeys(_)) if attempt < ATTEMPTS => {
-                    attempt += 1;
-                    pause();
-                }
+                Ok(certified) => Ok(Ok((certified, digest))),
                 Err(rustls::Error::InconsistentKeys(_)) => {
                     let whose = self.certificate.display();
-                    return Err(FileError::new(&self.key, format!("is not the key of {whose}")));
+                    Ok(Err(FileError::new(&self.key, format!("is not the key of {whose}"))))
                 }
-                Err(error) => return Err(self.bad(format!("can't be used: {error}"))),
+                Err(error) => Err(self.bad(format!("can't be used: {error}"))),
             }
-        }
+        };
+        settled(read, pause)
     }
 }
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -11,6 +12,9 @@ use zeroize::Zeroizing;
 
 /// More than any of these files has: a certificate takes two or three KiB, and a chain has a few.
 const MOST_BYTES: u64 = 256 * 1024;
+/// How often files that do not belong together are read.
+pub const ATTEMPTS: u32 = 30;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A file that is missing, may not be read, or does not hold what it should.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +72,30 @@ fn read_open(path: &Path, file: &File) -> Result<Zeroizing<Vec<u8>>, FileError> 
         return Err(FileError::new(path, "is too long to be a certificate or key"));
     }
     Ok(bytes)
+}
+
+/// Reads files that belong together, and again while one of them is just being replaced: who renews a certificate
+/// moves one file after the other, and on a busy machine there may be a while between the two. `read` gives what
+/// does not belong together as the inner error; after a second and a half of [`pause`]s that is the outcome.
+///
+/// # Errors
+/// What `read` says: at once where it is the outer error, else at the end.
+pub fn settled<T, E>(
+    mut read: impl FnMut() -> Result<Result<T, E>, E>,
+    mut pause: impl FnMut(),
+) -> Result<T, E> {
+    for _ in 1..ATTEMPTS {
+        if let Ok(whole) = read()? {
+            return Ok(whole);
+        }
+        pause();
+    }
+    read()?
+}
+
+/// Waits between two attempts of [`settled`]. Blocks.
+pub fn pause() {
+    std::thread::sleep(PAUSE);
 }
 
 /// The certificates in what `path` holds: at least one.

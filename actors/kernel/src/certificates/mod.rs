@@ -4,5 +4,5 @@
 mod files;
 mod watch;
 
-pub use files::{FileError, chain, read, read_private};
+pub use files::{ATTEMPTS, FileError, chain, pause, read, read_private, settled};
 pub use watch::{Certified, Watch, WatchMessage};

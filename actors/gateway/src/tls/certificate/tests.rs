@@ -86,5 +86,5 @@ fn half_a_renewal_is_waited_out() {
     let mut pauses = 0;
     let error = files.settled(&provider, || pauses += 1).unwrap_err();
     assert!(error.why.starts_with("is not the key of "), "{error}");
-    assert_eq!(pauses, ATTEMPTS - 1);
+    assert_eq!(pauses, panel_kernel::certificates::ATTEMPTS - 1);
 }
