@@ -17,6 +17,7 @@
 //! | [`redis`] | a Redis server of the test's own |
 //! | [`files`] | a web server of the test's own, with files |
 //! | [`oidc`] | an OpenID Connect provider of the test's own |
+//! | [`authority`] | an authority of the test's own that issues certificates |
 //! | [`smtp`] | a mail server of the test's own |
 //! | [`process`] | that nothing the harness started is left |
 //! | [`proxy`] | a TCP proxy that cuts, silences, delays and throttles |
@@ -42,6 +43,7 @@
 )]
 
 pub mod authenticator;
+pub mod authority;
 pub mod backend;
 pub mod browser;
 pub mod checks;
@@ -72,6 +74,7 @@ pub mod smtp;
 pub mod sockets;
 
 pub use authenticator::Authenticator;
+pub use authority::{Authority, AuthorityPlan};
 pub use backend::{Backend, TestDatabase};
 pub use browser::Browser;
 pub use cluster::{Cluster, ClusterBuilder, Network, Trust};

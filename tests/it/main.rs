@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests stand outside the actor tree")]
 
 mod access;
+mod acme;
 mod architecture;
 mod audit;
 mod auth;

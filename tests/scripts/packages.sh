@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sees to it that there are the servers that tests start themselves, each its own: Redis, aiosmtpd to
-# send mail to, Django's OAuth Toolkit to sign in through, and Chromium to look at pages with.
+# send mail to, Django's OAuth Toolkit to sign in through, Pebble to have certificates issued by, and Chromium to look
+# at pages with.
 #
 #   tests/scripts/packages.sh          installs Debian's packages of those that are missing
 #   tests/scripts/packages.sh bench    those that benchmarks compare with, and measure by
@@ -22,6 +23,7 @@ missing() {
     command -v redis-server >/dev/null || echo redis-server
     /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null || echo python3-aiosmtpd
     /usr/bin/python3 -c 'import oauth2_provider' 2>/dev/null || echo python3-django-oauth-toolkit
+    command -v pebble >/dev/null || echo pebble
     command -v chromium >/dev/null || echo chromium
     command -v chromedriver >/dev/null || echo chromium-driver
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks and tests everything. What is missing on the machine (PostgreSQL, Redis, aiosmtpd, Chromium) is installed
+# Checks and tests everything. What is missing on the machine (PostgreSQL, Redis, aiosmtpd, Pebble, Chromium) is installed
 # here; the PostgreSQL that all tests share is started here, and stopped again.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -17,7 +17,7 @@ cargo build --workspace --all-targets --locked
 step "starting PostgreSQL"
 source tests/scripts/private-postgres.sh
 
-step "looking for Redis, an SMTP server, an OpenID Connect provider and a browser"
+step "looking for Redis, an SMTP server, an OpenID Connect provider, an ACME server and a browser"
 tests/scripts/packages.sh
 
 step "tests"

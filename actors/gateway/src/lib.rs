@@ -7,6 +7,7 @@
 //! ├── push              takes what services push to readers who keep a stream open
 //! ├── stream_watch      notices lost members: what they stored, they may not have pushed
 //! ├── limits            (with Redis) tells the other gateways what clients have taken
+//! ├── acme              (with TLS, if asked for) has the site's certificate issued and renewed
 //! ├── certificates      (with TLS) reads the site's certificate again when it was renewed
 //! ├── listener          accepts on the public address; one task per connection
 //! ├── redirect          (with TLS, if asked for) the same in the clear: says where the site is
@@ -23,6 +24,7 @@ mod compression;
 mod config;
 mod dispatch;
 mod edge;
+mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod health;
@@ -34,6 +36,7 @@ mod own;
 mod places;
 pub mod server;
 mod service_port;
+mod site;
 mod streams;
 mod supervisor;
 mod tls;
@@ -41,10 +44,12 @@ mod tls;
 pub use compression::CompressionConfig;
 pub use config::GatewayConfig;
 pub use dispatch::Balance;
+pub use error::GatewayError;
 pub use health::{Dependencies, DependencyHealth};
 pub use identity::TokenCheck;
 pub use limits::LimitsConfig;
 pub use listener::{Listener, ListenerMessage};
 pub use own::own_document;
-pub use supervisor::{Gateway, GatewayError, GatewayParts, Sockets};
+pub use supervisor::{Gateway, GatewayParts, Sockets};
 pub use tls::TlsConfig;
+pub use tls::acme::{AcmeConfig, ChallengeChoice, SCHEMA, migrations, renew};

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use panel_kernel::certificates::{Certified as _, FileError, Watch};
+use panel_kernel::data::{DatabaseConfig, DatabaseUrl};
 use panel_kernel::identity::{CsrfTokens, SiteCookie};
 use panel_kernel::service::{Runtime, ServiceSpec};
 use panel_kernel::supervision::{ChildSpec, SupervisorSpec};
@@ -18,15 +18,16 @@ use crate::dispatch::{Balances, Budgets, DispatchMetrics, Dispatcher};
 use crate::edge::{
     Browsers, Compressor, Cors, Edge, EdgeParts, Files, Limits, Observer, Targets, hsts,
 };
+use crate::error::GatewayError;
 use crate::health::{Dependencies, DependencyHealth, Health};
 use crate::identity::{Credentials, Follower, Identity};
 use crate::limits::{Limiter, LimitsConfig};
 use crate::listener::Listener;
 use crate::own::{Documents, Own};
-use crate::server::{Handler, Redirect, ServerLimits, ServerParts, Tls};
+use crate::server::{Handler, ServerLimits, ServerParts, Tls};
 use crate::service_port::ServicePort;
+use crate::site::{SecureSite, origin_of};
 use crate::streams::{PushDoor, Streams, watch_child};
-use crate::tls::{SiteCertificate, TlsConfig};
 
 /// Sockets the node has bound for the gateway.
 #[derive(Debug)]
@@ -51,6 +52,8 @@ pub struct GatewayParts {
     pub services: Vec<ServiceSpec>,
     /// The service that issues tokens.
     pub identity_service: &'static str,
+    /// Where gateways keep what they share, if they share anything.
+    pub database: Option<(DatabaseUrl, DatabaseConfig)>,
     /// What the node depends on.
     pub dependencies: Dependencies,
     /// Where to listen.
@@ -75,19 +78,7 @@ pub struct Gateway {
     services: Vec<(&'static str, Arc<TcpListener>)>,
     redirect: Option<Arc<TcpListener>>,
     parts: ServerParts,
-    /// And the watch of its certificate.
-    tls: Option<(Tls, ChildSpec)>,
-}
-
-/// Why a gateway can't be put together.
-#[derive(Debug, thiserror::Error)]
-pub enum GatewayError {
-    /// The site's certificate can't be used.
-    #[error("{0} (gateway.tls)")]
-    Certificate(#[from] FileError),
-    /// Its metrics clash with others of the same name.
-    #[error(transparent)]
-    Metrics(#[from] prometheus::Error),
+    secured: Option<SecureSite>,
 }
 
 impl std::fmt::Debug for Gateway {
@@ -108,6 +99,7 @@ impl Gateway {
             limits,
             services,
             identity_service,
+            database,
             dependencies,
             sockets,
         } = parts;
@@ -121,13 +113,13 @@ impl Gateway {
             metrics: DispatchMetrics::new(&runtime.metrics)?,
         };
         let identity = Identity::new(identity_service, &runtime.issuer, config.token_cache);
-        let tls = tls(&config.tls, &runtime)?;
+        let secured = SecureSite::new(&config.tls, database.as_ref(), &runtime)?;
         let health = Health {
             services: names().collect(),
             dependencies: with_own(
                 dependencies,
                 identity.clone(),
-                tls.as_ref().map(|(tls, _)| tls.clone()),
+                secured.as_ref().map(|secured| secured.tls.clone()),
                 clock.clone(),
             ),
             started: Instant::now(),
@@ -195,7 +187,7 @@ impl Gateway {
                 .collect(),
             redirect: sockets.redirect.map(Arc::new),
             parts: server,
-            tls,
+            secured,
         })
     }
 
@@ -216,13 +208,14 @@ impl Gateway {
     /// With the site's own listener, and, under TLS, what belongs to that.
     fn site(&self, top: SupervisorSpec) -> SupervisorSpec {
         let (socket, edge) = (&self.http, self.edge.clone());
-        let Some((tls, watch)) = &self.tls else {
+        let Some(secured) = &self.secured else {
             return top.child(listener_child("listener", socket, edge, self.parts.clone()));
         };
-        let parts = ServerParts { tls: Some(tls.clone()), ..self.parts.clone() };
-        let top = top.child(watch.clone()).child(listener_child("listener", socket, edge, parts));
+        let parts = ServerParts { tls: Some(secured.tls.clone()), ..self.parts.clone() };
+        let top = secured.children(&self.runtime).into_iter().fold(top, SupervisorSpec::child);
+        let top = top.child(listener_child("listener", socket, edge, parts));
         let Some(socket) = &self.redirect else { return top };
-        let redirect = tls.redirect().clone();
+        let redirect = secured.tls.redirect().clone();
         top.child(listener_child("redirect", socket, redirect, self.parts.clone()))
     }
 
@@ -242,6 +235,12 @@ impl Gateway {
     fn service_child(&self, service: &'static str, socket: &Arc<TcpListener>) -> ChildSpec {
         let handler = ServicePort { service, health: self.health.clone() };
         listener_child(service, socket, handler, self.parts.clone())
+    }
+
+    /// What the node depends on, with what the gateway knows of that.
+    #[must_use]
+    pub fn dependencies(&self) -> Dependencies {
+        Arc::clone(&self.health.dependencies)
     }
 
     /// Open connections, on all its ports.
@@ -271,11 +270,6 @@ impl Gateway {
     }
 }
 
-/// Scheme, host and port of a URL.
-fn origin_of(url: &str) -> String {
-    url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/")
-}
-
 fn listener_child<H: Handler>(
     name: &'static str,
     socket: &Arc<TcpListener>,
@@ -291,27 +285,6 @@ fn listener_child<H: Handler>(
         };
         (listener, ())
     })
-}
-
-/// The site under TLS, where it has a certificate, and the watch of that.
-fn tls(config: &TlsConfig, runtime: &Runtime) -> Result<Option<(Tls, ChildSpec)>, GatewayError> {
-    if !config.is_on() {
-        return Ok(None);
-    }
-    let certificate = SiteCertificate::load(config)?;
-    let origin = origin_of(&runtime.public_url);
-    let host = origin.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
-    let host = host.unwrap_or_default();
-    if runtime.knows_public_url && !certificate.names(host.trim_matches(['[', ']'])) {
-        tracing::warn!(
-            host,
-            "the site's certificate does not name the site's host: browsers refuse it"
-        );
-    }
-    let named = ("the site's", "panel_gateway_certificate_expires_seconds");
-    let (clock, metrics) = (&runtime.clock, &runtime.metrics);
-    let watch = Watch::child(named, &certificate, clock, metrics)?;
-    Ok(Some((Tls::new(certificate, Redirect::to(&origin), metrics)?, watch)))
 }
 
 /// Adds what the gateway itself knows: whether revocations are up to date, and its certificate good.
@@ -331,10 +304,12 @@ fn with_own(
         };
         report.insert("identity", health);
         if let Some(tls) = &tls {
-            // Through the whole of its last second (RFC 5280, 4.1.2.5).
-            let is_good = now.as_seconds() <= tls.certificate().not_after().as_seconds();
-            let expired = || DependencyHealth::down("it has expired");
-            let health = if is_good { DependencyHealth::up() } else { expired() };
+            let health = match tls.certificate().validity() {
+                None => DependencyHealth::down("none was issued yet"),
+                // Through the whole of its last second (RFC 5280, 4.1.2.5).
+                Some((_, to)) if now.as_seconds() <= to.as_seconds() => DependencyHealth::up(),
+                Some(_) => DependencyHealth::down("it has expired"),
+            };
             report.insert("certificate", health);
         }
         report

@@ -1,7 +1,7 @@
 //! HTTP to others' servers: for what a service has to ask of the world outside.
 //!
 //! One may be slow, broken or hostile, and costs this much at most: so many requests at a time, five
-//! seconds and 512 KiB each. Redirects are not followed (who answers is who was asked), proxies of the
+//! seconds (or what its asker says) and 512 KiB each. Redirects are not followed (who answers is who was asked), proxies of the
 //! environment are not used, and nothing goes over a network in the clear.
 
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, header};
+use http::{Request, Response};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
@@ -46,6 +46,7 @@ pub enum OutboundError {
 pub struct Outbound {
     client: reqwest::Client,
     places: Arc<Semaphore>,
+    patience: Duration,
 }
 
 impl Outbound {
@@ -77,11 +78,16 @@ impl Outbound {
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .connect_timeout(CONNECT)
-            .timeout(WHOLE)
             .pool_max_idle_per_host(0)
             .build()
             .map_err(|error| error.to_string())?;
-        Ok(Self { client, places: Arc::new(Semaphore::new(at_once)) })
+        Ok(Self { client, places: Arc::new(Semaphore::new(at_once)), patience: WHOLE })
+    }
+
+    /// The same, for whom five seconds are too few: so long for all of a request.
+    #[must_use]
+    pub fn patient(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Sends a request, and gives the answer, whatever its status.
@@ -94,7 +100,9 @@ impl Outbound {
         if !stays_private(&uri) {
             return Err(OutboundError::InTheClear(without_query(&uri)));
         }
-        let request = reqwest::Request::try_from(request).map_err(|error| unreachable(&error))?;
+        let mut request =
+            reqwest::Request::try_from(request).map_err(|error| unreachable(&error))?;
+        *request.timeout_mut() = Some(self.patience);
         let mut response =
             self.client.execute(request).await.map_err(|error| unreachable(&error))?;
         let mut body = Vec::new();
@@ -107,9 +115,7 @@ impl Outbound {
         drop(place);
         let mut answer = Response::new(Bytes::from(body));
         *answer.status_mut() = response.status();
-        if let Some(media_type) = response.headers().get(header::CONTENT_TYPE) {
-            answer.headers_mut().insert(header::CONTENT_TYPE, media_type.clone());
-        }
+        *answer.headers_mut() = std::mem::take(response.headers_mut());
         Ok(answer)
     }
 }
@@ -139,6 +145,8 @@ mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::TcpListener;
     use std::thread;
+
+    use http::header;
 
     use super::*;
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::CommonArgs;
+
 /// Certificates.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CertsCommand {
@@ -17,6 +19,11 @@ pub(crate) enum CertsCommand {
     /// The directory gets node.pem, node.key, ca.pem and cluster.key: all that the node needs, to
     /// be copied there in secret. A node that runs takes a renewed certificate by itself.
     Issue(IssueArgs),
+    /// Have another certificate issued for the site, before it is due.
+    ///
+    /// Of the authority in gateway.tls.acme. Gateways that run notice within seconds and ask for it, also where it was to
+    /// be tried again later; the certificate in force stays until there is another.
+    Renew(CommonArgs),
 }
 
 /// Where the authority is.

@@ -1,11 +1,12 @@
-//! `panel-node certs init` and `certs issue`: need no node and no database.
+//! `panel-node certs init` and `certs issue`, which need no node and no database, and `certs renew`, which works beside
+//! running nodes.
 
 use std::path::PathBuf;
 
 use panel_cluster::tls::{Authority, TlsError, Validity};
 use panel_kernel::time::{Clock, Timestamp};
 
-use super::say;
+use super::{brief_runtime, database, say};
 use crate::cli::{AuthorityArgs, CommonArgs, IssueArgs};
 use crate::config::{Config, check_node_name, check_role};
 use crate::{Failure, node};
@@ -58,6 +59,26 @@ pub(super) fn issue(args: &IssueArgs) -> Result<(), Failure> {
         roles.join(", "),
         day(issued.certificate().not_after)
     ));
+    Ok(())
+}
+
+pub(super) fn renew(args: &CommonArgs) -> Result<(), Failure> {
+    let config = Config::load_common(args)?;
+    let acme = &config.gateway.tls.acme;
+    if config.shared().map_err(Failure::Usage)?.is_none() {
+        let why = "no certificate is issued here: there is no gateway.tls.acme.directory";
+        return Err(Failure::Usage(why.to_owned()));
+    }
+    brief_runtime()?.block_on(async {
+        let db =
+            database::open(&config, panel_gateway::SCHEMA, &panel_gateway::migrations()).await?;
+        let wanted = panel_gateway::renew(&db, acme, &config.node.public_url).await;
+        db.give_back().await;
+        wanted.map_err(Failure::Other)
+    })?;
+    say(
+        "Another certificate is asked for, as soon as a gateway notices; `panel-node status` and the log say more.",
+    );
     Ok(())
 }
 

@@ -14,17 +14,19 @@ pub(super) fn migrate(args: &CommonArgs) -> Result<(), Failure> {
     let config = Config::load_common(args)?;
     crate::lock::make_private_dir(&config.node.data_dir).map_err(Failure::other)?;
     brief_runtime()?.block_on(async {
-        for spec in &config.services {
-            let location = config.location(spec.name).map_err(Failure::Usage)?;
+        let services = config.services.iter().map(|spec| (spec.name, spec.migrations));
+        let shared = config.shared().map_err(Failure::Usage)?;
+        let shared = shared.map(|_| (panel_gateway::SCHEMA, panel_gateway::migrations()));
+        for (name, migrations) in services.chain(shared) {
+            let location = config.location(name).map_err(Failure::Usage)?;
             let metrics = Metrics::new().map_err(Failure::other)?;
             let clock = Clock::system();
-            let db =
-                Database::new(spec.name, &location, &config.database, "migrate", (clock, metrics))
-                    .map_err(Failure::Usage)?;
-            db.open_once(&spec.migrations)
+            let db = Database::new(name, &location, &config.database, "migrate", (clock, metrics))
+                .map_err(Failure::Usage)?;
+            db.open_once(&migrations)
                 .await
-                .map_err(|error| Failure::Other(format!("{}: {error}", spec.name)))?;
-            say(format_args!("{}: up to date", spec.name));
+                .map_err(|error| Failure::Other(format!("{name}: {error}")))?;
+            say(format_args!("{name}: up to date"));
         }
         if let Some(location @ BlobsLocation::Database(_)) =
             config.blobs().map_err(Failure::Usage)?

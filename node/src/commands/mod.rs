@@ -29,6 +29,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Config(ConfigCommand::Show(args))) => config::show(&args),
         Some(Command::Certs(CertsCommand::Init(args))) => certs::init(&args),
         Some(Command::Certs(CertsCommand::Issue(args))) => certs::issue(&args),
+        Some(Command::Certs(CertsCommand::Renew(args))) => certs::renew(&args),
         Some(Command::Keys(KeysCommand::Rotate(args))) => keys::rotate(&args),
         Some(Command::Forum(ForumCommand::Export(args))) => forum::export(&args),
         Some(Command::Forum(ForumCommand::Import(args))) => forum::import(&args),

@@ -9,9 +9,10 @@ const PREFIX: &str = "PANEL_";
 const COMMON: [(&str, &str); 2] = [("DATABASE_URL", "database.url"), ("REDIS_URL", "redis.url")];
 
 /// Keys that are lists, and may be written with commas as on the command line.
-const LISTS: [&str; 5] = [
+const LISTS: [&str; 6] = [
     "node.roles",
     "gateway.cors_origins",
+    "gateway.tls.acme.names",
     "gateway.trusted_proxies",
     "cluster.seeds",
     "faults.arm",

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use panel_cluster::ClusterConfig;
-use panel_gateway::{GatewayConfig, LimitsConfig};
+use panel_gateway::{GatewayConfig, LimitsConfig, SCHEMA};
 use panel_kernel::blobs::{BlobsConfig, BlobsLocation};
 use panel_kernel::config::{BadValue, Section};
 use panel_kernel::data::{DatabaseConfig, DatabaseUrl};
@@ -160,7 +160,7 @@ impl Config {
             }
         }
         for name in self.database.per_service.keys() {
-            if !is_service(name) {
+            if !is_service(name) && name != GATEWAY {
                 return bad("database.per_service", format!("{name:?} is not a service"));
             }
         }
@@ -191,8 +191,38 @@ impl Config {
         if let Err(reason) = self.blobs() {
             return bad("blobs.url", reason);
         }
+        self.check_acme()?;
         self.faults.check("faults")?;
         crate::telemetry::check(&self.log.level).or_else(|reason| bad("log.level", reason))
+    }
+
+    /// What a certificate that is issued needs beside its own section.
+    fn check_acme(&self) -> Result<(), BadValue> {
+        let acme = &self.gateway.tls.acme;
+        if !acme.is_on() || !self.has_role(GATEWAY) {
+            return Ok(());
+        }
+        let bad = |key: &str, reason: String| Err(BadValue { key: key.to_owned(), reason });
+        acme.hosts(&self.node.public_url)
+            .or_else(|reason| bad("gateway.tls.acme.names", reason).map(|()| Vec::new()))?;
+        match self.shared() {
+            Err(reason) => bad("database.url", reason),
+            Ok(Some(DatabaseUrl::Sqlite(_))) if self.cluster.is_wanted() => bad(
+                "database.url",
+                "gateways that are linked share the site's certificate in PostgreSQL: give \
+                 --database-url postgres://…"
+                    .to_owned(),
+            ),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// Where gateways keep what they share; `None` where this node is none, or they share nothing.
+    pub(crate) fn shared(&self) -> Result<Option<DatabaseUrl>, String> {
+        if !self.has_role(GATEWAY) || !self.gateway.tls.acme.is_on() {
+            return Ok(None);
+        }
+        self.location(SCHEMA).map(Some)
     }
 
     /// A service's section, as it is in force.

@@ -64,8 +64,8 @@ pub(crate) async fn start(config: &Config) -> Result<Node, Failure> {
         runtime: runtime.clone(),
         roles: config.roles(),
         services: running.clone(),
+        dependencies: gateway.as_ref().map_or(dependencies, Gateway::dependencies),
         gateway: gateway.clone(),
-        dependencies,
         drain: drain.clone(),
         cluster: cluster.clone(),
         started: Instant::now(),
@@ -130,11 +130,15 @@ fn gateway(
         limits: config.limits.clone(),
         services: config.services.clone(),
         identity_service: services::IDENTITY,
+        database: config
+            .shared()
+            .map_err(Failure::Usage)?
+            .map(|location| (location, config.database.clone())),
         dependencies,
         sockets,
     })
     .map_err(|error| match error {
-        GatewayError::Certificate(_) => Failure::Usage(error.to_string()),
+        GatewayError::Certificate(_) | GatewayError::Acme(_) => Failure::Usage(error.to_string()),
         GatewayError::Metrics(_) => Failure::other(error),
     })
 }
@@ -146,6 +150,9 @@ fn own_directories(config: &Config) -> Result<Vec<PathBuf>, Failure> {
         _ => None,
     });
     let mut distinct: BTreeSet<PathBuf> = places.collect();
+    if let Some(DatabaseUrl::Sqlite(directory)) = config.shared().map_err(Failure::Usage)? {
+        distinct.insert(directory);
+    }
     let blobs = config.blobs().map_err(Failure::Usage)?;
     if let Some(BlobsLocation::Directory(directory)) = blobs {
         distinct.insert(directory);

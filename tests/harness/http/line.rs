@@ -25,8 +25,8 @@ pub(super) enum Way {
     /// HTTP/1.1 in the clear.
     #[default]
     Clear,
-    /// Under TLS, with what the two ends agree on.
-    Tls(Arc<ClientConfig>),
+    /// Under TLS, with what the two ends agree on; with this host, if its address does not name it.
+    Tls(Arc<ClientConfig>, Option<&'static str>),
 }
 
 /// One that is open.
@@ -40,13 +40,14 @@ impl Way {
     pub(super) async fn connect(&self, address: &str) -> Result<Line, NoAnswer> {
         let stream = TcpStream::connect(address).await.map_err(NoAnswer::NotConnected)?;
         stream.set_nodelay(true).map_err(NoAnswer::NotConnected)?;
-        let Self::Tls(config) = self else {
+        let Self::Tls(config, host) = self else {
             let (sender, connection) =
                 http1::handshake(TokioIo::new(stream)).await.map_err(NoAnswer::Lost)?;
             tokio::spawn(async move { drop(connection.await) });
             return Ok(Line::Http1(sender));
         };
-        let stream = secured(stream, address, config).await.map_err(NoAnswer::NotConnected)?;
+        let named = host.unwrap_or(address);
+        let stream = secured(stream, named, config).await.map_err(NoAnswer::NotConnected)?;
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
             let io = TokioIo::new(stream);
             let (sender, connection) =

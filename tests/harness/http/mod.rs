@@ -70,9 +70,17 @@ impl Client {
     /// The same address under TLS, in HTTP/2 if this offers it and the server has it.
     #[must_use]
     pub fn under_tls(mut self, config: &Arc<ClientConfig>) -> Self {
-        self.way = Way::Tls(Arc::clone(config));
+        self.way = Way::Tls(Arc::clone(config), None);
         self.idle = Arc::default();
         self
+    }
+
+    /// The same, of a server that is known by this name.
+    #[must_use]
+    pub fn under_tls_as(mut self, host: &'static str, config: &Arc<ClientConfig>) -> Self {
+        self.way = Way::Tls(Arc::clone(config), Some(host));
+        self.idle = Arc::default();
+        self.with_header("host", host)
     }
 
     /// The address it talks to.

@@ -184,6 +184,7 @@ impl RigBuilder {
             limits: self.limits,
             services: self.specs,
             identity_service: self.identity,
+            database: None,
             dependencies: Arc::new(BTreeMap::new),
             sockets: Sockets { http: socket, services: Vec::new(), redirect: None },
         })

@@ -1,9 +1,8 @@
 //! The node's certificate, as it is watched.
 
-use panel_kernel::certificates::{Certified, Watch};
+use panel_kernel::certificates::{Certified, Current, Watch};
 use panel_kernel::service::Runtime;
 use panel_kernel::supervision::ChildSpec;
-use panel_kernel::time::Timestamp;
 
 use super::{Credentials, TlsError};
 
@@ -26,11 +25,8 @@ impl Certified for Credentials {
         Self::reload(self)
     }
 
-    fn not_after(&self) -> Timestamp {
-        self.own().not_after
-    }
-
-    fn serial(&self) -> String {
-        self.own().serial
+    fn current(&self) -> Option<Current> {
+        let own = self.own();
+        Some(Current { not_after: own.not_after, serial: own.serial.clone() })
     }
 }

@@ -48,6 +48,7 @@ async fn secured<H: Handler>(
             let peer = Peer { address, is_tls: false };
             http1::serve(Either::Left(stream), peer, tls.redirect(), parts).await;
         }
+        Ok(Opened::Shown) => {}
         Err(error) => tracing::debug!(%address, %error, "no TLS came about"),
     }
 }

@@ -1,4 +1,5 @@
-//! What is asked in the clear is answered with where the site is.
+//! What is asked in the clear is answered with where the site is; but an authority that wants to know whose the
+//! site is, with what it wants to see.
 
 use std::sync::Arc;
 
@@ -7,19 +8,22 @@ use http::{HeaderValue, Request, StatusCode, header};
 use hyper::body::Incoming;
 use panel_kernel::problem::{Kind, Problem};
 
-use super::{Handler, HttpResponse, Peer, small_answer, small_problem};
+use super::{Handler, HttpResponse, Peer, small_answer, small_problem, unless_read};
+use crate::tls::acme::Answers;
 
 /// Sends everybody to the site, whatever host they have asked for: no host but the site's own is ever named.
 #[derive(Clone, Debug)]
 pub(crate) struct Redirect {
     /// Scheme, host and port.
     origin: Arc<str>,
+    /// What an authority is shown.
+    answers: Option<Answers>,
 }
 
 impl Redirect {
     /// To there.
-    pub(crate) fn to(origin: &str) -> Self {
-        Self { origin: origin.into() }
+    pub(crate) fn to(origin: &str, answers: Option<Answers>) -> Self {
+        Self { origin: origin.into(), answers }
     }
 
     fn answer(&self, target: Option<&PathAndQuery>) -> HttpResponse {
@@ -39,6 +43,18 @@ impl Redirect {
 
 impl Handler for Redirect {
     async fn handle(&self, request: Request<Incoming>, _: Peer) -> HttpResponse {
+        if let (Some(answers), Some(token)) = (&self.answers, Answers::token(request.uri().path()))
+        {
+            if let Some(answer) = unless_read(request.method()) {
+                return answer;
+            }
+            return match answers.to_token(token).await {
+                Ok(answer) => {
+                    small_answer(StatusCode::OK, "application/octet-stream", answer.into_bytes())
+                }
+                Err(problem) => small_problem(&problem),
+            };
+        }
         self.answer(request.uri().path_and_query())
     }
 
@@ -53,7 +69,7 @@ mod tests {
 
     #[test]
     fn whatever_is_asked_for_is_there_under_tls() {
-        let redirect = Redirect::to("https://panel.example:8443");
+        let redirect = Redirect::to("https://panel.example:8443", None);
         let of = |target: &'static str| {
             let target = PathAndQuery::from_static(target);
             let answer = redirect.answer(Some(&target));

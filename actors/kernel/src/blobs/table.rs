@@ -1,12 +1,13 @@
 //! Blobs in PostgreSQL, for a cluster: every node finds them.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
 
 use super::{BlobError, Content, PIECE, store};
-use crate::data::{Database, Janitor, Keeper, Leases, Migrations};
+use crate::data::{Database, Leases, Migrations, Upkeep};
 use crate::ids::random_hex;
 use crate::message::BlobRef;
 use crate::service::Runtime;
@@ -37,16 +38,17 @@ impl Table {
     /// └── janitor   removes what was not finished
     /// ```
     pub(super) fn child(&self, runtime: &Runtime) -> ChildSpec {
-        let migrations = MIGRATIONS;
         let node = &runtime.node;
-        let leases = Leases::new(self.db.clone(), &node.name, &node.boot);
-        let (kept, swept) = (self.db.clone(), self.db.clone());
+        let upkeep = Upkeep {
+            db: self.db.clone(),
+            migrations: MIGRATIONS,
+            leases: Leases::new(self.db.clone(), &node.name, &node.boot),
+            expiries: store::EXPIRIES.into(),
+            write_timeout: Duration::ZERO,
+        };
         SupervisorSpec::new("blobs", &runtime.tree)
-            .child(ChildSpec::new("keeper", move || (Keeper { db: kept.clone(), migrations }, ())))
-            .child(ChildSpec::new("janitor", move || {
-                let (db, leases) = (swept.clone(), leases.clone());
-                (Janitor { db, leases, expiries: store::EXPIRIES.into() }, ())
-            }))
+            .child(upkeep.keeper())
+            .child(upkeep.janitor())
             .into_child("blobs")
     }
 

@@ -5,4 +5,4 @@ mod files;
 mod watch;
 
 pub use files::{ATTEMPTS, FileError, chain, pause, read, read_private, settled};
-pub use watch::{Certified, Watch, WatchMessage};
+pub use watch::{Certified, Current, Watch, WatchMessage};

@@ -27,11 +27,8 @@ pub trait Certified: Clone + Debug + Send + Sync + 'static {
     /// If they can't be used: what was loaded before stays in force.
     fn reload(&self) -> Result<bool, Self::Error>;
 
-    /// Until when the one in force is good.
-    fn not_after(&self) -> Timestamp;
-
-    /// Its number: another one's is another.
-    fn serial(&self) -> String;
+    /// The one in force, if there is one yet.
+    fn current(&self) -> Option<Current>;
 }
 
 /// What the watch is told.
@@ -102,13 +99,11 @@ impl<C: Certified> Actor for Watch<C> {
         if let Ok(place) = self.files.enter() {
             let certificate = self.certificate.clone();
             let reloaded = place.run(move || certificate.reload()).await?;
-            let current = Current {
-                not_after: self.certificate.not_after(),
-                serial: self.certificate.serial(),
-            };
-            self.expires.set(current.not_after.as_seconds());
-            for remark in told.look(reloaded, &current, self.clock.now()) {
-                remark.log(self.whose, &current);
+            if let Some(current) = self.certificate.current() {
+                self.expires.set(current.not_after.as_seconds());
+                for remark in told.look(reloaded, &current, self.clock.now()) {
+                    remark.log(self.whose, &current);
+                }
             }
         }
         drop(myself.send_after(LOOK, || WatchMessage::Look));
@@ -117,10 +112,12 @@ impl<C: Certified> Actor for Watch<C> {
 }
 
 /// The certificate in force.
-#[derive(Clone, Debug)]
-struct Current {
-    not_after: Timestamp,
-    serial: String,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Current {
+    /// Until when it is good.
+    pub not_after: Timestamp,
+    /// Its number: another one's is another.
+    pub serial: String,
 }
 
 /// What was said already, so that nothing is said twice.

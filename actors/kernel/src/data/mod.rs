@@ -15,6 +15,7 @@
 //! | `numbers` | what tells the ids of two processes apart |
 //! | `allotter` | keeps one such number, and makes ids with it |
 //! | `janitor` | removes what has expired |
+//! | `upkeep` | keeper, writer and janitor, for whoever has a database |
 //!
 //! Rules: acknowledged means on disk. No I/O but SQL inside a transaction. No statement names
 //! another service's tables (they may be on another server).
@@ -34,6 +35,7 @@ mod postgres_tx;
 mod sql;
 mod sqlite_writer;
 mod tx;
+mod upkeep;
 mod write;
 
 pub(crate) use allotter::Allotter;
@@ -50,4 +52,5 @@ pub use numbers::Numbers;
 pub use sql::{Cell, FromRow, Row, Statement, Value, sql};
 pub(crate) use sqlite_writer::SqliteWriter;
 pub use tx::{Audit, Committed, Fact, OwnAct, Tx};
+pub use upkeep::Upkeep;
 pub use write::{Answer, REPLAYED, RequestShape, WriteContext};

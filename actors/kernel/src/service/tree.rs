@@ -13,10 +13,7 @@ use super::label::LabelLayer;
 use super::load::Load;
 use super::pool::PoolSpec;
 use super::{Runtime, ServiceContext, ServiceSpec, internal};
-use crate::data::{
-    Allotter, Database, DatabaseConfig, DatabaseUrl, Expiry, Fence, Janitor, Keeper, Leases,
-    SqliteWriter,
-};
+use crate::data::{Allotter, Database, DatabaseConfig, DatabaseUrl, Expiry, Fence, Leases, Upkeep};
 use crate::directory::{SCOPE, group};
 use crate::events::{Outlet, Relay, RelayMessage};
 use crate::message::FrontDoorMessage;
@@ -144,33 +141,23 @@ impl Start {
     ) -> SupervisorSpec {
         let node = &self.runtime.node;
         let leases = Leases::new(db.clone(), &node.name, &node.boot);
-        let migrations = self.spec.migrations;
-        let keeper = {
-            let db = db.clone();
-            ChildSpec::new("keeper", move || (Keeper { db: db.clone(), migrations }, ()))
-        };
-        let writer = {
-            let (db, job_timeout) = (db.clone(), self.database.write_timeout.0);
-            ChildSpec::new("writer", move || (SqliteWriter { db: db.clone(), job_timeout }, ()))
+        let upkeep = Upkeep {
+            db: db.clone(),
+            migrations: self.spec.migrations,
+            leases: leases.clone(),
+            expiries,
+            write_timeout: self.database.write_timeout.0,
         };
         let allotter = {
             let db = db.clone();
             ChildSpec::new("allotter", move || (Allotter { db: db.clone() }, ()))
         };
-        let janitor = {
-            let db = db.clone();
-            let leases = leases.clone();
-            ChildSpec::new("janitor", move || {
-                let expiries = Arc::clone(&expiries);
-                (Janitor { db: db.clone(), leases: leases.clone(), expiries }, ())
-            })
-        };
-        let top = top.child(keeper);
         let fence = Fence { db: db.clone(), directory: self.runtime.directory.clone() };
-        let fence = ChildSpec::task("fence", move || fence.clone().run());
-        let top = top.child(if db.is_postgres() { fence } else { writer }).child(allotter);
+        let fence = || ChildSpec::task("fence", move || fence.clone().run());
+        let top = top.child(upkeep.keeper());
+        let top = top.child(upkeep.writer().unwrap_or_else(fence)).child(allotter);
         let top = if self.outlets.is_empty() { top } else { top.child(self.relays(db, &leases)) };
-        top.child(janitor)
+        top.child(upkeep.janitor())
     }
 
     /// One relay per consumer, so that none waits for another.

@@ -30,7 +30,7 @@ fn a_certificate_says_whose_it_is_and_until_when() {
     let names = ["panel.example", "*.panel.example", "192.0.2.1", "2001:db8::1"];
     let config = issue(dir.path(), &names, "both");
     let certificate = SiteCertificate::load(&config).unwrap();
-    assert_eq!(certificate.not_after().to_string(), "2030-01-01T00:00:00.000000Z");
+    assert_eq!(certificate.current().unwrap().not_after.to_string(), "2030-01-01T00:00:00.000000Z");
     for host in ["panel.example", "PANEL.example", "a.panel.example", "192.0.2.1", "2001:db8::1"] {
         assert!(certificate.names(host), "{host}");
     }
@@ -44,12 +44,12 @@ fn a_renewal_is_taken_and_what_can_t_be_used_is_not() {
     let dir = tempfile::tempdir().unwrap();
     let config = issue(dir.path(), &["a.example"], "both");
     let certificate = SiteCertificate::load(&config).unwrap();
-    let (first, before) = (certificate.serial(), certificate.server_config());
+    let (first, before) = (certificate.current(), certificate.server_config().unwrap());
     assert!(!certificate.reload().unwrap(), "nothing has changed");
     issue(dir.path(), &["b.example"], "both");
     assert!(certificate.reload().unwrap());
-    assert!(certificate.names("b.example") && certificate.serial() != first);
-    assert!(!Arc::ptr_eq(&before, &certificate.server_config()));
+    assert!(certificate.names("b.example") && certificate.current() != first);
+    assert!(!Arc::ptr_eq(&before, &certificate.server_config().unwrap()));
     for (file, bytes) in [("site.pem", "nonsense"), ("site.key", "nonsense")] {
         let path = dir.path().join(file);
         let good = std::fs::read(&path).unwrap();
@@ -80,11 +80,42 @@ fn half_a_renewal_is_waited_out() {
             std::fs::copy(other.path().join("site.pem"), &config.certificate).unwrap();
         }
     });
-    let (_, _, names) = described(&settled.unwrap().0.cert[0]).unwrap();
+    let Described { names, .. } = described(&settled.unwrap().0.cert[0]).unwrap();
     assert_eq!((names, pauses), (vec!["b.example".to_owned()], 3));
     issue(dir.path(), &["c.example"], "certificate");
     let mut pauses = 0;
     let error = files.settled(&provider, || pauses += 1).unwrap_err();
     assert!(error.why.starts_with("is not the key of "), "{error}");
     assert_eq!(pauses, panel_kernel::certificates::ATTEMPTS - 1);
+}
+
+#[test]
+fn what_is_issued_is_in_force_from_then_on() {
+    let certificate = SiteCertificate::to_be_issued().unwrap();
+    assert!(certificate.server_config().is_none() && certificate.current().is_none());
+    assert!(!certificate.names("a.example"));
+    let issued = |name: &str| {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new([name.to_owned()]).unwrap();
+        (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    };
+    let (chain, key) = issued("a.example");
+    certificate.install(&chain, &key).unwrap();
+    assert!(certificate.names("a.example"));
+    assert!(!certificate.reload().unwrap(), "the first is no renewal");
+    let (other_chain, other_key) = issued("b.example");
+    for (chain, key, why) in [
+        (other_chain.as_str(), key.as_str(), "keys may not be consistent"),
+        ("nonsense", key.as_str(), "can't be used"),
+        (chain.as_str(), "nonsense", "the key is not in PEM form"),
+    ] {
+        let error = certificate.install(chain, key).unwrap_err();
+        assert!(error.contains(why), "{error}");
+        assert!(certificate.names("a.example"), "what was there stays");
+    }
+    certificate.install(&chain, &key).unwrap();
+    assert!(!certificate.reload().unwrap(), "the same again is none either");
+    certificate.install(&other_chain, &other_key).unwrap();
+    assert!(certificate.names("b.example"));
+    assert!(certificate.reload().unwrap() && !certificate.reload().unwrap());
 }

@@ -1,0 +1,237 @@
+//! An authority of the test's own that issues certificates: Pebble, Let's Encrypt's server for tests, and the DNS
+//! that it looks in.
+//!
+//! As with Redis, a guard runs both, and ends them when the test ends, however that ends.
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::http::{Client, secured};
+use crate::node::NodeBuilder;
+use crate::process::Process;
+use crate::site_certificate::SiteCertificate;
+
+/// For it to start, and for the guard to end.
+const START: Duration = Duration::from_secs(20);
+/// Between two looks at what starts.
+const PAUSE: Duration = Duration::from_millis(10);
+/// Free ports tried: another process may take one before the authority does.
+const ATTEMPTS: u32 = 3;
+
+/// Runs both until its standard input ends. `$1` is the directory, `$2` the port of the DNS and `$3` the port
+/// by which that is told things.
+const GUARD: &str = r#"
+exec 3<&0 </dev/null 2>>"$1/log"
+cd "$1"
+pebble-challtestsrv -defaultIPv4 127.0.0.1 -defaultIPv6 '' -dns01 "127.0.0.1:$2" -http01 '' \
+    -https01 '' -tlsalpn01 '' -management "127.0.0.1:$3" >>"$1/log" 2>&1 3<&- &
+names=$!
+start() {
+    pebble -config "$1/config.json" -dnsserver "127.0.0.1:$2" >>"$1/log" 2>&1 3<&- &
+    authority=$!
+}
+start "$@"
+while read -r order <&3; do
+    kill -KILL "$authority"
+    wait "$authority"
+    start "$@"
+done
+kill -KILL "$authority" "$names"
+wait "$authority" "$names"
+rm -rf "$1"
+"#;
+
+/// What the authority is to be like.
+#[derive(Clone, Debug)]
+pub struct AuthorityPlan {
+    /// The port at which it asks hosts in the clear.
+    pub http: u16,
+    /// The port at which it shakes hands with them.
+    pub tls: u16,
+    /// For how long what it issues is good.
+    pub life: Duration,
+    /// An account it wants to know of before it makes one: the name of its key, and the key.
+    pub known: Option<(&'static str, &'static str)>,
+}
+
+/// An authority on ports of its own. It believes that every host is 127.0.0.1.
+#[derive(Debug)]
+pub struct Authority {
+    guard: Process,
+    directory: PathBuf,
+    own: SiteCertificate,
+    ports: Ports,
+    /// How many times it has begun.
+    begun: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ports {
+    api: u16,
+    management: u16,
+    names: u16,
+    told: u16,
+}
+
+impl Authority {
+    /// Starts one.
+    #[must_use]
+    pub fn start(plan: &AuthorityPlan) -> Self {
+        let mut log = String::new();
+        for _ in 0..ATTEMPTS {
+            match Self::try_start(plan) {
+                Ok(authority) => return authority,
+                Err(why) => log = why,
+            }
+        }
+        panic!("pebble does not start (is what tests/scripts/packages.sh installs there?):\n{log}")
+    }
+
+    fn try_start(plan: &AuthorityPlan) -> Result<Self, String> {
+        let own = SiteCertificate::new();
+        let directory = tempfile::Builder::new().prefix("panel-acme-").tempdir().unwrap().keep();
+        let free: [TcpListener; 4] =
+            std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [api, management, names, told] =
+            free.each_ref().map(|listener| listener.local_addr().unwrap().port());
+        drop(free);
+        let keys = plan.known.map(|(name, key)| json!({ name: key })).unwrap_or_default();
+        let config = json!({"pebble": {
+            "listenAddress": format!("127.0.0.1:{api}"),
+            "managementListenAddress": format!("127.0.0.1:{management}"),
+            "certificate": own.chain(),
+            "privateKey": own.key(),
+            "httpPort": plan.http,
+            "tlsPort": plan.tls,
+            "ocspResponderURL": "",
+            "externalAccountBindingRequired": plan.known.is_some(),
+            "externalAccountMACKeys": keys,
+            "certificateValidityPeriod": plan.life.as_secs(),
+        }});
+        std::fs::write(directory.join("config.json"), config.to_string()).unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", GUARD, "guard"]).arg(&directory);
+        command.args([names.to_string(), told.to_string()]);
+        // It looks at once, and takes every nonce that is good.
+        command.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_WFE_NONCEREJECT", "0");
+        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let guard = Process::spawn(&mut command, "the authority");
+        let ports = Ports { api, management, names, told };
+        let authority = Self { guard, directory, own, ports, begun: 1 };
+        authority.await_ready()?;
+        Ok(authority)
+    }
+
+    /// Waits until it says itself that it listens: another server might answer there.
+    fn await_ready(&self) -> Result<(), String> {
+        let deadline = Instant::now() + START;
+        loop {
+            let log = std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
+            if log.contains("address already in use") || Instant::now() > deadline {
+                return Err(log);
+            }
+            let answers = |port| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+            if log.contains("ACME directory available")
+                && [self.ports.api, self.ports.management, self.ports.names, self.ports.told]
+                    .into_iter()
+                    .all(answers)
+            {
+                return Ok(());
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// The settings of a node that has its certificate issued here, for the host of this URL.
+    #[must_use]
+    pub fn settings(&self, public_url: &str) -> [(&'static str, String); 5] {
+        let authority = self.own.authority().to_str().unwrap().to_owned();
+        [
+            ("PANEL_NODE__PUBLIC_URL", public_url.to_owned()),
+            ("PANEL_GATEWAY__TLS__ACME__DIRECTORY", self.url()),
+            ("PANEL_GATEWAY__TLS__ACME__TERMS_AGREED", "true".to_owned()),
+            ("PANEL_GATEWAY__TLS__ACME__CA_FILE", authority),
+            ("PANEL_GATEWAY__TLS__ACME__RETRY", "1s".to_owned()),
+        ]
+    }
+
+    /// Such a node. It is ready before it has one.
+    #[must_use]
+    pub fn configure(&self, node: NodeBuilder, public_url: &str) -> NodeBuilder {
+        let settings = self.settings(public_url);
+        let node = settings.iter().fold(node, |node, (name, value)| node.env(name, value));
+        node.may_be_degraded()
+    }
+
+    /// Forgets everything: what it has issued, and to whom.
+    pub fn forget(&mut self) {
+        writeln!(self.guard.child().stdin.as_mut().unwrap(), "again").unwrap();
+        let deadline = Instant::now() + START;
+        while self.log().matches("ACME directory available").count() < self.begun + 1 {
+            assert!(Instant::now() < deadline, "it does not start again:\n{}", self.log());
+            std::thread::sleep(PAUSE);
+        }
+        self.begun += 1;
+    }
+
+    /// Its directory.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("https://localhost:{}/dir", self.ports.api)
+    }
+
+    /// What it has said so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.join("log")).unwrap()
+    }
+
+    /// For a client that believes in what it issues, and speaks these protocols.
+    pub async fn client_config(&self, protocols: &[&[u8]]) -> Arc<ClientConfig> {
+        let management = Client::new(format!("127.0.0.1:{}", self.ports.management))
+            .under_tls(&self.own.client_config(&[b"http/1.1"]));
+        let root = management.get("/roots/0").await.expect(200);
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(&root.body).unwrap()).unwrap();
+        let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        Arc::new(config)
+    }
+}
+
+impl Drop for Authority {
+    fn drop(&mut self) {
+        drop(self.guard.child().stdin.take());
+        // If it does not end, it is killed, and what it leaves is found.
+        let _ended = self.guard.wait_within(START);
+    }
+}
+
+/// A TLS session with this host at this address.
+///
+/// # Errors
+/// If the two ends can't agree, or the server is not who it should be.
+pub async fn shake_hands(
+    address: &str,
+    host: &str,
+    config: &Arc<ClientConfig>,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    secured(TcpStream::connect(address).await?, host, config).await
+}
