@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use panel_gateway::ForwardedHeader;
 use panel_harness::{Answer, Backend, Client, Node, NodeBuilder, Rig, RigBuilder, eventually};
 use panel_kernel::role::Role;
 use panel_kernel::time::{Clock, Timestamp};
@@ -141,6 +142,111 @@ async fn a_busy_page_is_not_limited_by_default_and_nothing_is_if_limits_are_off(
         let answer = off.client().get("/api/v2/forum/threads").await.expect(200);
         assert_eq!(told(&answer), (None, None));
     }
+}
+
+#[tokio::test]
+async fn the_standard_header_is_believed_where_it_is_asked_for_and_from_whole_networks() {
+    let proxies = ["127.0.0.0/8".parse().unwrap()].to_vec();
+    let rig = RigBuilder::new(Backend::Sqlite.database().await).gateway(|gateway| {
+        gateway.trusted_proxies = proxies;
+        gateway.forwarded_header = ForwardedHeader::Forwarded;
+    });
+    let rig = Box::pin(rig.start()).await;
+    let client = rig.client().with_header("x-forwarded-for", "9.9.9.9");
+    let seen = async |forwarded: &str| {
+        let asked = client.get("/api/v2/probe/echo").header("forwarded", forwarded);
+        asked.await.expect(200).json()["client_ip"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(seen("for=1.2.3.4, For=\"[2001:db8::17]:4711\";proto=https").await, "2001:db8::17");
+    assert_eq!(seen("for=1.2.3.4, for=192.0.2.9, for=127.9.9.9").await, "192.0.2.9");
+    assert_eq!(seen("for=1.2.3.4, for=_hidden").await, "127.0.0.1");
+    rig.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_limit_what_they_name_keys_by_themselves_and_everybody_together() {
+    let node = Node::builder()
+        .config(
+            "[limits]\nkey_per_minute = 1\nuser_per_minute = 60\nburst = '1h'\n\
+             [[limits.rules]]\nname = 'search'\nservice = 'forum'\npath = '/api/v2/forum/search'\n\
+             per_minute = 1\nburst = '3m'\n\
+             [[limits.rules]]\nname = 'articles'\nservice = 'cms'\nper = 'everybody'\n\
+             methods = 'reads'\nper_minute = 1\nburst = '5m'\n",
+        )
+        .env("PANEL_LIMITS__ENABLED", "true")
+        .start()
+        .await;
+    let (client, root) = (node.client(), node.admin("root").await);
+    let search = "/api/v2/forum/search?q=anything";
+    for left in (0..3).rev() {
+        let answer = client.get(search).await.expect(200);
+        assert!(told(&answer).0.unwrap().ends_with(", \"search\";q=3;w=180"), "{answer:?}");
+        assert!(told(&answer).1.unwrap().contains(&format!("\"search\";r={left};")));
+    }
+    let refused = client.get(search).await.refused(429, "rate_limited");
+    assert!(refused.detail.contains("(search)"), "{refused:?}");
+    // Others have their own, and nothing else is meant.
+    root.get(search).await.expect(200);
+    client.get("/api/v2/forum/threads").await.expect(200);
+    // Everybody together.
+    for by in [&client, &root.client, &client, &root.client, &client] {
+        let answer = by.get("/api/v2/cms/posts").await.expect(200);
+        assert!(!told(&answer).0.unwrap().contains("articles"), "{answer:?}");
+    }
+    let refused = root.get("/api/v2/cms/posts").await;
+    assert!(refused.header("retry-after").is_some());
+    let refused = refused.refused(503, "unavailable");
+    assert!(refused.detail.contains("everybody together"), "{refused:?}");
+    // A key has less than its owner, who is not held up by it.
+    let wish = json!({"name": "robot", "scopes": ["forum:read"]});
+    let made = root.post("/api/v2/auth/api-keys").json(&wish).await.expect(201).json();
+    let robot = client.clone().with_header("x-api-key", made["key"].as_str().unwrap());
+    let mut taken = 0;
+    while robot.get("/api/v2/forum/threads").await.status == 200 {
+        taken += 1;
+    }
+    assert!((60..=62).contains(&taken), "{taken}");
+    let refused = robot.get("/api/v2/forum/threads").await.refused(429, "rate_limited");
+    assert!(refused.detail.contains("(key)"), "{refused:?}");
+    let answer = root.get("/api/v2/forum/threads").header("x-panel-explain", "1").await.expect(200);
+    let explained = answer.header("x-panel-explain").unwrap();
+    assert!(explained.contains("limit=\"user "), "{explained}");
+    let counted = node.metrics().await;
+    for (policy, least) in [("search", 1), ("articles", 1), ("key", 2)] {
+        let refused = counted.count("panel_rate_limited_total", &[("policy", policy)]);
+        assert!(refused >= least, "{policy}: {refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_everybody_may_ask_for_is_the_clusters_with_redis() {
+    let redis = RedisServer::start().await;
+    let gateway = |name: &str| {
+        gateway(name, &redis)
+            .env("PANEL_LIMITS__ANONYMOUS_PER_MINUTE", "0")
+            .env("PANEL_LIMITS__GLOBAL_PER_MINUTE", "10")
+            .start()
+    };
+    let (one, other) = (gateway("n1").await, gateway("n2").await);
+    for node in [&one, &other] {
+        redis_is(node, "up").await;
+    }
+    // In turn, until neither takes more. There is no service: who is admitted hears of that.
+    let clients = [one.client(), other.client()];
+    let mut taken = 0;
+    let mut refused = 0;
+    while refused < 20 {
+        for client in &clients {
+            let problem = client.get("/api/v2/forum/threads").await.refused(503, "unavailable");
+            if problem.detail.contains("everybody together") {
+                refused += 1;
+            } else {
+                taken += 1;
+            }
+        }
+    }
+    // Six hundred, and what came before the two had heard of each other; in that time some come back.
+    assert!((600..=630).contains(&taken), "{taken}");
 }
 
 /// A gateway by itself: what it limits, it limits whether or not there is a service to ask.

@@ -70,6 +70,7 @@ mod plans;
 mod readme;
 mod redis;
 mod redis_server;
+mod resting;
 mod retry;
 mod sanctions;
 mod secrets;

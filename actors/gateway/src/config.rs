@@ -1,13 +1,13 @@
 //! The `[gateway]` section.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use panel_kernel::config::{BadValue, Span};
 use serde::{Deserialize, Serialize};
 
 use crate::compression::CompressionConfig;
 use crate::dispatch::Balance;
+use crate::proxies::{ForwardedHeader, Network, Proxies};
 use crate::tls::TlsConfig;
 
 /// How the edge behaves.
@@ -36,8 +36,10 @@ pub struct GatewayConfig {
     pub max_header_bytes: usize,
     /// Origins that browsers may call the API from, exactly as browsers send them.
     pub cors_origins: Vec<String>,
-    /// Proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpAddr>,
+    /// Proxies that are believed, as far as they say for whom they ask: addresses and networks.
+    pub trusted_proxies: Vec<Network>,
+    /// In which header they say it.
+    pub forwarded_header: ForwardedHeader,
     /// Bytes of answers kept for who is not signed in; 0: none are.
     pub cache_bytes: u64,
     /// Files that are being sent at one time. Each takes some 600 KiB of memory at most.
@@ -68,6 +70,7 @@ impl Default for GatewayConfig {
             max_header_bytes: 32 * 1024,
             cors_origins: Vec::new(),
             trusted_proxies: Vec::new(),
+            forwarded_header: ForwardedHeader::default(),
             cache_bytes: 32 * 1024 * 1024,
             max_downloads: 256,
             max_streams: 8_000,
@@ -83,6 +86,11 @@ impl Default for GatewayConfig {
 const INLINE_LIMIT: usize = 128 * 1024;
 
 impl GatewayConfig {
+    /// The proxies that are believed.
+    pub(crate) fn proxies(&self) -> Proxies {
+        Proxies { networks: self.trusted_proxies.clone(), header: self.forwarded_header }
+    }
+
     /// Checks the bounds.
     ///
     /// # Errors

@@ -24,8 +24,8 @@ pub(crate) struct OfOne {
 impl OfOne {
     const fn of(self, client: Client) -> usize {
         match client {
-            Client::User(_) => self.account,
-            Client::V4(_) | Client::V6Network(_) => self.address,
+            Client::User(_) | Client::Key(_) => self.account,
+            Client::V4(_) | Client::V6Network(_) | Client::Everybody => self.address,
         }
     }
 }

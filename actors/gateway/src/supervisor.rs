@@ -142,6 +142,7 @@ impl Gateway {
         let names = services.iter().map(|spec| spec.name);
         let edge = Edge(Arc::new(EdgeParts {
             targets: Targets::new(services.iter()),
+            proxies: config.proxies(),
             cors: Cors::new(&config.cors_origins),
             credentials: Credentials::new(
                 identity.clone(),

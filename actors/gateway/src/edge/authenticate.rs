@@ -14,6 +14,7 @@ use panel_kernel::message::Principal;
 use panel_kernel::problem::{Kind, Problem};
 
 use super::{EdgeParts, Exchange, origin};
+use crate::limits::Asked;
 use crate::streams::handshake;
 
 /// What a request shows.
@@ -71,7 +72,14 @@ fn count(
     parts: &request::Parts,
     principal: &Principal,
 ) -> Result<(), Problem> {
-    edge.limits.check(principal, exchange.client, &parts.method, &mut exchange.standings)
+    let asked = Asked {
+        principal,
+        address: exchange.client,
+        service: exchange.service.unwrap_or_default(),
+        path: parts.uri.path(),
+        method: &parts.method,
+    };
+    edge.limits.check(asked, &mut exchange.standings)
 }
 
 /// Who it is. `counted` is set where the request was counted as one of its address.

@@ -10,6 +10,7 @@ use panel_kernel::message::TraceContext;
 use super::client;
 use super::explain::Asked;
 use super::limit::Standings;
+use crate::proxies::Proxies;
 use crate::server::Peer;
 
 /// What is known of the exchange so far.
@@ -38,7 +39,7 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    pub(crate) fn begin(parts: &request::Parts, peer: Peer, proxies: &[IpAddr]) -> Self {
+    pub(crate) fn begin(parts: &request::Parts, peer: Peer, proxies: &Proxies) -> Self {
         let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let request_id = header("x-request-id").filter(|id| is_well_formed(id)).map(str::to_owned);
         let trace = header("traceparent").and_then(TraceContext::parse).map(TraceContext::child);

@@ -1,20 +1,19 @@
 //! Rate limits: who asks for too much is told to wait, and everybody what they have left.
 //!
 //! Limited is what goes to services: accounts by themselves, everybody else by address, and of
-//! both what changes something once more. A request with credentials that are not good counts as
+//! both what changes something once more; API keys, and what there are rules for. A request with credentials that are not good counts as
 //! one of its address. The gateway's own routes, preflights and other nodes are not limited.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use panel_kernel::message::Principal;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use panel_kernel::metrics::Metrics;
 use panel_kernel::problem::{Kind, Problem};
 use prometheus::{IntCounterVec, Opts};
 
-use crate::limits::{Client, Limiter, Policy, Standing};
+use crate::limits::{Asked, Limiter, Policy, Standing};
 
 /// draft-ietf-httpapi-ratelimit-headers-10
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -29,7 +28,7 @@ pub(crate) struct Limits {
 
 /// The policies a request fell under, and what its client has left of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Standings(Vec<(Policy, Standing)>);
+pub(crate) struct Standings(Vec<(Arc<Policy>, Standing)>);
 
 impl Limits {
     pub(crate) fn new(limiter: Option<Limiter>, metrics: &Metrics) -> prometheus::Result<Self> {
@@ -41,32 +40,19 @@ impl Limits {
     /// Counts a request. What its client has left is noted in `standings`, whatever comes of it.
     ///
     /// # Errors
-    /// 429 if nothing is left.
-    pub(super) fn check(
-        &self,
-        principal: &Principal,
-        address: IpAddr,
-        method: &Method,
-        standings: &mut Standings,
-    ) -> Result<(), Problem> {
+    /// 429 if nothing is left, 503 if everybody together has taken it.
+    pub(super) fn check(&self, asked: Asked<'_>, standings: &mut Standings) -> Result<(), Problem> {
         let Some(limiter) = &self.limiter else { return Ok(()) };
-        let (policy, client) = match principal {
-            Principal::User(user) => (Policy::User, Client::User(user.id)),
-            Principal::Anonymous => (Policy::Anonymous, Client::from(address)),
-            Principal::Service(_) => return Ok(()),
-        };
-        // A write that is refused as such has counted as a request.
-        let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-        let policies = [Some(policy), (!reads).then_some(Policy::Writes)];
-        for policy in policies.into_iter().flatten() {
-            match limiter.take(policy, client) {
-                None => {}
-                Some(Ok(standing)) => standings.0.push((policy, standing)),
-                Some(Err(standing)) => {
-                    standings.0.push((policy, standing));
-                    self.refused.with_label_values(&[policy.name()]).inc();
-                    return Err(refusal(standing));
-                }
+        for (policy, taken) in limiter.take(asked) {
+            let refused = taken.is_err();
+            let standing = taken.unwrap_or_else(|standing| standing);
+            if refused {
+                self.refused.with_label_values(&[policy.name()]).inc();
+            }
+            let refusal = refused.then(|| refusal(&policy, asked.service, standing));
+            standings.0.push((policy, standing));
+            if let Some(refusal) = refusal {
+                return Err(refusal);
             }
         }
         Ok(())
@@ -84,11 +70,11 @@ impl Limits {
     }
 
     /// Tells the client.
-    pub(super) fn headers(&self, headers: &mut HeaderMap, standings: &Standings) {
-        let Some(limiter) = &self.limiter else { return };
+    pub(super) fn headers(headers: &mut HeaderMap, standings: &Standings) {
         let (mut policies, mut left) = (String::new(), String::new());
-        for (policy, standing) in &standings.0 {
-            let (Some(terms), name) = (limiter.terms(*policy), policy.name()) else { continue };
+        // What everybody has left is no client's to plan with.
+        for (policy, standing) in standings.0.iter().filter(|(policy, _)| !policy.is_everybodys()) {
+            let (terms, name) = (policy.terms(), policy.name());
             let comma = if left.is_empty() { "" } else { ", " };
             let (burst, window) = (terms.burst, terms.window_seconds);
             let (remaining, full_in) = (standing.remaining, seconds(standing.full_in));
@@ -106,11 +92,15 @@ impl Limits {
     }
 }
 
-fn refusal(standing: Standing) -> Problem {
-    let wait = seconds(standing.next_in).max(1);
-    let detail = format!("too many requests; the next one is taken in {wait} s");
-    let wait = u32::try_from(wait).unwrap_or(u32::MAX);
-    Problem::new(Kind::RateLimited, detail).retry_after(wait)
+fn refusal(policy: &Policy, service: &str, standing: Standing) -> Problem {
+    let (name, wait) = (policy.name(), seconds(standing.next_in).max(1));
+    let told = format!("too many requests ({name}); the next one is taken in {wait} s");
+    let problem = if policy.is_everybodys() {
+        Problem::unavailable(service, format!("everybody together has sent {told}"))
+    } else {
+        Problem::new(Kind::RateLimited, told)
+    };
+    problem.retry_after(u32::try_from(wait).unwrap_or(u32::MAX))
 }
 
 /// Whole seconds, none of them too early.

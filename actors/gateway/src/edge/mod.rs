@@ -53,6 +53,7 @@ use crate::dispatch::Dispatcher;
 use crate::identity::{Credentials, Identity};
 use crate::outgoing::{Content, Outgoing};
 use crate::own::Own;
+use crate::proxies::Proxies;
 use crate::server::{Handler, HttpResponse, Peer};
 use crate::streams::handshake::{self, Handshake};
 use crate::streams::{Reader, Streams};
@@ -74,6 +75,7 @@ pub(crate) struct Edge(pub(crate) Arc<EdgeParts>);
 
 pub(crate) struct EdgeParts {
     pub(crate) config: GatewayConfig,
+    pub(crate) proxies: Proxies,
     pub(crate) clock: Clock,
     pub(crate) targets: Targets,
     pub(crate) cors: Cors,
@@ -102,7 +104,7 @@ impl Handler for Edge {
         let (mut parts, body) = request.into_parts();
         head::name_host(&mut parts);
         let method = observe::label(&parts.method);
-        let exchange = Exchange::begin(&parts, peer, &self.0.config.trusted_proxies);
+        let exchange = Exchange::begin(&parts, peer, &self.0.proxies);
         self.watched(Watch::begin(&self.0.observer, method, exchange), parts, body)
     }
 
@@ -137,7 +139,7 @@ impl Edge {
             outgoing.headers.extend(Box::pin(explained).await.map(|told| (explain::NAME, told)));
         }
         finish::headers(&mut outgoing.headers, &watch.exchange, self.0.hsts.as_ref());
-        self.0.limits.headers(&mut outgoing.headers, &watch.exchange.standings);
+        Limits::headers(&mut outgoing.headers, &watch.exchange.standings);
         if watch.exchange.clears_cookie {
             finish::without_cookie(&mut outgoing.headers, self.0.browsers.cookie);
         }

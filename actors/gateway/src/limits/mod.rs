@@ -1,5 +1,5 @@
-//! How much one client may ask for: a bucket per client and policy, here and, with Redis, in the
-//! whole cluster.
+//! How much one client may ask for, and all of them together: a bucket per client and policy ([`rules`]), here and,
+//! with Redis, in the whole cluster.
 //!
 //! Every request is decided here, at once, by the bucket this node has of the client ([`gcra`]).
 //! No request waits for Redis. Behind their backs the [`reporter`] tells Redis what was taken, a
@@ -22,6 +22,7 @@
 mod config;
 mod gcra;
 mod reporter;
+mod rules;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -35,32 +36,11 @@ use panel_kernel::supervision::ChildSpec;
 use panel_kernel::time::Clock;
 use parking_lot::Mutex;
 
-pub use config::LimitsConfig;
+pub use config::{LimitRule, LimitsConfig, RuleMethods, RulePer};
+use gcra::Bucket;
 pub(crate) use gcra::Standing;
-use gcra::{Bucket, Quota};
 use reporter::{Reporter, Reports};
-
-/// Which limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Policy {
-    /// All requests of an address that nobody is signed in from.
-    Anonymous,
-    /// All requests of an account.
-    User,
-    /// What changes something, of either.
-    Writes,
-}
-
-impl Policy {
-    /// The name clients, metrics and Redis know it by.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Anonymous => "anonymous",
-            Self::User => "user",
-            Self::Writes => "writes",
-        }
-    }
-}
+pub(crate) use rules::{Asked, Policy};
 
 /// Whose requests are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,6 +51,10 @@ pub(crate) enum Client {
     V4(Ipv4Addr),
     /// The first half of an IPv6 address: whoever has one of a network has all of them.
     V6Network(u64),
+    /// An API key.
+    Key(Id),
+    /// All of them.
+    Everybody,
 }
 
 impl From<IpAddr> for Client {
@@ -93,15 +77,16 @@ impl std::fmt::Display for Client {
             Self::User(id) => write!(f, "u:{id}"),
             Self::V4(address) => write!(f, "4:{address}"),
             Self::V6Network(network) => write!(f, "6:{network:016x}"),
+            Self::Key(id) => write!(f, "k:{id}"),
+            Self::Everybody => f.write_str("*"),
         }
     }
 }
 
 /// A client's bucket for one policy.
 struct Entry {
-    policy: Policy,
+    policy: Arc<Policy>,
     client: Client,
-    quota: Quota,
     held: Mutex<Held>,
 }
 
@@ -125,22 +110,25 @@ pub(crate) struct Terms {
 /// Counts what clients take. Cheap to clone; clones count together.
 #[derive(Clone)]
 pub(crate) struct Limiter {
-    quotas: [Option<Quota>; 3],
-    entries: Cache<(Policy, Client), Arc<Entry>>,
+    policies: Arc<[Arc<Policy>]>,
+    /// By the policy's place in the list.
+    entries: Cache<(usize, Client), Arc<Entry>>,
     reports: Arc<Reports>,
     clock: Clock,
 }
 
+/// What came of a request under one policy.
+pub(crate) type Taken = (Arc<Policy>, Result<Standing, Standing>);
+
 impl Limiter {
     /// By these rates; `None` where nothing is limited.
     pub(crate) fn new(config: &LimitsConfig, redis: Redis, clock: Clock) -> Option<Self> {
-        let rates = [config.anonymous_per_minute, config.user_per_minute, config.writes_per_minute];
-        let quotas = rates.map(|rate| Quota::per_minute(rate, config.burst.0));
+        let policies = rules::policies(config);
         // A bucket in the deepest debt is full by then.
-        let most = quotas.iter().flatten().map(|quota| quota.most_ahead()).max().unwrap_or(0);
+        let most = policies.iter().map(|policy| policy.quota.most_ahead()).max().unwrap_or(0);
         let idle = Duration::from_micros(most.unsigned_abs()) + Duration::from_secs(1);
         config.enabled.then(|| Self {
-            quotas,
+            policies: policies.into(),
             entries: Cache::builder()
                 .max_capacity(config.clients)
                 // Whoever is here now counts, not who was here often: the latter would let a
@@ -163,28 +151,33 @@ impl Limiter {
         })
     }
 
-    /// What a policy says; `None` if it limits nothing.
-    pub(crate) fn terms(&self, policy: Policy) -> Option<Terms> {
-        let quota = self.quotas[policy as usize]?;
-        let seconds = quota.window().unsigned_abs().div_ceil(1_000_000);
-        Some(Terms { burst: quota.burst, window_seconds: seconds })
+    /// Takes one request out of the allowances it falls under, one after the other, until nothing is left of one:
+    /// of that, nothing is taken.
+    pub(crate) fn take<'a>(&'a self, asked: Asked<'a>) -> impl Iterator<Item = Taken> + 'a {
+        let meant = self.policies.iter().enumerate();
+        let meant = meant.filter_map(move |(at, policy)| Some((at, policy, policy.client(asked)?)));
+        let mut is_refused = false;
+        meant.map_while(move |(at, policy, client)| {
+            if is_refused {
+                return None;
+            }
+            let taken = self.take_of(at, policy, client);
+            is_refused = taken.is_err();
+            Some((Arc::clone(policy), taken))
+        })
     }
 
-    /// Takes one request out of the client's allowance; `None` if the policy limits nothing.
-    ///
-    /// # Errors
-    /// If nothing is left of it; then nothing was taken.
-    pub(crate) fn take(
+    fn take_of(
         &self,
-        policy: Policy,
+        at: usize,
+        policy: &Arc<Policy>,
         client: Client,
-    ) -> Option<Result<Standing, Standing>> {
-        let quota = self.quotas[policy as usize]?;
-        let entry = self.entries.get_with((policy, client), || {
-            Arc::new(Entry { policy, client, quota, held: Mutex::default() })
+    ) -> Result<Standing, Standing> {
+        let entry = self.entries.get_with((at, client), || {
+            Arc::new(Entry { policy: Arc::clone(policy), client, held: Mutex::default() })
         });
         let mut held = entry.held.lock();
-        let taken = held.bucket.take(quota, self.clock.now());
+        let taken = held.bucket.take(policy.quota, self.clock.now());
         let tell = taken.is_ok() && self.reports.wanted();
         if tell {
             held.unreported += 1;
@@ -194,24 +187,36 @@ impl Limiter {
         if first {
             self.reports.add(entry);
         }
-        Some(taken)
+        taken
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::Method;
+    use panel_kernel::message::Principal;
     use panel_kernel::time::Timestamp;
 
     use super::*;
 
-    fn limiter(clients: u64) -> Limiter {
-        let config = LimitsConfig { clients, ..LimitsConfig::default() };
+    fn limiter(config: &LimitsConfig) -> Limiter {
         let clock = Clock::manual(Timestamp::from_seconds(1_800_000_000));
-        Limiter::new(&config, Redis::none(), clock).unwrap()
+        Limiter::new(config, Redis::none(), clock).unwrap()
     }
 
     fn client(address: &str) -> Client {
         address.parse::<IpAddr>().unwrap().into()
+    }
+
+    /// What somebody at this address has left, by policy; negative: nothing.
+    fn ask(limiter: &Limiter, address: &str, method: &Method) -> Vec<(String, i64)> {
+        let principal = &Principal::Anonymous;
+        let address = address.parse().unwrap();
+        let asked = Asked { principal, address, service: "forum", path: "/a", method };
+        let left = |taken: Result<Standing, Standing>| {
+            taken.map_or(-1, |standing| i64::from(standing.remaining))
+        };
+        limiter.take(asked).map(|(policy, taken)| (policy.name().to_owned(), left(taken))).collect()
     }
 
     #[test]
@@ -225,38 +230,52 @@ mod tests {
 
     #[test]
     fn each_client_and_policy_has_a_bucket_of_its_own() {
-        let limiter = limiter(65_536);
-        let (one, other) = (client("192.0.2.1"), client("192.0.2.2"));
-        let take = |policy, client| limiter.take(policy, client).unwrap();
+        let limiter = limiter(&LimitsConfig::default());
+        let one = |policy: &str, left| vec![(policy.to_owned(), left)];
         for _ in 0..200 {
-            take(Policy::Anonymous, one).unwrap();
+            ask(&limiter, "192.0.2.1", &Method::GET);
         }
-        take(Policy::Anonymous, one).unwrap_err();
-        assert_eq!(take(Policy::Anonymous, other).unwrap().remaining, 199);
-        assert_eq!(take(Policy::Writes, one).unwrap().remaining, 39);
+        assert_eq!(ask(&limiter, "192.0.2.1", &Method::GET), one("anonymous", -1));
+        assert_eq!(ask(&limiter, "192.0.2.2", &Method::GET), one("anonymous", 199));
         limiter.clock.advance(Duration::from_secs(1));
-        assert_eq!(take(Policy::Anonymous, one).unwrap().remaining, 9);
+        assert_eq!(ask(&limiter, "192.0.2.1", &Method::GET), one("anonymous", 9));
+        let both = [one("anonymous", 8), one("writes", 39)].concat();
+        assert_eq!(ask(&limiter, "192.0.2.1", &Method::POST), both);
+    }
+
+    #[test]
+    fn who_is_refused_takes_nothing_from_the_others() {
+        let config = LimitsConfig {
+            anonymous_per_minute: 30,
+            global_per_minute: 60,
+            ..LimitsConfig::default()
+        };
+        let limiter = limiter(&config);
+        for _ in 0..1_000 {
+            ask(&limiter, "192.0.2.1", &Method::GET);
+        }
+        let other = ask(&limiter, "192.0.2.2", &Method::GET);
+        assert_eq!(other, [("anonymous".to_owned(), 9), ("global".to_owned(), 9)]);
     }
 
     #[test]
     fn spoofed_addresses_do_not_fill_the_memory() {
-        let limiter = limiter(1_024);
-        for address in 0..20_000_u32 {
-            limiter.take(Policy::Anonymous, Client::V4(address.into())).unwrap().unwrap();
+        let limiter = limiter(&LimitsConfig { clients: 1_024, ..LimitsConfig::default() });
+        let address = |n: u32| IpAddr::from(n.to_be_bytes()).to_string();
+        for n in 0..20_000 {
+            assert_eq!(ask(&limiter, &address(n), &Method::GET)[0].1, 199);
         }
         limiter.entries.run_pending_tasks();
         assert!(limiter.entries.entry_count() <= 1_024, "{}", limiter.entries.entry_count());
         // And the last one is still known.
-        let last = limiter.take(Policy::Anonymous, Client::V4(19_999.into())).unwrap().unwrap();
-        assert_eq!(last.remaining, 198);
+        assert_eq!(ask(&limiter, &address(19_999), &Method::GET)[0].1, 198);
     }
 
     #[test]
     fn rates_of_zero_limit_nothing() {
-        let config = LimitsConfig { user_per_minute: 0, ..LimitsConfig::default() };
-        let limiter = Limiter::new(&config, Redis::none(), Clock::system()).unwrap();
-        assert!(limiter.take(Policy::User, client("192.0.2.1")).is_none());
-        assert!(limiter.terms(Policy::User).is_none());
+        let config = LimitsConfig { anonymous_per_minute: 0, ..LimitsConfig::default() };
+        let limiter = limiter(&config);
+        assert!(ask(&limiter, "192.0.2.1", &Method::GET).is_empty());
         assert!(limiter.child().is_none());
         let off = LimitsConfig { enabled: false, ..LimitsConfig::default() };
         assert!(Limiter::new(&off, Redis::none(), Clock::system()).is_none());
@@ -264,10 +283,12 @@ mod tests {
 
     #[test]
     fn terms_are_the_burst_and_its_window() {
-        let limiter = limiter(65_536);
-        let all = [Policy::Anonymous, Policy::User, Policy::Writes];
-        let terms = all.map(|policy| limiter.terms(policy).unwrap());
-        assert_eq!(terms.map(|terms| terms.burst), [200, 400, 40]);
-        assert_eq!(terms.map(|terms| terms.window_seconds), [20, 20, 20]);
+        let limiter = limiter(&LimitsConfig::default());
+        let terms = limiter.policies.iter().map(|policy| (policy.name(), policy.terms()));
+        let terms: Vec<_> =
+            terms.map(|(name, terms)| (name, terms.burst, terms.window_seconds)).collect();
+        let expected =
+            [("anonymous", 200, 20), ("user", 400, 20), ("key", 200, 20), ("writes", 40, 20)];
+        assert_eq!(terms, expected);
     }
 }

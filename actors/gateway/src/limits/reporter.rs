@@ -101,8 +101,8 @@ impl Reports {
         for ((entry, _), ahead) in batch.iter().zip(answer) {
             let mut held = entry.held.lock();
             // What was taken meanwhile is not in the answer.
-            let since = i64::from(held.unreported).saturating_mul(entry.quota.interval);
-            held.bucket.learn(entry.quota, now, ahead.saturating_add(since));
+            let since = i64::from(held.unreported).saturating_mul(entry.policy.quota.interval);
+            held.bucket.learn(entry.policy.quota, now, ahead.saturating_add(since));
         }
         Ok(())
     }
@@ -115,8 +115,8 @@ fn command(batch: &[(Arc<Entry>, u32)]) -> Cmd {
         command.arg(format!("panel:limit:{}:{}", entry.policy.name(), entry.client));
     }
     for (entry, taken) in batch {
-        let micros = i64::from(*taken).saturating_mul(entry.quota.interval);
-        command.arg(micros).arg(entry.quota.most_ahead());
+        let micros = i64::from(*taken).saturating_mul(entry.policy.quota.interval);
+        command.arg(micros).arg(entry.policy.quota.most_ahead());
     }
     command
 }

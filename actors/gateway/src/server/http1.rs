@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use http::{HeaderValue, header};
 use hyper::server::conn::http1;
@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 
 use super::handover::{Given, Handover};
+use super::rest::{Quiet, rest};
 use super::stream::Stream;
 use super::wire::{Turn, Wire};
 use super::{Handler, Peer, ServerParts, parting, refusal};
@@ -28,7 +29,7 @@ pub(super) async fn serve<H: Handler>(
 ) {
     let (turn, ending) = (&Arc::new(Turn::default()), &parts.shutdown);
     let given = &Mutex::new(None);
-    let service = service_fn(move |request| {
+    let mut service = service_fn(move |request| {
         turn.service();
         let version = request.version();
         // Boxed: else every connection keeps room for this as long as it is open, some KiB.
@@ -50,22 +51,41 @@ pub(super) async fn serve<H: Handler>(
             Ok::<_, Infallible>(answer)
         }
     });
-    let wire = Wire::new(stream, Arc::clone(turn), parts.limits.write_timeout);
-    let mut connection = http1::Builder::new()
+    let mut wire = Wire::new(stream, Arc::clone(turn), parts.limits.write_timeout);
+    let mut builder = http1::Builder::new();
+    builder
         .timer(TokioTimer::new())
         .header_read_timeout(parts.limits.head_timeout)
-        .max_buf_size(parts.limits.head_bytes)
-        .serve_connection(TokioIo::new(wire), service);
-    let ended = tokio::select! {
-        ended = until_given(&mut connection, turn) => Some(ended),
-        () = parting(ending) => None,
-    };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            Pin::new(&mut connection).graceful_shutdown();
-            until_given(&mut connection, turn).await
+        .max_buf_size(parts.limits.head_bytes);
+    let mut quiet = Quiet::of(turn);
+    let (ended, connection) = loop {
+        // Boxed: what rests does not keep room for it.
+        let mut connection = Box::new(builder.serve_connection(TokioIo::new(wire), service));
+        let next = tokio::select! {
+            next = next(&mut *connection, turn, &mut quiet) => next,
+            () = parting(ending) => Next::Parting,
+        };
+        match next {
+            Next::Ended(ended) => break (ended, connection),
+            Next::Parting => {
+                Pin::new(&mut *connection).graceful_shutdown();
+                break (until_given(&mut *connection, turn).await, connection);
+            }
+            Next::Quiet => {}
         }
+        let rested = connection.into_parts();
+        (wire, service) = (rested.io.into_inner(), rested.service);
+        let begun = if rested.read_buf.is_empty() {
+            tokio::select! {
+                first = rest(&mut wire, parts.limits.head_timeout) => first,
+                () = parting(ending) => None,
+            }
+        } else {
+            Some(rested.read_buf)
+        };
+        let Some(begun) = begun else { return };
+        quiet.wait_for_more();
+        wire.give_back(begun);
     };
     let given = given.lock().take();
     match (ended, given) {
@@ -82,21 +102,55 @@ pub(super) async fn serve<H: Handler>(
                 let ended = connection.into_parts();
                 let wire = ended.io.into_inner();
                 if let Some(problem) = refusal::problem(&error, wire.held_back(), &ended.read_buf) {
-                    refusal::send(wire, turn, handler.refuse(&problem, peer)).await;
+                    let answer = handler.refuse(&problem, peer);
+                    Box::pin(refusal::send(wire, turn, answer)).await;
                 }
             }
         }
     }
 }
 
-/// The connection as long as it is hyper's: until it ends, or is given to an answer whose head is sent.
+/// What becomes of a connection.
+enum Next {
+    /// It has ended, or is its answer's from now on.
+    Ended(hyper::Result<()>),
+    /// Nothing is said on it.
+    Quiet,
+    /// No more is to be said on it.
+    Parting,
+}
+
+/// The connection as long as it is hyper's.
+async fn next<C>(connection: &mut C, turn: &Turn, quiet: &mut Quiet) -> Next
+where
+    C: Future<Output = hyper::Result<()>> + Unpin,
+{
+    poll_fn(|context| match poll_until_given(connection, turn, context) {
+        Poll::Ready(ended) => Poll::Ready(Next::Ended(ended)),
+        Poll::Pending => quiet.poll(context).map(|()| Next::Quiet),
+    })
+    .await
+}
+
+/// The same, also while nothing is said.
 async fn until_given<C>(connection: &mut C, turn: &Turn) -> hyper::Result<()>
 where
     C: Future<Output = hyper::Result<()>> + Unpin,
 {
-    poll_fn(|context| match Pin::new(&mut *connection).poll(context) {
+    poll_fn(|context| poll_until_given(connection, turn, context)).await
+}
+
+/// Until it ends, or is given to an answer whose head is sent.
+fn poll_until_given<C>(
+    connection: &mut C,
+    turn: &Turn,
+    context: &mut Context<'_>,
+) -> Poll<hyper::Result<()>>
+where
+    C: Future<Output = hyper::Result<()>> + Unpin,
+{
+    match Pin::new(connection).poll(context) {
         Poll::Pending if turn.is_given() => Poll::Ready(Ok(())),
         polled => polled,
-    })
-    .await
+    }
 }

@@ -9,6 +9,7 @@ mod http1;
 mod http2;
 mod redirect;
 mod refusal;
+mod rest;
 mod secured;
 mod small;
 mod stream;

@@ -11,10 +11,11 @@
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
@@ -27,41 +28,61 @@ const GIVEN: u8 = 4;
 
 /// Whose turn it is on a connection. Its socket and its service share it, in one task.
 #[derive(Debug, Default)]
-pub(super) struct Turn(AtomicU8);
+pub(super) struct Turn {
+    whose: AtomicU8,
+    requests: AtomicU32,
+    reads: AtomicU32,
+}
+
+/// How far a connection is: the same twice means that nothing was said between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// Requests that the service was given.
+    pub(super) requests: u32,
+    /// How often something was read.
+    pub(super) reads: u32,
+}
 
 impl Turn {
     /// A request is with the service.
     pub(super) fn service(&self) {
-        self.0.store(SERVICE, Ordering::Relaxed);
+        self.whose.store(SERVICE, Ordering::Relaxed);
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How far the connection is.
+    pub(super) fn progress(&self) -> Progress {
+        let count = |counter: &AtomicU32| counter.load(Ordering::Relaxed);
+        Progress { requests: count(&self.requests), reads: count(&self.reads) }
     }
 
     /// The service has answered; the answer is on its way.
     pub(super) fn answered(&self) {
-        self.0.store(SENDING, Ordering::Relaxed);
+        self.whose.store(SENDING, Ordering::Relaxed);
     }
 
     /// The service has answered, and once the head is sent, the connection is the answer's.
     pub(super) fn giving(&self) {
-        self.0.store(GIVING, Ordering::Relaxed);
+        self.whose.store(GIVING, Ordering::Relaxed);
     }
 
     /// Everything that was to be sent has been; the client may go on.
     fn flushed(&self) {
-        match self.0.load(Ordering::Relaxed) {
-            SENDING => self.0.store(CLIENT, Ordering::Relaxed),
-            GIVING => self.0.store(GIVEN, Ordering::Relaxed),
+        match self.whose.load(Ordering::Relaxed) {
+            SENDING => self.whose.store(CLIENT, Ordering::Relaxed),
+            GIVING => self.whose.store(GIVEN, Ordering::Relaxed),
             _ => {}
         }
     }
 
     /// Whether the connection is its answer's from now on.
     pub(super) fn is_given(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == GIVEN
+        self.whose.load(Ordering::Relaxed) == GIVEN
     }
 
     /// Whether the client is to speak next, or is at it.
     pub(super) fn is_clients(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == CLIENT
+        self.whose.load(Ordering::Relaxed) == CLIENT
     }
 }
 
@@ -70,6 +91,8 @@ impl Turn {
 pub(crate) struct Wire<S> {
     pub(super) stream: S,
     turn: Arc<Turn>,
+    /// What was read already and is to be read again.
+    given_back: Bytes,
     /// The status that hyper wanted to send by itself.
     held_back: Option<StatusCode>,
     /// The longest that a write may make no progress.
@@ -79,7 +102,13 @@ pub(crate) struct Wire<S> {
 
 impl<S: AsyncWrite + Unpin> Wire<S> {
     pub(super) const fn new(stream: S, turn: Arc<Turn>, patience: Duration) -> Self {
-        Self { stream, turn, held_back: None, patience, stalled: None }
+        let given_back = Bytes::new();
+        Self { stream, turn, given_back, held_back: None, patience, stalled: None }
+    }
+
+    /// Has these bytes read once more, before all others.
+    pub(super) fn give_back(&mut self, bytes: Bytes) {
+        self.given_back = bytes;
     }
 
     /// The status that hyper wanted to send by itself, if it did.
@@ -116,7 +145,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        if !self.given_back.is_empty() {
+            let room = buf.remaining().min(self.given_back.len());
+            buf.put_slice(&self.given_back.split_to(room));
+            return Poll::Ready(Ok(()));
+        }
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if read.is_ready() {
+            self.turn.reads.fetch_add(1, Ordering::Relaxed);
+        }
+        read
     }
 }
 
