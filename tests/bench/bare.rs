@@ -16,6 +16,7 @@ use panel_kernel::data::{Database, DatabaseConfig};
 use panel_kernel::ids::{Id, random_hex};
 use panel_kernel::keys::ClusterKey;
 use panel_kernel::message::{IdempotencyKey, KeyOrigin, Principal, User};
+use panel_kernel::purge::Purger;
 use panel_kernel::role::Role;
 use panel_kernel::secret::SecretUrl;
 use panel_kernel::service::{NodeIdentity, RequestMeta, Runtime, ServiceContext};
@@ -71,8 +72,11 @@ pub(crate) fn context(service: &'static str, database: &str, data_dir: &Path) ->
     let config = DatabaseConfig { url: SecretUrl::new(database), ..DatabaseConfig::default() };
     let location = config.location(service, data_dir).unwrap();
     let metrics = runtime.metrics.clone();
+    let directory = runtime.directory.clone();
+    // Nobody runs it: there is no gateway either.
+    let purger = Purger::new(service, directory, clock.clone(), metrics.clone());
     let db = Database::new(service, &location, &config, "bare", (clock, metrics)).unwrap();
-    ServiceContext { runtime, db, path: service }
+    ServiceContext { runtime, db, purger, path: service }
 }
 
 /// Fills the node's database with something to read, and lets `PostgreSQL` see what is there: it

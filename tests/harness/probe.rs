@@ -7,8 +7,8 @@
 //! | GET, POST `panic` | the handler panics |
 //! | GET, POST `stall` | the handler never answers |
 //! | GET `slow?ms=` | 200 after that time |
-//! | GET `shared?control=&vary=&ms=` | how often it was asked, after that time, with these headers |
-//! | POST `write` `{"value", "fault"?}` | one row in `effects`, exactly once; 201 `{"id", "value"}` |
+//! | GET `shared?control=&vary=&tags=&ms=` | how often it was asked, after that time, with these headers and tags |
+//! | POST `write` `{"value", "fault"?, "purge"?}` | one row in `effects`, exactly once; 201 `{"id", "value"}` |
 //! | GET `effects` | `{"count", "values"}` |
 //! | GET `counts` | how often each handler was entered: `{"ok": 3, …}` |
 //!
@@ -20,17 +20,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::response::IntoResponse as _;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use http::{HeaderMap, Method, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use panel_kernel::config::PoolConfig;
 use panel_kernel::data::{Answer, Database, DbError, Migrations, REPLAYED, sql};
-use panel_kernel::http::{Caller, Params, Payload, Write};
+use panel_kernel::http::{CacheFor, Caller, Params, Payload, Write};
 use panel_kernel::identity::{IdentityReport, PATH as IDENTITY};
 use panel_kernel::ids::Id;
 use panel_kernel::message::Principal;
 use panel_kernel::problem::{Kind, Problem};
+use panel_kernel::purge::Purge;
 use panel_kernel::service::{Assembly, ServiceContext, ServiceSpec};
 use parking_lot::Mutex;
 use serde::Deserialize;
@@ -77,6 +78,8 @@ struct Handlers {
 struct Effect {
     value: String,
     fault: Option<Fault>,
+    /// What it makes old; everything, if it does not say.
+    purge: Option<Purge>,
 }
 
 #[derive(Deserialize)]
@@ -88,6 +91,8 @@ struct Slow {
 struct Sharing {
     control: Option<String>,
     vary: Option<String>,
+    /// With commas between.
+    tags: Option<String>,
     #[serde(default)]
     ms: u64,
 }
@@ -215,19 +220,24 @@ async fn slow(State(handlers): State<Handlers>, Params(slow): Params<Slow>) -> J
 async fn shared(
     State(handlers): State<Handlers>,
     Params(sharing): Params<Sharing>,
-) -> Result<(HeaderMap, Json<Value>), Problem> {
+) -> Result<Response, Problem> {
     handlers.probe.enter("shared");
     let count = handlers.probe.count("shared");
     tokio::time::sleep(Duration::from_millis(sharing.ms)).await;
     if handlers.probe.failing.load(Ordering::SeqCst) {
         return Err(Problem::unavailable(NAME, "as asked for"));
     }
-    let mut headers = HeaderMap::new();
+    let tags = sharing.tags.unwrap_or_default();
+    let tags = tags.split(',').filter(|tag| !tag.is_empty());
+    let tags = CacheFor::everybody(&Principal::Anonymous).tagged(tags);
+    let mut answer = (tags, Json(json!({"count": count}))).into_response();
+    answer.headers_mut().remove(header::CACHE_CONTROL);
     let given = [(header::CACHE_CONTROL, sharing.control), (header::VARY, sharing.vary)];
     for (name, value) in given {
-        headers.extend(value.and_then(|value| value.parse().ok()).map(|value| (name, value)));
+        let value = value.and_then(|value| value.parse::<HeaderValue>().ok());
+        answer.headers_mut().extend(value.map(|value| (name, value)));
     }
-    Ok((headers, Json(json!({"count": count}))))
+    Ok(answer)
 }
 
 async fn write(
@@ -248,6 +258,9 @@ async fn write(
                         .bind(now),
                 )
                 .await?;
+                if let Some(purge) = effect.purge {
+                    tx.purges(purge);
+                }
                 match fault {
                     Some(Fault::PanicInside) => panic!("the probe was asked to panic inside"),
                     Some(Fault::Refuse) => Err(Problem::new(Kind::Conflict, "as asked for")),

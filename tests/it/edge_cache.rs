@@ -252,8 +252,8 @@ async fn without_its_database_the_site_is_read_from_what_is_kept() {
     }
     postgres.stop();
     for (path, before) in public(&thread).iter().zip(&before) {
-        // Fresh ones may still be fresh for a moment.
-        let old = eventually("it is marked stale", Duration::from_secs(5), async || {
+        // Fresh ones may still be fresh for a moment, and are shown for ten more while they are asked for anew.
+        let old = eventually("it is marked stale", WITHIN, async || {
             let old = client.get(path).await.expect(200);
             if is_stale(&old) { Ok(old) } else { Err(old) }
         })

@@ -72,6 +72,7 @@ mod redis;
 mod redis_server;
 mod resting;
 mod retry;
+mod revalidating;
 mod sanctions;
 mod secrets;
 mod sessions;

@@ -4,8 +4,8 @@
 //! ```text
 //! gateway               one for one
 //! ├── identity          follows the signing keys and revocations of the identity service
-//! ├── push              takes what services push to readers who keep a stream open
-//! ├── stream_watch      notices lost members: what they stored, they may not have pushed
+//! ├── push              takes what services push to readers who keep a stream open, and what is old of what is kept
+//! ├── stream_watch      notices lost members: what they stored, they may not have pushed, or purged
 //! ├── limits            (with Redis) tells the other gateways what clients have taken
 //! ├── acme              (with TLS, if asked for) has the site's certificate issued and renewed
 //! ├── certificates      (with TLS) reads the site's certificate again when it was renewed

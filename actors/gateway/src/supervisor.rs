@@ -16,7 +16,7 @@ use crate::cache::Cache;
 use crate::config::GatewayConfig;
 use crate::dispatch::{Balances, Budgets, DispatchMetrics, Dispatcher};
 use crate::edge::{
-    Browsers, Compressor, Cors, Edge, EdgeParts, Files, Limits, Observer, Targets, hsts,
+    Browsers, Compressor, Cors, Edge, EdgeParts, Files, Limits, Observer, Refreshes, Targets, hsts,
 };
 use crate::error::GatewayError;
 use crate::health::{Dependencies, DependencyHealth, Health};
@@ -161,6 +161,7 @@ impl Gateway {
             observer: Observer::new(&runtime.metrics)?,
             limits: Limits::new(limiter.clone(), &runtime.metrics)?,
             cache: Cache::new(config.cache_bytes, names, &runtime.metrics)?,
+            refreshes: Refreshes::new(server.shutdown.clone()),
             compressor: Compressor::new(&config.compression, &runtime.metrics)?,
             files: Files::new(runtime.blobs.clone(), config.max_downloads),
             streams: Streams::new(
@@ -196,8 +197,9 @@ impl Gateway {
     #[must_use]
     pub fn child(&self) -> ChildSpec {
         let top = SupervisorSpec::new("gateway", &self.runtime.tree).child(self.follower_child());
-        let (streams, directory) = (&self.edge.0.streams, &self.runtime.directory);
-        let top = top.child(PushDoor::child(streams)).child(watch_child(streams, directory));
+        let told = (&self.edge.0.streams, &self.edge.0.cache);
+        let top = top.child(PushDoor::child(told));
+        let top = top.child(watch_child(told, &self.runtime.directory));
         let limits = self.limiter.as_ref().and_then(Limiter::child);
         let top = limits.into_iter().fold(top, SupervisorSpec::child);
         let top = self.site(top);
@@ -268,6 +270,8 @@ impl Gateway {
             let left = self.parts.connections.len();
             tracing::warn!(left, "connections did not end in time");
         }
+        // They were told with the rest, and wait for nobody.
+        self.edge.refreshes_ended().await;
     }
 }
 

@@ -17,6 +17,7 @@
 //! | [`http`] | what routes share: extractors, problems, pages, ETags |
 //! | [`outbound`] | HTTP to others' servers, with its bounds |
 //! | [`personal`] | what services have of one person, for that person |
+//! | [`purge`] | what writes make old of the answers that gateways keep |
 //! | [`push`] | what services push to readers who keep a stream open |
 //! | [`access`] | what routes need of who asks, declared and checked in one place |
 //!
@@ -44,6 +45,7 @@ mod openapi;
 pub mod outbound;
 pub mod personal;
 pub mod problem;
+pub mod purge;
 pub mod push;
 pub mod redis;
 pub mod role;

@@ -36,6 +36,8 @@ pub struct Metrics {
     pub write_seconds: HistogramVec,
     /// 1 while a service's database answers, else 0.
     pub database_up: IntGaugeVec,
+    /// What services told gateways to be old or gone, by service and kind.
+    pub purges: IntCounterVec,
     /// Build information as labels, always 1.
     pub build: GaugeVec,
 }
@@ -54,6 +56,9 @@ impl Metrics {
         };
         let gauge = |name: &str, help: &str, labels: &[&str]| {
             keep(&registry, IntGaugeVec::new(Opts::new(name, help), labels)?)
+        };
+        let figure = |name: &str, help: &str, labels: &[&str]| {
+            keep(&registry, GaugeVec::new(Opts::new(name, help), labels)?)
         };
         let metrics = Self {
             restarts: counter(
@@ -106,15 +111,10 @@ impl Metrics {
                 "Events committed but not yet delivered.",
                 &["service", "consumer"],
             )?,
-            outbox_age: keep(
-                &registry,
-                GaugeVec::new(
-                    Opts::new(
-                        "panel_outbox_lag_seconds",
-                        "Age of the oldest event that is not yet delivered.",
-                    ),
-                    &["service", "consumer"],
-                )?,
+            outbox_age: figure(
+                "panel_outbox_lag_seconds",
+                "Age of the oldest event that is not yet delivered.",
+                &["service", "consumer"],
             )?,
             write_seconds: keep(
                 &registry,
@@ -134,12 +134,15 @@ impl Metrics {
                 "1 while the service's database answers.",
                 &["service"],
             )?,
-            build: keep(
-                &registry,
-                GaugeVec::new(
-                    Opts::new("panel_build_info", "Version and node name, as labels."),
-                    &["version", "node"],
-                )?,
+            purges: counter(
+                "panel_purges_total",
+                "Times that something was told to gateways to be old, or gone.",
+                &["service", "kind"],
+            )?,
+            build: figure(
+                "panel_build_info",
+                "Version and node name, as labels.",
+                &["version", "node"],
             )?,
             registry,
         };

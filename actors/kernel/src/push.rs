@@ -1,4 +1,4 @@
-//! What services push to gateways, for readers who keep a stream open there.
+//! What services push to gateways, for readers who keep a stream open there, and of what those keep.
 //!
 //! A push is a hint that arrives soon, nothing that must arrive: what is pushed was stored before, and a
 //! gateway that may have missed something asks the service for what came after the last it has
@@ -21,6 +21,7 @@ use crate::directory::{Directory, Member};
 use crate::ids::{Id, random_hex};
 use crate::message::{Envelope, Extensions, Payload, Principal, TraceContext};
 use crate::problem::Problem;
+use crate::purge::PurgeItem;
 use crate::time::Clock;
 
 /// The process group of gateways.
@@ -59,6 +60,9 @@ pub struct PushBatch {
     pub events: Vec<Pushed>,
     /// Whether something may have been missed before this.
     pub look_again: bool,
+    /// What of its public answers is old. Older gateways pass this over, older services have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub purges: Vec<PurgeItem>,
 }
 
 /// What came after an event.
@@ -120,20 +124,33 @@ impl Pusher {
 
     async fn send_to(&self, member: &Member, events: &[Pushed]) {
         let look_again = self.behind.lock().contains(&member.id());
-        let batch =
-            PushBatch { service: self.service.to_owned(), events: events.to_vec(), look_again };
-        let Ok(body) = serde_json::to_vec(&batch) else { return };
-        let is_taken = member.takes_requests_of(&self.principal())
-            && member
-                .call(self.envelope(body), &self.clock)
-                .await
-                .is_ok_and(|reply| reply.refusal.is_none() && reply.status.is_success());
+        let batch = PushBatch { events: events.to_vec(), look_again, ..self.batch() };
+        let is_taken = self.hand(member, &batch).await;
         let mut behind = self.behind.lock();
         if is_taken {
             behind.remove(&member.id());
         } else {
             behind.insert(member.id());
         }
+    }
+
+    /// Tells a gateway what is old; `false` if it has not taken it.
+    pub(crate) async fn purge(&self, member: &Member, purges: &[PurgeItem]) -> bool {
+        self.hand(member, &PushBatch { purges: purges.to_vec(), ..self.batch() }).await
+    }
+
+    fn batch(&self) -> PushBatch {
+        let service = self.service.to_owned();
+        PushBatch { service, events: Vec::new(), look_again: false, purges: Vec::new() }
+    }
+
+    async fn hand(&self, member: &Member, batch: &PushBatch) -> bool {
+        let Ok(body) = serde_json::to_vec(batch) else { return false };
+        member.takes_requests_of(&self.principal())
+            && member
+                .call(self.envelope(body), &self.clock)
+                .await
+                .is_ok_and(|reply| reply.refusal.is_none() && reply.status.is_success())
     }
 
     fn principal(&self) -> Principal {
@@ -178,6 +195,15 @@ fn batches(events: Vec<Pushed>) -> Vec<Vec<Pushed>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn other_releases_read_what_they_know() {
+        let older = r#"{"service":"forum","events":[],"look_again":true}"#;
+        let batch: PushBatch = serde_json::from_str(older).unwrap();
+        assert!(batch.look_again && batch.purges.is_empty());
+        // And what has nothing new in it looks as it always has.
+        assert_eq!(serde_json::to_string(&batch).unwrap(), older);
+    }
 
     #[test]
     fn messages_are_not_too_long() {

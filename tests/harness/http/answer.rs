@@ -113,8 +113,8 @@ impl Answer {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// How much older than its question this may be, by its own word: `s-maxage`, or
-    /// [`Duration::MAX`] if it stands in for an answer that could not be had.
+    /// How much older than its question this may be, by its own word: `s-maxage`, or its `Age` where that is
+    /// more; [`Duration::MAX`] if it stands in for an answer that could not be had.
     #[must_use]
     pub fn staleness(&self) -> Duration {
         if self.headers.contains_key("x-panel-stale") {
@@ -122,7 +122,10 @@ impl Answer {
         }
         let mut directives = self.header("cache-control").unwrap_or_default().split(',');
         let shared = directives.find_map(|one| one.trim().strip_prefix("s-maxage=")?.parse().ok());
-        shared.map_or(Duration::ZERO, Duration::from_secs)
+        let age = self.header("age").and_then(|age| age.parse::<u64>().ok());
+        // In whole seconds.
+        let seconds = shared.map_or(0, |shared: u64| shared.max(age.map_or(0, |age| age + 1)));
+        Duration::from_secs(seconds)
     }
 
     /// The refusal with this status and of this kind.

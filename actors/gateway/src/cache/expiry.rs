@@ -5,19 +5,22 @@ use std::time::{Duration, Instant};
 
 use moka::Expiry;
 
-use super::Slot;
+use super::kept::Slot;
 
 /// An answer goes when it may not even stand in any more; a note of what answers depend on is made
 /// anew with each of them, and goes with the last.
 pub(super) struct WhenOfNoUse;
 
-/// The longest that an answer stands in.
-const NOTES: Duration = Duration::from_secs(3_600);
+/// The longest that an answer is fresh and stands in, and an hour.
+const NOTES: Duration = Duration::from_secs(49 * 3_600);
 
 impl Expiry<Arc<str>, Slot> for WhenOfNoUse {
     fn expire_after_create(&self, _: &Arc<str>, slot: &Slot, _: Instant) -> Option<Duration> {
         Some(match slot {
-            Slot::Kept(kept) => kept.lifetime.fresh + kept.lifetime.stale,
+            Slot::Kept(kept) => {
+                let life = kept.lifetime;
+                life.fresh + life.stale.max(life.revalidating)
+            }
             Slot::Varies(_) => NOTES,
         })
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
-/// What is asked for: a key of the cache, and the generation of its service.
+/// What is asked for: a key of the cache, and the number of the last purge that concerned it.
 pub(super) type Flight = (Arc<str>, u64);
 
 /// Those under way. At most as many as there are requests.
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn many_ask_once_and_the_next_generation_for_itself() {
+    async fn many_ask_once_and_who_comes_after_a_purge_for_themselves() {
         let (flights, asked, go) = (Flights::default(), AtomicU32::new(0), Notify::new());
         let ask = || async {
             let nth = asked.fetch_add(1, Ordering::SeqCst);

@@ -5,45 +5,51 @@
 //! ([`control`]). Whoever sends credentials is never answered from here, and what they are
 //! answered is never kept, so a signed-in writer always reads what they wrote.
 //!
-//! Everybody else may see an answer that is `s-maxage` old, but not one from before a write that
-//! went through this gateway: each write makes a new generation of its service's answers, and
-//! those of older generations are not fresh. Writes through other gateways, and what services
-//! change by themselves (views, new names), are seen when `s-maxage` is over.
+//! Everybody else may see an answer that is `s-maxage` old, and one that is `stale-while-revalidate` older while
+//! it is asked for anew ([`refreshing`]); but none from before a write that made it old. Services say which those
+//! are, by tags ([`panel_kernel::purge`]): with the reply to who has written ([`writing`]), and to all gateways
+//! soon after. What they say is gone is not shown again, whatever fails ([`marks`]). What a service changes and
+//! tells nobody of (views) is seen when those times are over.
 //!
 //! Memory is bounded by `gateway.cache_bytes`; what may not be shown any more goes, and what is read
 //! least goes first.
 
-mod control;
+pub(crate) mod control;
 mod expiry;
 mod flights;
+mod kept;
+mod marks;
+mod question;
+mod refreshing;
+mod writing;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request};
-use panel_kernel::http::etag;
-use panel_kernel::message::{Body, Extensions, Principal, Reply};
+use http::{HeaderName, Method, StatusCode, header, request};
+use panel_kernel::message::{Principal, Reply};
 use panel_kernel::metrics::Metrics;
 use panel_kernel::problem::{Kind, Problem};
+use panel_kernel::purge::{Purge, PurgeItem};
 use panel_kernel::time::Timestamp;
 use prometheus::{IntCounterVec, IntGauge, Opts};
 
-use control::Lifetime;
 use expiry::WhenOfNoUse;
 use flights::Flights;
+use kept::{Slot, weight};
+use marks::Marks;
+use refreshing::{Refreshing, Turn};
+use writing::{Done, Writing};
 
-use crate::compression::Variants;
+pub(crate) use kept::{Kept, Standing};
+pub(crate) use question::Question;
 
 /// The largest answer that is kept, with everything, in bytes.
 const LARGEST: u32 = 1024 * 1024;
 /// No two requests that are under way at one time were begun further apart.
 const SAME_TIME: Duration = Duration::from_secs(300);
-/// What an entry costs beside its texts, about.
-const OVERHEAD: usize = 256;
 
 /// Requests that carry one of these are not for the cache: credentials, and conditions that only
 /// the service can judge.
@@ -65,42 +71,12 @@ pub(crate) struct Cache(Option<Arc<Inner>>);
 struct Inner {
     slots: moka::sync::Cache<Arc<str>, Slot>,
     flights: Flights<Landing>,
-    generations: HashMap<&'static str, AtomicU64>,
+    refreshing: Refreshing,
+    marks: HashMap<&'static str, Marks>,
+    done: Done,
     requests: IntCounterVec,
+    purges: IntCounterVec,
     bytes: IntGauge,
-}
-
-/// What lies under a key.
-#[derive(Clone)]
-enum Slot {
-    Kept(Arc<Kept>),
-    /// Replies for this path depend on these headers, and lie under keys with their values.
-    Varies(Arc<[HeaderName]>),
-}
-
-/// An answer that is kept.
-#[derive(Debug)]
-pub(crate) struct Kept {
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-    pub(crate) route: Option<String>,
-    /// The body in other codings.
-    pub(crate) variants: Variants,
-    key: Arc<str>,
-    vary: Arc<[HeaderName]>,
-    lifetime: Lifetime,
-    generation: u64,
-    asked_at: Timestamp,
-}
-
-/// A request that may be answered from here.
-pub(crate) struct Question<'r> {
-    pub(crate) service: &'static str,
-    /// Service, path and query.
-    place: Arc<str>,
-    headers: &'r HeaderMap,
-    generation: u64,
-    asked_at: Timestamp,
 }
 
 /// What came of a request, for all who wait for it.
@@ -112,24 +88,6 @@ pub(crate) enum Landing {
     Alone,
     /// No service, for any of them.
     Failed(Box<Outcome>),
-}
-
-/// A write that is under way. When this is dropped, all that was kept of its service is old.
-pub(crate) struct Writing<'c>(Option<&'c AtomicU64>);
-
-impl Writing<'_> {
-    /// It was refused, so nothing has changed.
-    pub(crate) const fn refused(&mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Writing<'_> {
-    fn drop(&mut self) {
-        if let Some(generation) = self.0 {
-            generation.fetch_add(1, Ordering::AcqRel);
-        }
-    }
 }
 
 impl Cache {
@@ -146,6 +104,10 @@ impl Cache {
             Opts::new("panel_edge_cache_requests_total", "Requests that the cache could answer."),
             &["service", "result"],
         )?;
+        let purges = IntCounterVec::new(
+            Opts::new("panel_edge_purges_total", "Purges that were told by services."),
+            &["service"],
+        )?;
         let size = IntGauge::new("panel_edge_cache_bytes", "Answers kept, in bytes.")?;
         Ok(Self(Some(Arc::new(Inner {
             slots: moka::sync::Cache::builder()
@@ -154,8 +116,11 @@ impl Cache {
                 .expire_after(WhenOfNoUse)
                 .build(),
             flights: Flights::default(),
-            generations: services.map(|name| (name, AtomicU64::new(0))).collect(),
+            refreshing: Refreshing::default(),
+            marks: services.map(|name| (name, Marks::default())).collect(),
+            done: Done::default(),
             requests: metrics.register(requests)?,
+            purges: metrics.register(purges)?,
             bytes: metrics.register(size)?,
         }))))
     }
@@ -176,18 +141,78 @@ impl Cache {
         }
         Some(Question {
             service,
-            place: place(service, &parts.uri),
-            headers: &parts.headers,
-            generation: inner.generations.get(service)?.load(Ordering::Acquire),
+            place: question::place(service, &parts.uri),
+            headers: Cow::Borrowed(&parts.headers),
+            asked: inner.marks.get(service)?.now(),
             asked_at: now,
         })
     }
 
-    /// To be held while a request is under way that may change something.
-    pub(crate) fn writing(&self, service: &str, method: &Method) -> Writing<'_> {
-        let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-        let inner = self.0.as_ref().filter(|_| !reads);
-        Writing(inner.and_then(|inner| inner.generations.get(service)))
+    /// To be held while a request is under way that is no question, and may change something. `exchange` is its
+    /// number, which the service is told.
+    pub(crate) fn writing(&self, service: &str, method: &Method, exchange: u64) -> Writing<'_> {
+        let inner = self.0.as_ref();
+        let marks = inner.and_then(|inner| Some((inner.marks.get(service)?, &inner.done)));
+        Writing::begin(marks, method, exchange)
+    }
+
+    /// The services of which something may be kept.
+    pub(crate) fn services(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().flat_map(|inner| inner.marks.keys().copied())
+    }
+
+    /// From now on that is old, or gone.
+    pub(crate) fn purge(&self, service: &str, purge: &Purge) {
+        if let Some(marks) = self.0.as_ref().and_then(|inner| inner.marks.get(service)) {
+            marks.apply(purge);
+        }
+    }
+
+    /// The same for what a service has told, which may be known here already.
+    pub(crate) fn told(&self, service: &str, items: &[PurgeItem]) {
+        let Some(inner) = &self.0 else { return };
+        let Some((service, marks)) = inner.marks.get_key_value(service) else { return };
+        let count = inner.done.take(marks, items);
+        inner.purges.with_label_values(&[*service]).inc_by(count as u64);
+    }
+
+    /// How something that is kept may be shown to who asks for it.
+    pub(crate) fn standing(&self, kept: &Kept, question: &Question<'_>) -> Standing {
+        let Some(marks) = self.marks(question) else { return Standing::Gone };
+        if marks.is_gone(&kept.tags, kept.asked) {
+            return Standing::Gone;
+        }
+        match kept.by_age(question.asked_at) {
+            Standing::Fresh | Standing::Revalidating if marks.version(&kept.tags) > kept.asked => {
+                Standing::Old
+            }
+            standing => standing,
+        }
+    }
+
+    /// Whether it may be shown at that time while its service can't be asked.
+    pub(crate) fn may_stand_in(
+        &self,
+        kept: &Kept,
+        question: &Question<'_>,
+        now: Timestamp,
+    ) -> bool {
+        let marks = self.marks(question);
+        kept.may_stand_in(now) && marks.is_some_and(|marks| !marks.is_gone(&kept.tags, kept.asked))
+    }
+
+    /// Whether nothing has made it old since it was asked for.
+    pub(crate) fn is_current(&self, kept: &Kept, question: &Question<'_>) -> bool {
+        self.marks(question).is_some_and(|marks| marks.version(&kept.tags) <= kept.asked)
+    }
+
+    /// A turn at asking for something anew, behind who is shown it; `None` if somebody does already.
+    pub(crate) fn refresh(&self, kept: &Kept) -> Option<Turn> {
+        self.0.as_ref()?.refreshing.begin(&kept.key)
+    }
+
+    fn marks(&self, question: &Question<'_>) -> Option<&Marks> {
+        self.0.as_ref()?.marks.get(question.service)
     }
 
     /// What is kept for a question, fresh or not.
@@ -203,18 +228,19 @@ impl Cache {
         }
     }
 
-    /// Asks, unless somebody does already: then waits for what comes of that.
+    /// Asks for what is kept anew, unless somebody does already who has begun after it was last made old: then
+    /// waits for what comes of that.
     pub(crate) async fn join<F: Future<Output = Landing>>(
         &self,
         question: &Question<'_>,
+        kept: &Kept,
         ask: impl FnOnce() -> F,
     ) -> Landing {
-        let Some(inner) = &self.0 else { return ask().await };
-        let key = match inner.slots.get(&question.place) {
-            Some(Slot::Varies(names)) => question.key(&names),
-            _ => Arc::clone(&question.place),
+        let (Some(inner), Some(marks)) = (&self.0, self.marks(question)) else {
+            return ask().await;
         };
-        inner.flights.join(&(key, question.generation), ask).await
+        let flight = (question.key(&kept.vary), marks.version(&kept.tags));
+        inner.flights.join(&flight, ask).await
     }
 
     /// Keeps what came of a question, if it may be kept. What was kept before goes, unless the
@@ -270,82 +296,6 @@ impl Inner {
     }
 }
 
-impl Question<'_> {
-    /// The key under which replies lie that depend on these headers.
-    fn key(&self, vary: &[HeaderName]) -> Arc<str> {
-        if vary.is_empty() {
-            return Arc::clone(&self.place);
-        }
-        let mut key = self.place.to_string();
-        for name in vary {
-            // Writing to a text can't fail.
-            let _ = write!(key, "\n{name}:");
-            for value in self.headers.get_all(name) {
-                let _ = write!(key, " {value:?}");
-            }
-        }
-        key.into()
-    }
-
-    fn keep(&self, reply: &Reply) -> Option<Kept> {
-        let Body::Inline(body) = &reply.body else { return None };
-        if reply.status != StatusCode::OK {
-            return None;
-        }
-        let lifetime = Lifetime::of(&reply.headers)?;
-        let vary: Arc<[HeaderName]> = control::vary(&reply.headers)?.into();
-        let mut headers = reply.headers.clone();
-        if let Ok(tag) = HeaderValue::from_str(&etag::of_body(body)) {
-            headers.entry(header::ETAG).or_insert(tag);
-        }
-        Some(Kept {
-            headers,
-            // A copy: the bytes may be a small part of a large buffer.
-            body: Bytes::copy_from_slice(body),
-            route: reply.extensions.text(Extensions::ROUTE).map(str::to_owned),
-            variants: Variants::default(),
-            key: self.key(&vary),
-            vary,
-            lifetime,
-            generation: self.generation,
-            asked_at: self.asked_at,
-        })
-    }
-}
-
-impl Kept {
-    /// Whether it may be shown instead of asking.
-    pub(crate) fn is_fresh(&self, question: &Question<'_>) -> bool {
-        self.generation == question.generation
-            && self.is_within(self.lifetime.fresh, question.asked_at)
-    }
-
-    /// Whether it may be shown while its service can't be asked.
-    pub(crate) fn may_stand_in(&self, now: Timestamp) -> bool {
-        self.is_within(self.lifetime.fresh + self.lifetime.stale, now)
-    }
-
-    /// Whether it is kept only to stand in: each reader has the service asked.
-    pub(crate) fn only_stands_in(&self) -> bool {
-        self.lifetime.fresh.is_zero()
-    }
-
-    /// Whether it is what that question asks for.
-    pub(crate) fn answers(&self, question: &Question<'_>) -> bool {
-        self.key == question.key(&self.vary)
-    }
-
-    /// How old it is, in whole seconds.
-    pub(crate) fn age(&self, now: Timestamp) -> u64 {
-        self.asked_at.until(now).as_secs()
-    }
-
-    /// What is from the future was asked before the clock was set back: nobody knows its age.
-    fn is_within(&self, life: std::time::Duration, now: Timestamp) -> bool {
-        self.asked_at <= now && self.asked_at.until(now) < life
-    }
-}
-
 /// Whether it means that the service can't be asked, for whatever reason.
 pub(crate) fn is_failure(outcome: &Outcome) -> bool {
     let status = match outcome {
@@ -354,28 +304,6 @@ pub(crate) fn is_failure(outcome: &Outcome) -> bool {
         Err(_) => return false,
     };
     matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
-}
-
-/// Service, path and query, the parameters in the order of their names.
-fn place(service: &str, uri: &http::Uri) -> Arc<str> {
-    let mut parameters: Vec<&str> =
-        uri.query().unwrap_or_default().split('&').filter(|one| !one.is_empty()).collect();
-    // Stable: of two with one name, the order may mean something.
-    parameters.sort_by_key(|one| one.split('=').next());
-    format!("{service} {}?{}", uri.path(), parameters.join("&")).into()
-}
-
-fn weight(key: &Arc<str>, slot: &Slot) -> u32 {
-    let inside = match slot {
-        Slot::Varies(names) => names.iter().map(|name| name.as_str().len()).sum(),
-        Slot::Kept(kept) => {
-            let headers = kept.headers.iter();
-            let headers = headers.map(|(name, value)| name.as_str().len() + value.len() + 64);
-            // With its variants, which take as much at most.
-            2 * kept.body.len() + kept.route.as_deref().map_or(0, str::len) + headers.sum::<usize>()
-        }
-    };
-    u32::try_from(key.len() + inside + OVERHEAD).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -1,18 +1,21 @@
-//! Answers from the cache where they may be: fresh ones instead of asking, old ones while the
-//! service can't be asked, and one request to the service for all who want to know at one time
+//! Answers from the cache where they may be: fresh ones instead of asking, older ones while they are asked for anew
+//! or the service can't be asked, and one request to the service for all who want to know at one time
 //! whether such an answer is still true.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use panel_kernel::message::Envelope;
+use panel_kernel::message::{Envelope, Reply};
 use panel_kernel::problem::{Kind, Problem};
-use panel_kernel::time::Timestamp;
+use panel_kernel::time::{Clock, Timestamp};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use super::cache_status::{CacheStatus, Forwarded};
 use super::{EdgeParts, Exchange, from_reply};
-use crate::cache::{Kept, Landing, Outcome, Question, is_failure};
-use crate::dispatch::Affinity;
+use crate::cache::{Cache, Kept, Landing, Outcome, Question, Standing, is_failure};
+use crate::dispatch::{Affinity, Dispatcher};
 use crate::outgoing::{Content, Outgoing};
 
 const STALE: HeaderName = HeaderName::from_static("x-panel-stale");
@@ -24,7 +27,8 @@ const GRACE: Duration = Duration::from_millis(500);
 
 /// A question on its way to the service.
 struct Asking<'a> {
-    edge: &'a EdgeParts,
+    cache: &'a Cache,
+    dispatcher: &'a Dispatcher,
     question: &'a Question<'a>,
     envelope: Envelope,
     affinity: Affinity,
@@ -35,15 +39,85 @@ struct Asking<'a> {
 impl Asking<'_> {
     async fn ask(&mut self) -> Landing {
         let (service, envelope) = (self.question.service, self.envelope.clone());
-        let asked = self.edge.dispatcher.call(service, envelope, self.affinity).await;
+        let asked = self.dispatcher.call(service, envelope, self.affinity).await;
         let (outcome, member) = match asked {
             Ok(answered) => (Ok(answered.reply), Some(answered.node)),
             Err(problem) => (Err(problem), None),
         };
-        let landing = self.edge.cache.land(self.question, &outcome);
+        let landing = self.cache.land(self.question, &outcome);
         self.answered = Some((outcome, member));
         landing
     }
+}
+
+/// The questions that are asked anew behind those who were shown what there is. They are of nobody's connection, and
+/// end with the gateway.
+#[derive(Clone)]
+pub(crate) struct Refreshes {
+    tasks: TaskTracker,
+    ending: CancellationToken,
+}
+
+impl Refreshes {
+    /// None yet; all end when `ending` is cancelled.
+    pub(crate) fn new(ending: CancellationToken) -> Self {
+        Self { tasks: TaskTracker::new(), ending }
+    }
+
+    /// Waits for the last of them to have ended, once they are to.
+    pub(crate) async fn ended(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Asks anew for what is kept, by this envelope, until its deadline. If nothing comes of it, nothing happens:
+    /// the next who comes asks again.
+    fn begin(
+        &self,
+        edge: &EdgeParts,
+        (question, kept): (&Question<'_>, &Arc<Kept>),
+        envelope: Envelope,
+        affinity: Affinity,
+    ) {
+        let Some(turn) = edge.cache.refresh(kept) else { return };
+        let (cache, dispatcher, clock) =
+            (edge.cache.clone(), edge.dispatcher.clone(), edge.clock.clone());
+        let (question, kept, ending) = (question.to_owned(), Arc::clone(kept), self.ending.clone());
+        self.tasks.spawn(async move {
+            let _turn = turn;
+            let refreshing =
+                refresh(cache, dispatcher, &clock, (question, kept), envelope, affinity);
+            tokio::select! {
+                () = Box::pin(refreshing) => {}
+                () = ending.cancelled() => {}
+            }
+        });
+    }
+}
+
+async fn refresh(
+    cache: Cache,
+    dispatcher: Dispatcher,
+    clock: &Clock,
+    (question, kept): (Question<'static>, Arc<Kept>),
+    envelope: Envelope,
+    affinity: Affinity,
+) {
+    let patience = clock.now().until(envelope.deadline) + GRACE;
+    let mut asking = Asking {
+        cache: &cache,
+        dispatcher: &dispatcher,
+        question: &question,
+        envelope,
+        affinity,
+        answered: None,
+    };
+    let joined = cache.join(&question, &kept, || asking.ask());
+    let result = match tokio::time::timeout(patience, joined).await {
+        Ok(Landing::Failed(_)) | Err(_) => "not_refreshed",
+        Ok(_) => "refreshed",
+    };
+    cache.count(&question, result);
 }
 
 /// The answer to a question: from the cache, or from the service by this envelope.
@@ -53,34 +127,58 @@ pub(super) async fn answer(
     (envelope, affinity): (Envelope, Affinity),
     exchange: &mut Exchange,
 ) -> Result<Outgoing, Problem> {
-    let kept = edge.cache.find(question);
-    if let Some(kept) = kept.as_ref().filter(|kept| kept.is_fresh(question)) {
-        note(edge, question, exchange, "hit");
-        return Ok(shown(kept, exchange, edge.clock.now()));
+    let found = edge.cache.find(question);
+    let standing = found.as_ref().map(|kept| edge.cache.standing(kept, question));
+    let kept = found.filter(|_| standing != Some(Standing::Gone));
+    let now = edge.clock.now();
+    match (&kept, standing) {
+        (Some(kept), Some(Standing::Fresh)) => {
+            note(edge, question, exchange, "hit");
+            return Ok(shown(kept, exchange, now, None));
+        }
+        (Some(kept), Some(Standing::Revalidating)) => {
+            edge.refreshes.begin(edge, (question, kept), envelope, affinity);
+            note(edge, question, exchange, "revalidating");
+            return Ok(shown(kept, exchange, now, Some("stale-while-revalidate")));
+        }
+        _ => {}
     }
-    let patience = edge.clock.now().until(envelope.deadline) + GRACE;
-    let mut asking = Asking { edge, question, envelope, affinity, answered: None };
+    let patience = now.until(envelope.deadline) + GRACE;
+    let (cache, dispatcher) = (&edge.cache, &edge.dispatcher);
+    let mut asking = Asking { cache, dispatcher, question, envelope, affinity, answered: None };
     // Only what was for everybody the last time is waited for together: waiting for an answer that
     // is for somebody else would put readers of a slow route one behind the other.
-    let landing = if kept.as_ref().is_some_and(|kept| !kept.only_stands_in()) {
-        let joined = edge.cache.join(question, || asking.ask());
-        tokio::time::timeout(patience, joined).await.unwrap_or_else(|_| late(question.service))
-    } else {
-        asking.ask().await
+    let landing = match kept.as_ref().filter(|kept| !kept.only_stands_in()) {
+        Some(kept) => {
+            let joined = edge.cache.join(question, kept, || asking.ask());
+            tokio::time::timeout(patience, joined).await.unwrap_or_else(|_| late(question.service))
+        }
+        None => asking.ask().await,
     };
     let landing = match landing {
         // What they waited for was for somebody else.
         Landing::Alone if asking.answered.is_none() => asking.ask().await,
-        Landing::Kept(kept) if !kept.answers(question) => asking.ask().await,
+        // Or it was made old while it was on its way, before they asked for all they know.
+        Landing::Kept(kept)
+            if !question.is_answered_by(&kept)
+                || asking.answered.is_none() && !edge.cache.is_current(&kept, question) =>
+        {
+            asking.ask().await
+        }
         landing => landing,
     };
     let (own, member) = asking.answered.unzip();
-    let result = if own.is_some() { "miss" } else { "shared" };
+    let collapsed = own.is_none();
+    let result = if collapsed { "shared" } else { "miss" };
+    let why = if kept.is_some() { Forwarded::Stale } else { Forwarded::Miss };
+    let forwarded = |stored| Some(CacheStatus::Forwarded { why, stored, collapsed });
     exchange.member = member.flatten();
     let outcome = match (landing, own) {
         (Landing::Kept(kept), _) => {
             note(edge, question, exchange, result);
-            return Ok(shown(&kept, exchange, edge.clock.now()));
+            let outgoing = shown(&kept, exchange, edge.clock.now(), None);
+            exchange.cache_status = forwarded(true);
+            return Ok(outgoing);
         }
         (_, Some(outcome)) => outcome,
         (Landing::Failed(outcome), None) => *outcome,
@@ -89,16 +187,26 @@ pub(super) async fn answer(
     };
     let now = edge.clock.now();
     if is_failure(&outcome)
-        && let Some(kept) = kept.filter(|kept| kept.may_stand_in(now))
+        && let Some(kept) = kept.filter(|kept| edge.cache.may_stand_in(kept, question, now))
     {
         note(edge, question, exchange, "stale");
-        let mut outgoing = shown(&kept, exchange, now);
+        let mut outgoing = shown(&kept, exchange, now, Some("stale-if-error"));
         outgoing.headers.insert(header::WARNING, HeaderValue::from_static(WARNING));
         outgoing.headers.insert(STALE, HeaderValue::from_static("1"));
         return Ok(outgoing);
     }
     note(edge, question, exchange, result);
+    let stored = edge.cache.find(question).is_some_and(|kept| kept.only_stands_in());
+    exchange.cache_status = forwarded(stored && !is_failure(&outcome));
     Ok(from_reply(outcome?, exchange))
+}
+
+/// What is said of an answer that is for everybody, to who has not asked the cache.
+pub(super) fn bypassed(reply: &Reply) -> Option<CacheStatus> {
+    let control = reply.headers.get(header::CACHE_CONTROL)?;
+    let (why, stored, collapsed) = (Forwarded::Bypass, false, false);
+    let is_public = control.as_bytes().starts_with(b"public");
+    is_public.then_some(CacheStatus::Forwarded { why, stored, collapsed })
 }
 
 fn late(service: &str) -> Landing {
@@ -112,8 +220,14 @@ fn note(edge: &EdgeParts, question: &Question<'_>, exchange: &mut Exchange, resu
     exchange.cache = Some(result);
 }
 
-fn shown(kept: &Arc<Kept>, exchange: &mut Exchange, now: Timestamp) -> Outgoing {
+fn shown(
+    kept: &Arc<Kept>,
+    exchange: &mut Exchange,
+    now: Timestamp,
+    detail: Option<&'static str>,
+) -> Outgoing {
     exchange.route.clone_from(&kept.route);
+    exchange.cache_status = Some(CacheStatus::Hit { ttl: kept.ttl(now), detail });
     let mut headers = kept.headers.clone();
     headers.insert(header::AGE, kept.age(now).into());
     Outgoing { status: StatusCode::OK, headers, content: Content::Kept(Arc::clone(kept)) }

@@ -40,6 +40,9 @@ pub(super) fn build(
     }
     let mut extensions = Extensions::default();
     extensions.set(Extensions::CLIENT_IP, exchange.client.to_string());
+    if changes_something(&parts.method) {
+        extensions.set(Extensions::EXCHANGE, format!("{:x}", exchange.number));
+    }
     // The one cookie that is of use to a service: it made it, and can tell.
     if let Found::One(carried) = sign_in.find(&parts.headers) {
         extensions.set(Extensions::SIGN_IN, carried.to_owned());

@@ -7,6 +7,7 @@ use http::request;
 use panel_kernel::ids::{Id, random_hex};
 use panel_kernel::message::TraceContext;
 
+use super::cache_status::CacheStatus;
 use super::client;
 use super::explain::Asked;
 use super::limit::Standings;
@@ -35,6 +36,10 @@ pub(crate) struct Exchange {
     pub(crate) clears_cookie: bool,
     /// How the cache had to do with it, if it had.
     pub(crate) cache: Option<&'static str>,
+    /// And what is said of that.
+    pub(crate) cache_status: Option<CacheStatus>,
+    /// Its number here. It is told to services alone.
+    pub(crate) number: u64,
     pub(crate) standings: Standings,
 }
 
@@ -74,6 +79,8 @@ impl Exchange {
             principal: None,
             clears_cookie: false,
             cache: None,
+            cache_status: None,
+            number: rand::random(),
             standings: Standings::default(),
         }
     }

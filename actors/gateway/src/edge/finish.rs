@@ -4,7 +4,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use panel_kernel::identity::SiteCookie;
 
-use super::Exchange;
+use super::{Exchange, cache_status};
+use crate::cache::control::outward;
 use crate::tls::TlsConfig;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -16,7 +17,7 @@ const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 const CREDENTIALS: &str = "authorization, cookie, x-api-key";
 
 /// How many headers answers get here and after this, of limits and of who asks from another origin.
-const MOST: usize = 13;
+const MOST: usize = 14;
 
 /// Takes a browser's cookie away, unless the answer has another for it.
 pub(super) fn without_cookie(headers: &mut HeaderMap, cookie: SiteCookie) {
@@ -44,10 +45,16 @@ pub(super) fn headers(headers: &mut HeaderMap, exchange: &Exchange, hsts: Option
     if let Some(hsts) = hsts.filter(|_| exchange.is_tls) {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
+    if let Some(status) = exchange.cache_status.and_then(cache_status::CacheStatus::value) {
+        headers.insert(cache_status::NAME, status);
+    }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(DATA_POLICY));
+    if let Some(control) = outward(headers) {
+        headers.insert(header::CACHE_CONTROL, control);
+    }
     // What has no policy of its own is asked for again each time; the entity tag makes that
     // cheap.
     let control = headers.entry(header::CACHE_CONTROL);

@@ -13,13 +13,14 @@
 //! 10. `conditional`: the answer gets an entity tag; who has it gets 304; `compress`: and is made smaller
 //! 11. `file`: what lies in the blob store is read while it is sent, all of it or a part
 //! 12. `streams`: an answer that is a stream stays open, and is fed from here, over a WebSocket if asked for
-//! 13. `finish`: security headers (under TLS, that there is TLS), CORS headers, request id, HEAD without body
+//! 13. `finish`, `cache_status`: security headers (under TLS, that there is TLS), CORS headers, request id, HEAD without body
 //! 14. `explain`: an administrator who asks is told how all that was decided
 //! 15. `watch`, `observe`: one log line, two metrics, also if the client has gone meanwhile
 
 mod authenticate;
 mod body;
 mod cache;
+mod cache_status;
 mod client;
 mod compress;
 mod conditional;
@@ -59,6 +60,7 @@ use crate::streams::handshake::{self, Handshake};
 use crate::streams::{Reader, Streams};
 
 pub(crate) use authenticate::Browsers;
+pub(crate) use cache::Refreshes;
 pub(crate) use compress::Compressor;
 pub(crate) use cors::Cors;
 pub(crate) use exchange::Exchange;
@@ -84,6 +86,7 @@ pub(crate) struct EdgeParts {
     pub(crate) browsers: Browsers,
     pub(crate) limits: Limits,
     pub(crate) cache: Cache,
+    pub(crate) refreshes: Refreshes,
     pub(crate) compressor: Compressor,
     pub(crate) files: Files,
     pub(crate) streams: Streams,
@@ -200,11 +203,10 @@ impl Edge {
                 Box::pin(cache::answer(edge, &question, (envelope, affinity), exchange)).await?
             }
             None => {
-                let mut writing = edge.cache.writing(service, &parts.method);
+                let mut writing = edge.cache.writing(service, &parts.method, exchange.number);
                 let answered = edge.dispatcher.call(service, envelope, affinity).await?;
-                if answered.reply.status.is_client_error() {
-                    writing.refused();
-                }
+                writing.answered(&answered.reply);
+                exchange.cache_status = cache::bypassed(&answered.reply);
                 exchange.member = Some(answered.node);
                 exchange.attempts = answered.attempts;
                 from_reply(answered.reply, exchange)
@@ -226,6 +228,11 @@ impl Edge {
         if outgoing.status == StatusCode::NOT_MODIFIED {
             outgoing.headers.remove(header::CONTENT_TYPE);
         }
+    }
+
+    /// Waits for what is asked for anew behind readers, once that is to end.
+    pub(crate) async fn refreshes_ended(&self) {
+        self.0.refreshes.ended().await;
     }
 
     /// How long a node that is told to stop goes on as before.

@@ -175,7 +175,7 @@ impl Streams {
 
     /// Takes what a service has pushed.
     fn take(&self, batch: PushBatch) {
-        let PushBatch { service, events, look_again } = batch;
+        let PushBatch { service, events, look_again, purges: _ } = batch;
         if look_again {
             self.look_again(&service);
         }

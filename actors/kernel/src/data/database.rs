@@ -23,6 +23,7 @@ use super::{
 };
 use crate::ids::{Ids, random_hex};
 use crate::metrics::Metrics;
+use crate::purge::Purge;
 use crate::supervision::Address;
 use crate::time::Clock;
 
@@ -76,6 +77,9 @@ impl std::fmt::Debug for Database {
 /// Called after commits that published something, with the facts.
 type Listener = Box<dyn Fn(&[Committed]) + Send + Sync>;
 
+/// Called after commits that made public answers old.
+type PurgeListener = Box<dyn Fn(Purge) + Send + Sync>;
+
 pub(super) struct Inner {
     pub(super) service: &'static str,
     pub(super) kind: Kind,
@@ -91,6 +95,7 @@ pub(super) struct Inner {
     /// Whose the number is: of this handle, in this life of the process.
     pub(super) holder: String,
     listeners: RwLock<Vec<Listener>>,
+    purges: RwLock<Option<PurgeListener>>,
     health: ArcSwap<DatabaseHealth>,
     write_slots: Arc<Semaphore>,
 }
@@ -157,6 +162,7 @@ impl Database {
             allotted: Notify::new(),
             holder: random_hex(),
             listeners: RwLock::default(),
+            purges: RwLock::default(),
             health: ArcSwap::from_pointee(DatabaseHealth::Starting),
             write_slots: Arc::new(Semaphore::new(config.write_queue.max(1))),
         })))
@@ -253,6 +259,9 @@ impl Database {
         if published.any {
             self.0.listeners.read().iter().for_each(|listener| listener(&published.facts));
         }
+        if let (Some(purge), Some(listener)) = (published.purge, self.0.purges.read().as_ref()) {
+            listener(purge);
+        }
         result
     }
 
@@ -260,6 +269,12 @@ impl Database {
     /// lives.
     pub(crate) fn on_published(&self, listener: impl Fn() + Send + Sync + 'static) {
         self.0.listeners.write().push(Box::new(move |_| listener()));
+    }
+
+    /// Tells `listener` what of the public answers was made old by what was committed through this handle, but
+    /// for what comes back with the answer to a write. Must not wait.
+    pub(crate) fn on_purge(&self, listener: impl Fn(Purge) + Send + Sync + 'static) {
+        *self.0.purges.write() = Some(Box::new(listener));
     }
 
     /// Tells `listener` of facts that were committed through this handle, at once, for as long as it lives. A

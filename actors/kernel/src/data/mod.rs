@@ -53,4 +53,5 @@ pub use sql::{Cell, FromRow, Row, Statement, Value, sql};
 pub(crate) use sqlite_writer::SqliteWriter;
 pub use tx::{Audit, Committed, Fact, OwnAct, Tx};
 pub use upkeep::Upkeep;
+pub(crate) use write::PURGE;
 pub use write::{Answer, REPLAYED, RequestShape, WriteContext};

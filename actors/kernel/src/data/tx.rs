@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use super::{Conn, DbError, Statement, WriteContext};
 use crate::message::Principal;
+use crate::purge::Purge;
 use crate::time::Timestamp;
 
 /// A fact for other services: something that has happened, in the past tense.
@@ -22,6 +23,8 @@ pub struct Tx {
     conn: Conn,
     pending: Vec<Committed>,
     published: Published,
+    /// What was said of what it makes old.
+    purge: Option<Purge>,
 }
 
 /// A fact that was committed here.
@@ -40,6 +43,8 @@ pub(super) struct Published {
     pub(super) any: bool,
     /// The facts.
     pub(super) facts: Vec<Committed>,
+    /// What of the service's public answers it makes old.
+    pub(super) purge: Option<Purge>,
 }
 
 /// The topic of audit records.
@@ -90,7 +95,7 @@ struct AuditPayload<'a> {
 
 impl Tx {
     pub(super) fn new(conn: Conn) -> Self {
-        Self { conn, pending: Vec::new(), published: Published::default() }
+        Self { conn, pending: Vec::new(), published: Published::default(), purge: None }
     }
 
     pub(super) fn into_conn(self) -> Conn {
@@ -101,6 +106,33 @@ impl Tx {
     pub fn publish<F: Fact>(&mut self, fact: &F) {
         let payload = serde_json::to_string(fact).unwrap_or_default();
         self.pending.push(Committed { topic: F::TOPIC, payload });
+    }
+
+    /// Public answers with one of these tags are old if this commits: not shown any more while the service can
+    /// be asked. What a write makes old and does not say is told to be everything.
+    pub fn makes_old<T: Into<String>>(&mut self, tags: impl IntoIterator<Item = T>) {
+        self.purges(Purge::of(tags));
+    }
+
+    /// Public answers with one of these tags are gone if this commits: they show what was deleted or hidden, and
+    /// are never shown again.
+    pub fn removes<T: Into<String>>(&mut self, tags: impl IntoIterator<Item = T>) {
+        self.purges(Purge::gone(tags));
+    }
+
+    /// No public answer is another if this commits: it changes what only some may read.
+    pub fn makes_nothing_old(&mut self) {
+        self.purges(Purge::nothing());
+    }
+
+    /// What it makes old if it commits, beside what was said before.
+    pub fn purges(&mut self, purge: Purge) {
+        self.purge.get_or_insert_default().add(purge);
+    }
+
+    /// What was said so far, for whoever tells of it.
+    pub(crate) fn take_purge(&mut self) -> Option<Purge> {
+        self.purge.take()
     }
 
     /// Records an act in the audit log, if and when this transaction commits.
@@ -145,6 +177,7 @@ impl Tx {
         self.published.any = !self.pending.is_empty();
         let facts = self.pending.iter().filter(|pending| pending.topic != AUDIT_TOPIC);
         self.published.facts = facts.cloned().collect();
+        self.published.purge = self.purge.take();
         while !self.pending.is_empty() {
             let take = self.pending.len().min(2);
             let mut statement = super::sql(if take == 1 { ONE } else { TWO });
@@ -164,6 +197,7 @@ impl Tx {
     /// Forgets what was to be published, before the next piece of work on this connection.
     pub(super) fn forget_facts(&mut self) {
         self.pending.clear();
+        self.purge = None;
         self.published = Published::default();
     }
 

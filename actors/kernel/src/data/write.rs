@@ -27,6 +27,7 @@ use crate::http::etag;
 use crate::keys::{SealingKey, sha256};
 use crate::message::{IdempotencyKey, KeyOrigin, Principal};
 use crate::problem::{Kind, Problem};
+use crate::purge::{Begun, Purge};
 use crate::time::Timestamp;
 
 /// How long results are kept: by who made the key, and whether they carry credentials.
@@ -36,6 +37,10 @@ const KEEP_SEALED: Duration = Duration::from_secs(300);
 
 /// Says that the answer is that of an earlier request with the same key.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// What the write has made old, as JSON: stored with its answer, so that doing it again says the same. It goes
+/// no further than the service's own node.
+pub(crate) const PURGE: HeaderName = HeaderName::from_static("panel-purge");
 
 /// Everything about a request that a write needs to know.
 #[derive(Clone, Debug)]
@@ -48,6 +53,8 @@ pub struct WriteContext {
     pub client_ip: Option<String>,
     /// The id under which logs know the request.
     pub request_id: String,
+    /// What the request is about to make old.
+    begun: Begun,
     once: Once,
 }
 
@@ -103,7 +110,8 @@ impl WriteContext {
             Principal::Anonymous => format!("anonymous:{}", crate::ids::hex(&fingerprint)),
         };
         let slot = sha256(&[b"idempotency", scope.as_bytes(), key.value.as_bytes()]);
-        Self { principal, now, client_ip, request_id, once: Once { slot, fingerprint, key } }
+        let (once, begun) = (Once { slot, fingerprint, key }, Begun::default());
+        Self { principal, now, client_ip, request_id, begun, once }
     }
 
     /// For something that no request asked for (the command line, a schedule). It has a key of
@@ -114,6 +122,12 @@ impl WriteContext {
         let shape = RequestShape { method: &Method::POST, path: "", body: b"" };
         let principal = Principal::Service(actor.to_owned());
         Self::new(principal, key, shape, now, None, String::new())
+    }
+
+    /// Notes there what the write is about to make old.
+    pub(crate) fn noting(mut self, begun: &Begun) -> Self {
+        self.begun = begun.clone();
+        self
     }
 
     fn sealing_key(&self) -> SealingKey {
@@ -215,6 +229,14 @@ impl Answer {
         self
     }
 
+    /// With what its write makes old, if that was said.
+    fn purging(self, purge: Option<Purge>, begun: &Begun) -> Self {
+        let Some(purge) = purge else { return self };
+        let text = purge.to_text();
+        begun.add(purge);
+        self.header(PURGE, &text)
+    }
+
     fn stored_headers(&self) -> String {
         let mut text = String::new();
         for (name, value) in &self.headers {
@@ -269,6 +291,7 @@ impl Database {
             .transact(move |tx| {
                 Box::pin(async move {
                     let answer = work(tx).await.map_err(Undone::Work)?;
+                    let answer = answer.purging(tx.take_purge(), &remembered.begun);
                     faults::pass(&faults::WRITE_IN_TRANSACTION).await.map_err(DbError::from)?;
                     if !remember(tx, &remembered, &answer).await? {
                         return Err(Undone::<E>::Duplicate);

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::data::{Database, DbError, Tx, sql};
+use crate::purge::Purge;
 use crate::time::Timestamp;
 
 /// A fact as it arrives.
@@ -51,6 +52,9 @@ pub trait Consumer: Send + Sync + 'static {
     /// Takes a fact into account. Runs in a transaction with the inbox row; a fact is given
     /// once, in the publisher's order. A topic it does not know must be passed over with `Ok`:
     /// a newer publisher may tell more.
+    ///
+    /// What it makes old of the public answers it says in the transaction ([`Tx::makes_old`]); where it says nothing,
+    /// that is everything.
     fn apply<'t>(
         &'t self,
         tx: &'t mut Tx,
@@ -60,20 +64,22 @@ pub trait Consumer: Send + Sync + 'static {
 }
 
 /// Handles a batch: in one transaction if all goes well, else one by one, so that a fact that
-/// makes no sense costs nothing but itself.
+/// makes no sense costs nothing but itself. What is purged beside what the transactions say: if a fact was
+/// handled before and nobody heard of that, what it made old may not have been told either.
 pub(crate) async fn receive(
     db: &Database,
     consumer: &std::sync::Arc<dyn Consumer>,
     batch: Batch,
-) -> Result<(), DbError> {
+) -> Result<Purge, DbError> {
     match apply(db, consumer, &batch.source, batch.events.clone()).await {
-        Ok(()) => return Ok(()),
+        Ok(purge) => return Ok(purge),
         Err(Rejected::Database(error)) => return Err(error),
         Err(Rejected::Nonsense(_)) => {}
     }
+    let mut purge = Purge::nothing();
     for event in batch.events {
         match apply(db, consumer, &batch.source, vec![event.clone()]).await {
-            Ok(()) => {}
+            Ok(more) => purge.add(more),
             Err(Rejected::Database(error)) => return Err(error),
             Err(Rejected::Nonsense(reason)) => {
                 let (source, position, topic) = (&batch.source, event.position, &event.topic);
@@ -82,7 +88,7 @@ pub(crate) async fn receive(
             }
         }
     }
-    Ok(())
+    Ok(purge)
 }
 
 async fn apply(
@@ -90,17 +96,22 @@ async fn apply(
     consumer: &std::sync::Arc<dyn Consumer>,
     source: &str,
     events: Vec<Event>,
-) -> Result<(), Rejected> {
+) -> Result<Purge, Rejected> {
     let (consumer, source) = (std::sync::Arc::clone(consumer), source.to_owned());
     let now = db.clock().now();
     db.transact(move |tx| {
         Box::pin(async move {
+            let (mut purge, mut is_told_again) = (Purge::nothing(), false);
             for event in &events {
                 if note(tx, &source, event.position, now, None).await? {
                     consumer.apply(tx, &source, event).await?;
+                    purge.add(tx.take_purge().unwrap_or_else(Purge::everything));
+                } else {
+                    is_told_again = true;
                 }
             }
-            Ok(())
+            tx.purges(purge);
+            Ok(if is_told_again { Purge::everything_gone() } else { Purge::nothing() })
         })
     })
     .await

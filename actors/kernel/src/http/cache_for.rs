@@ -1,4 +1,4 @@
-//! What an answer says about being kept by the edge and by caches on the way (RFC 9111, RFC 5861).
+//! What an answer says about being kept by the edge (RFC 9111, RFC 5861), and by which tags it is made old.
 
 use std::convert::Infallible;
 
@@ -7,33 +7,53 @@ use http::{HeaderValue, header};
 
 use crate::message::Principal;
 
-/// Fresh for a second, which a busy page has many readers in; ten minutes old if it must be.
-const SHARED: &str = "public, max-age=0, s-maxage=1, stale-if-error=600";
+/// Fresh for a second, which a busy page has many readers in; for ten more it is shown while it is asked for anew,
+/// so that nobody waits for that; a day old if it must be.
+const SHARED: &str =
+    "public, max-age=0, s-maxage=1, stale-while-revalidate=10, stale-if-error=86400";
 /// Never fresh: each reader is heard of.
-const STAND_IN: &str = "public, max-age=0, stale-if-error=600";
+const STAND_IN: &str = "public, max-age=0, stale-if-error=86400";
 
 /// A part of an answer to a read: `Cache-Control`, if the answer is the same for everybody who is
 /// not signed in. An answer for somebody says nothing, and is kept by nobody. One that depends on a
 /// header of the request must name it in `Vary`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CacheFor(Option<&'static str>);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheFor {
+    control: Option<&'static str>,
+    tags: Vec<String>,
+}
+
+/// The tags of an answer, in its extensions.
+#[derive(Clone, Debug)]
+pub(crate) struct Tags(pub(crate) Vec<String>);
 
 impl CacheFor {
-    /// May be shown to others for a second, and for ten minutes while the service can't be asked.
+    /// May be shown to others: for a second; for ten more while it is asked for anew; and for a day while the
+    /// service can't be asked. What a write makes old is shown only in the last case, and what it removes in
+    /// none ([`purge`](crate::purge)).
     #[must_use]
     pub fn everybody(principal: &Principal) -> Self {
         Self::unless_signed_in(principal, SHARED)
     }
 
-    /// May be shown to others while the service can't be asked, for ten minutes, and not before:
+    /// May be shown to others while the service can't be asked, for a day, and not before:
     /// for reads that count.
     #[must_use]
     pub fn outages(principal: &Principal) -> Self {
         Self::unless_signed_in(principal, STAND_IN)
     }
 
+    /// With tags by which writes make it old ([`Tx::makes_old`](crate::data::Tx::makes_old)): few, coarse, without
+    /// spaces. An answer without any is made old by what makes everything of its service old, and by nothing else.
+    #[must_use]
+    pub fn tagged<T: Into<String>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
+        self.tags.extend(tags.into_iter().map(Into::into));
+        self
+    }
+
     fn unless_signed_in(principal: &Principal, control: &'static str) -> Self {
-        Self((*principal == Principal::Anonymous).then_some(control))
+        let control = (*principal == Principal::Anonymous).then_some(control);
+        Self { control, tags: Vec::new() }
     }
 }
 
@@ -41,8 +61,11 @@ impl IntoResponseParts for CacheFor {
     type Error = Infallible;
 
     fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Infallible> {
-        if let Some(control) = self.0 {
+        if let Some(control) = self.control {
             parts.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(control));
+            if !self.tags.is_empty() {
+                parts.extensions_mut().insert(Tags(self.tags));
+            }
         }
         Ok(parts)
     }
@@ -66,5 +89,19 @@ mod tests {
         assert_eq!(control(CacheFor::outages(&Principal::Anonymous)).as_deref(), Some(STAND_IN));
         assert_eq!(control(CacheFor::everybody(&service)), None);
         assert_eq!(control(CacheFor::outages(&service)), None);
+    }
+
+    #[test]
+    fn tags_go_beside_the_answer_and_never_with_it() {
+        let tagged = |principal: &Principal| {
+            let cache = CacheFor::everybody(principal).tagged(["threads", "thread:1"]);
+            let response: Response = (cache, "text").into_response();
+            let names = response.headers().keys().map(ToString::to_string).collect::<Vec<_>>();
+            assert!(names.iter().all(|name| !name.contains("tag")), "{names:?}");
+            response.extensions().get::<Tags>().map(|Tags(tags)| tags.clone())
+        };
+        let tags = tagged(&Principal::Anonymous).unwrap();
+        assert_eq!(tags, ["threads", "thread:1"]);
+        assert_eq!(tagged(&Principal::Service("forum".to_owned())), None);
     }
 }

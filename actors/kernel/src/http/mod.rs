@@ -11,6 +11,7 @@ mod stream;
 pub mod validate;
 
 pub use cache_for::CacheFor;
+pub(crate) use cache_for::Tags;
 pub use etag::IfMatch;
 pub use extract::{Caller, IdPath, Params, Payload, Segments, Write};
 pub use file::Attachment;

@@ -118,6 +118,13 @@ impl Extensions {
     pub const HEAD: &'static str = "head";
     /// What a browser carries of a sign-in that it has begun through somebody else (text).
     pub const SIGN_IN: &'static str = "sign-in";
+    /// The number of the exchange at its gateway (text, hexadecimal): what it makes old is told to that one with the
+    /// reply.
+    pub const EXCHANGE: &'static str = "exchange";
+    /// What the request has made old, on replies (JSON, [`Purge`](crate::purge::Purge)).
+    pub const PURGE: &'static str = "purge";
+    /// By which tags a public answer can be made old, on replies (text, with spaces between).
+    pub const TAGS: &'static str = "tags";
     /// The pattern of the route that answered, on replies (text).
     pub const ROUTE: &'static str = "route";
 

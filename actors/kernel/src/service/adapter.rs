@@ -13,8 +13,8 @@ use tower::Service as _;
 
 use super::label::Label;
 use crate::access::within_scopes;
-use crate::data::{RequestShape, WriteContext};
-use crate::http::EventStream;
+use crate::data::{PURGE, RequestShape, WriteContext};
+use crate::http::{EventStream, Tags};
 use crate::ids::hex;
 use crate::keys::sha256;
 use crate::message::{
@@ -22,6 +22,7 @@ use crate::message::{
     Reply, TraceContext,
 };
 use crate::problem::{Kind, OutcomeUnknown, Problem};
+use crate::purge::Begun;
 use crate::time::Timestamp;
 
 /// Below this, nothing comes from outside: the gateway has no such routes.
@@ -48,6 +49,8 @@ pub struct Request {
     pub sign_in: Option<String>,
     /// For writes: under which key.
     pub idempotency_key: Option<IdempotencyKey>,
+    /// What it is about to make old.
+    begun: Begun,
     method: Method,
     uri: Uri,
     body: Bytes,
@@ -73,6 +76,7 @@ impl Request {
             is_head: false,
             sign_in: None,
             idempotency_key,
+            begun: Begun::default(),
             method,
             uri,
             body,
@@ -110,6 +114,7 @@ impl Request {
             self.client_ip.clone(),
             self.request_id.clone(),
         )
+        .noting(&self.begun)
     }
 }
 
@@ -117,6 +122,7 @@ impl Request {
 pub(super) async fn serve(
     (service, router): (&str, &Router),
     envelope: Envelope,
+    begun: &Begun,
     now: Timestamp,
 ) -> Reply {
     // What services ask of each other was checked by the one that was asked first.
@@ -145,6 +151,7 @@ pub(super) async fn serve(
         request_id: envelope.request_id,
         trace: envelope.trace,
         idempotency_key: envelope.idempotency_key,
+        begun: begun.clone(),
         method: envelope.method,
         uri: envelope.uri,
         body,
@@ -177,6 +184,13 @@ async fn into_reply(response: Response, wants_options: bool) -> Reply {
         refusal: None,
         extensions: Extensions::default(),
     };
+    // For gateways, and never for clients.
+    if let Some(purge) = reply.headers.remove(PURGE) {
+        reply.extensions.set(Extensions::PURGE, purge.as_bytes().to_vec());
+    }
+    if let Some(Tags(tags)) = parts.extensions.remove() {
+        reply.extensions.set(Extensions::TAGS, tags.join(" "));
+    }
     if let Some(Label(matched)) = parts.extensions.remove() {
         reply.extensions.set(Extensions::ROUTE, matched.as_str().to_owned());
     }

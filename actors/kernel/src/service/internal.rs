@@ -15,6 +15,7 @@ use crate::http::{Caller, Params, Payload};
 use crate::ids::Id;
 use crate::message::Principal;
 use crate::problem::{Kind, Problem};
+use crate::purge::Purge;
 use crate::push::{Missed, STREAMS_PATH, StreamSource};
 
 /// Where a service's part of the OpenAPI document is.
@@ -77,13 +78,13 @@ async fn take_facts(
     State(internal): State<Internal>,
     caller: Caller,
     Payload(batch): Payload<Batch>,
-) -> Result<StatusCode, Problem> {
+) -> Result<(Purge, StatusCode), Problem> {
     insiders_only(&caller)?;
     let Some(consumer) = &internal.consumer else {
         return Err(Problem::new(Kind::NotFound, "nothing here listens to facts"));
     };
-    events::receive(&internal.db, consumer, batch).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let purge = events::receive(&internal.db, consumer, batch).await?;
+    Ok((purge, StatusCode::NO_CONTENT))
 }
 
 /// What came after an event.

@@ -9,6 +9,7 @@
 //! ├── relay                 delivers the service's facts
 //! │   └── <consumer>        one each, so that none waits for another
 //! ├── janitor               removes what has expired
+//! ├── purger                tells gateways what is old of what they keep
 //! ├── …                     the service's own actors
 //! └── serving               rest for one
 //!     ├── pool              keeps the workers, each of which runs the service's router
@@ -37,6 +38,7 @@ pub mod internal;
 mod label;
 mod load;
 mod pool;
+mod purging;
 mod rank;
 mod runtime;
 mod spec;

@@ -16,6 +16,7 @@ use super::worker::{Job, PANICKED, RouterWorker};
 use crate::config::PoolConfig;
 use crate::message::Refusal;
 use crate::metrics::Metrics;
+use crate::purge::Purger;
 use crate::supervision::{ChildSpec, Intensity, RestartWindow, Tree};
 use crate::time::Clock;
 
@@ -35,6 +36,7 @@ pub(super) struct PoolSpec {
     pub(super) load: Arc<Load>,
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
+    pub(super) purger: Option<Purger>,
     pub(super) tree: Tree,
 }
 
@@ -161,6 +163,7 @@ impl PoolState {
             desk: Arc::clone(&self.desk.desk),
             clock: self.spec.clock.clone(),
             metrics: self.spec.metrics.clone(),
+            purger: self.spec.purger.clone(),
         };
         #[allow(clippy::disallowed_methods, reason = "the pool is what supervises workers")]
         let (worker, _) = Actor::spawn_linked(None, worker, (), pool.get_cell()).await?;

@@ -10,6 +10,7 @@ use crate::config::{BadValue, PoolConfig, Section};
 use crate::data::{Database, Expiry, Migrations};
 use crate::events::{Consumer, Subscription};
 use crate::personal::Records;
+use crate::purge::Purger;
 use crate::push::StreamSource;
 use crate::supervision::ChildSpec;
 
@@ -58,6 +59,8 @@ pub struct ServiceContext {
     pub runtime: Runtime,
     /// Its database.
     pub db: Database,
+    /// Where it says what it makes old of its public answers, without a transaction that says so.
+    pub purger: Purger,
     /// Its path in the supervision tree, for its own supervisors.
     pub path: &'static str,
 }
@@ -76,6 +79,8 @@ pub struct Assembly {
     pub personal: Vec<Records>,
     /// What it answers who may have missed something of a stream.
     pub streams: Option<Arc<dyn StreamSource>>,
+    /// Whether none of its answers is for everybody.
+    pub is_private: bool,
 }
 
 impl std::fmt::Debug for Assembly {
@@ -95,6 +100,7 @@ impl Assembly {
             expiries: Vec::new(),
             personal: Vec::new(),
             streams: None,
+            is_private: false,
         }
     }
 
@@ -123,6 +129,14 @@ impl Assembly {
     #[must_use]
     pub fn streams(mut self, source: impl StreamSource) -> Self {
         self.streams = Some(Arc::new(source));
+        self
+    }
+
+    /// None of its answers is for everybody, so nothing it does makes one old. What says that it is public
+    /// nevertheless is kept by nobody.
+    #[must_use]
+    pub const fn private(mut self) -> Self {
+        self.is_private = true;
         self
     }
 

@@ -18,6 +18,7 @@ use crate::directory::{SCOPE, group};
 use crate::events::{Outlet, Relay, RelayMessage};
 use crate::message::FrontDoorMessage;
 use crate::personal;
+use crate::purge::Purger;
 use crate::supervision::{
     Address, Backoff, Bell, ChildSpec, Intensity, Strategy, Supervisor, SupervisorSpec,
 };
@@ -118,9 +119,25 @@ impl Start {
             }
         };
         self.running.db.store(Some(Arc::new(db.clone())));
-        let context = ServiceContext { runtime: runtime.clone(), db: db.clone(), path: name };
+        let (directory, clock) = (runtime.directory.clone(), runtime.clock.clone());
+        let purger = Purger::new(name, directory, clock, runtime.metrics.clone());
+        let context = ServiceContext {
+            runtime: runtime.clone(),
+            db: db.clone(),
+            purger: purger.clone(),
+            path: name,
+        };
         let assembly = (self.spec.assemble)(&context);
+        let purger = (!assembly.is_private).then_some(purger);
         let top = self.data_children(top, &db, assembly.expiries.into());
+        let top = match &purger {
+            Some(purger) => {
+                let told = purger.clone();
+                db.on_purge(move |purge| told.purge(purge));
+                top.child(purger.child())
+            }
+            None => top,
+        };
         let top = assembly.children.into_iter().fold(top, SupervisorSpec::child);
         let own = internal::routes(
             db.clone(),
@@ -130,7 +147,7 @@ impl Start {
         );
         let own = own.merge(personal::routes(db, assembly.personal.into()));
         let router = assembly.router.merge(own).route_layer(LabelLayer);
-        top.child(self.serving(router, &context.db).into_child("serving"))
+        top.child(self.serving(router, &context.db, purger).into_child("serving"))
     }
 
     fn data_children(
@@ -186,7 +203,12 @@ impl Start {
         relays.into_child("relay")
     }
 
-    fn serving(&self, router: axum::Router, db: &Database) -> SupervisorSpec {
+    fn serving(
+        &self,
+        router: axum::Router,
+        db: &Database,
+        purger: Option<Purger>,
+    ) -> SupervisorSpec {
         let (name, runtime) = (self.spec.name, &self.runtime);
         let path = format!("{name}/serving");
         let pool = PoolSpec {
@@ -198,6 +220,7 @@ impl Start {
             load: Arc::clone(&self.running.load),
             clock: runtime.clock.clone(),
             metrics: runtime.metrics.clone(),
+            purger,
             tree: runtime.tree.clone(),
         };
         let door = {

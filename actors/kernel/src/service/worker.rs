@@ -12,10 +12,12 @@ use tracing::Instrument as _;
 use super::adapter;
 use super::desk::Desk;
 use super::load::Place;
+use super::purging;
 use crate::faults;
 use crate::message::{Envelope, Refusal, Reply, ReplyGuard};
 use crate::metrics::Metrics;
 use crate::problem::{Kind, Problem};
+use crate::purge::{Begun, Purger};
 use crate::time::Clock;
 
 /// Why a worker has ended whose handler panicked.
@@ -36,6 +38,8 @@ pub(super) struct RouterWorker {
     pub(super) desk: Arc<Desk>,
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
+    /// Where it is said what is old; `None` where nothing is for everybody.
+    pub(super) purger: Option<Purger>,
 }
 
 impl Actor for RouterWorker {
@@ -73,6 +77,7 @@ impl Actor for RouterWorker {
             return Ok(());
         }
         let is_write = envelope.is_clients_write();
+        let (concern, begun) = (purging::Concern::of(&envelope), Begun::default());
         // Whatever is logged on the way carries these two (and need not name them itself).
         let span = tracing::error_span!(
             "request",
@@ -81,19 +86,21 @@ impl Actor for RouterWorker {
         );
         let answering = (self.service, &self.router);
         // Boxed first: what is wrapped around it, and what runs an actor, move it about.
-        let serving = Box::pin(adapter::serve(answering, *envelope, self.clock.now()));
+        let serving = Box::pin(adapter::serve(answering, *envelope, &begun, self.clock.now()));
         let serving = AssertUnwindSafe(serving.instrument(span)).catch_unwind();
         let outcome = tokio::time::timeout(left, serving).await;
         // Who has the answer may ask again at once, and should find the place free, and the worker.
         drop(place);
-        let answer = match outcome {
+        let mut answer = match outcome {
             Ok(Ok(answer)) => answer,
             // It was told of where it happened.
             Ok(Err(_)) => {
                 self.metrics.panics.with_label_values(&[self.service]).inc();
                 // What the panic left behind in this worker goes with it.
                 myself.stop(Some(PANICKED.to_owned()));
-                reply.send(Reply::problem(&Problem::internal()));
+                let mut answer = Reply::problem(&Problem::internal());
+                concern.settle(&mut answer, &begun, self.purger.as_ref());
+                reply.send(answer);
                 return Ok(());
             }
             Err(_) => {
@@ -101,6 +108,7 @@ impl Actor for RouterWorker {
                 Reply::problem(&late)
             }
         };
+        concern.settle(&mut answer, &begun, self.purger.as_ref());
         self.look(&myself);
         reply.send(answer);
         if is_write {

@@ -1,0 +1,149 @@
+//! What of a service's answers is old, and what is gone: when each tag was purged last, in the order of purges and
+//! of questions.
+//!
+//! Each purge has a number, and each question has that of the last purge before it. An answer is from before every
+//! purge of one of its tags with a greater number than its question, however late it comes. Tags that were purged
+//! long ago are forgotten, together with which they were: all answers from before them count as purged.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use panel_kernel::purge::{Purge, Scope};
+use parking_lot::RwLock;
+
+/// Tags that are remembered, of each kind.
+const MOST: usize = 8_192;
+
+/// The marks of one service.
+#[derive(Default)]
+pub(super) struct Marks {
+    last: AtomicU64,
+    stamps: RwLock<Both>,
+}
+
+#[derive(Default)]
+struct Both {
+    old: Stamps,
+    gone: Stamps,
+}
+
+/// When what was purged.
+#[derive(Default)]
+struct Stamps {
+    /// Everything, and whatever is not remembered.
+    floor: u64,
+    tags: HashMap<Box<str>, u64>,
+}
+
+impl Marks {
+    /// The number of the last purge.
+    pub(super) fn now(&self) -> u64 {
+        self.last.load(Ordering::Acquire)
+    }
+
+    /// From now on that is old, or gone.
+    pub(super) fn apply(&self, purge: &Purge) {
+        if purge.is_nothing() {
+            return;
+        }
+        let mut stamps = self.stamps.write();
+        // Under the lock, so that they are in order.
+        let number = self.last.fetch_add(1, Ordering::AcqRel) + 1;
+        stamps.old.stamp(&purge.old, number);
+        stamps.gone.stamp(&purge.gone, number);
+    }
+
+    /// The number of the last purge that concerns an answer with these tags.
+    pub(super) fn version(&self, tags: &[Box<str>]) -> u64 {
+        let stamps = self.stamps.read();
+        stamps.old.last(tags).max(stamps.gone.last(tags))
+    }
+
+    /// Whether such an answer is gone that was asked for after the purge of this number.
+    pub(super) fn is_gone(&self, tags: &[Box<str>], asked: u64) -> bool {
+        self.stamps.read().gone.last(tags) > asked
+    }
+}
+
+impl Stamps {
+    fn stamp(&mut self, scope: &Scope, number: u64) {
+        match scope {
+            Scope::Everything => {
+                self.floor = number;
+                self.tags.clear();
+            }
+            Scope::Tags(tags) => {
+                for tag in tags {
+                    if self.tags.len() >= MOST {
+                        self.forget();
+                    }
+                    self.tags.insert(tag.as_str().into(), number);
+                }
+            }
+        }
+    }
+
+    /// Forgets the half that was purged longest ago.
+    fn forget(&mut self) {
+        let mut numbers: Vec<u64> = self.tags.values().copied().collect();
+        let middle = numbers.len() / 2;
+        let (_, median, _) = numbers.select_nth_unstable(middle);
+        let median = *median;
+        self.tags.retain(|_, number| *number > median);
+        self.floor = self.floor.max(median);
+    }
+
+    fn last(&self, tags: &[Box<str>]) -> u64 {
+        let tags = tags.iter().filter_map(|tag| self.tags.get(tag)).copied();
+        tags.max().unwrap_or_default().max(self.floor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tags(tags: &[&str]) -> Vec<Box<str>> {
+        tags.iter().map(|tag| Box::from(*tag)).collect()
+    }
+
+    #[test]
+    fn a_purge_concerns_what_carries_its_tags_and_was_asked_before() {
+        let marks = Marks::default();
+        let (lists, one, both) = (tags(&["lists"]), tags(&["one"]), tags(&["lists", "one"]));
+        let before = marks.now();
+        marks.apply(&Purge::of(["one"]));
+        let between = marks.now();
+        assert!(marks.version(&one) > before && marks.version(&both) > before);
+        assert_eq!(marks.version(&lists), before);
+        assert_eq!(marks.version(&one), between);
+        assert!(!marks.is_gone(&both, before));
+        marks.apply(&Purge::gone(["lists"]));
+        assert!(marks.is_gone(&both, between) && !marks.is_gone(&one, between));
+        assert!(!marks.is_gone(&both, marks.now()));
+        marks.apply(&Purge::nothing());
+        let before = marks.now();
+        marks.apply(&Purge::everything());
+        for tags in [&lists, &one, &both, &Vec::new()] {
+            assert!(marks.version(tags) > before && !marks.is_gone(tags, before));
+        }
+        marks.apply(&Purge::everything_gone());
+        assert!(marks.is_gone(&[], before));
+    }
+
+    #[test]
+    fn what_is_forgotten_counts_as_purged_and_memory_is_bounded() {
+        let marks = Marks::default();
+        let number = |n: u64| tags(&[&n.to_string()]);
+        for n in 0..100_000 {
+            let asked = marks.now();
+            marks.apply(&Purge::gone([n.to_string()]));
+            // Whatever was asked before is gone, and stays so; what is asked now is not.
+            assert!(marks.is_gone(&number(n), asked) && marks.is_gone(&number(n / 2), n / 2));
+            assert!(!marks.is_gone(&number(n), marks.now()));
+        }
+        let stamps = marks.stamps.read();
+        assert!(stamps.gone.tags.len() <= MOST && stamps.gone.floor < 100_000 - MOST as u64 / 4);
+        assert!(stamps.old.tags.is_empty() && stamps.old.floor == 0);
+    }
+}
