@@ -2,7 +2,7 @@
 //! data, the same handlers behind a bare axum server without actors. Prints a table of
 //! ratios.
 //!
-//! `panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [instructions] [edge] [links] [accounts] [streams] [large]` measures;
+//! `panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [instructions] [edge] [links] [accounts] [streams] [purges] [large]` measures;
 //! `panel-bench bare …` and `panel-bench constant …` are the comparison programs, started by the former.
 
 #![allow(
@@ -20,6 +20,7 @@ mod instructions;
 mod large;
 mod links;
 mod load;
+mod purges;
 mod report;
 mod scenario;
 mod seed;
@@ -51,6 +52,9 @@ fn main() -> ExitCode {
             if backends.is_empty() || backends.contains(&"streams") {
                 runtime.block_on(streams::run());
             }
+            if backends.is_empty() || backends.contains(&"purges") {
+                runtime.block_on(purges::run());
+            }
             if backends.is_empty() || backends.contains(&"large") {
                 runtime.block_on(large::run(node));
             }
@@ -66,7 +70,7 @@ fn main() -> ExitCode {
         }
         _ => {
             println!(
-                "usage: panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [instructions] [edge] [links] [accounts] [streams] [large]"
+                "usage: panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [instructions] [edge] [links] [accounts] [streams] [purges] [large]"
             );
             ExitCode::from(2)
         }

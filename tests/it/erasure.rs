@@ -158,13 +158,13 @@ async fn nothing_is_left_that_tells_who_it_was(backend: Backend) {
     rig.shutdown().await;
 }
 
-async fn administrator(rig: &Rig) -> Session {
+pub(crate) async fn administrator(rig: &Rig) -> Session {
     Session::register(&rig.client(), "root").await;
     rig.raw_sql("auth").await.run("UPDATE users SET role = 5 WHERE username = 'root'").await;
     Session::login(&rig.client(), "root", PASSWORD).await
 }
 
-async fn category_made(root: &Session) -> serde_json::Value {
+pub(crate) async fn category_made(root: &Session) -> serde_json::Value {
     let news = json!({"name": "News"});
     let made = root.post("/api/v2/forum/categories").json(&news).await.expect(201).json();
     made["id"].clone()

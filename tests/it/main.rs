@@ -67,6 +67,7 @@ mod overtaken;
 mod pages;
 mod passkeys;
 mod plans;
+mod purges;
 mod readme;
 mod redis;
 mod redis_server;

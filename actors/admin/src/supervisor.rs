@@ -32,6 +32,7 @@ fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
         openapi: || api::routes().into_openapi(),
         assemble: Arc::new(|context| {
             Assembly::new(api::router(App::new(context)))
+                .private()
                 .consumer(Listener)
                 .personal(store::personal::RECORDS)
         }),

@@ -107,6 +107,7 @@ fn assemble(parts: &Parts, context: &ServiceContext) -> Assembly {
         exports: exports.clone(),
     };
     Assembly::new(api::router(app))
+        .private()
         .child(token_keeper(config, context, keys))
         .child(mailer(delivery, context, post.clone()))
         .child(exporter(config, context, post.clone(), exports))

@@ -18,6 +18,9 @@ use utoipa_axum::routes;
 use crate::rules;
 use crate::store::articles::{self, ArticleRow, Wanted};
 
+/// By which lists of articles are made old.
+const ARTICLES: &str = "articles";
+
 /// What handlers share. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct App {
@@ -119,7 +122,8 @@ async fn list(
     let listing = Listing::from_excess(rows, page.limit, |row| {
         app.cursors.encode(&scope, &[row.published_at.as_micros(), row.id.raw()])
     });
-    Ok((CacheFor::everybody(&caller.principal), Json(listing.map(ArticleItem::from))))
+    let cache = CacheFor::everybody(&caller.principal).tagged([ARTICLES]);
+    Ok((cache, Json(listing.map(ArticleItem::from))))
 }
 
 /// The documented routes.

@@ -4,6 +4,7 @@ use futures::future::BoxFuture;
 use panel_kernel::data::Tx;
 use panel_kernel::events::{Consumer, Event, Rejected, Subscription};
 use panel_kernel::ids::Id;
+use panel_kernel::purge::Purge;
 use serde::Deserialize;
 
 use crate::store::articles;
@@ -29,8 +30,10 @@ impl Consumer for Listener {
         event: &'t Event,
     ) -> BoxFuture<'t, Result<(), Rejected>> {
         Box::pin(async move {
+            tx.makes_nothing_old();
             if event.topic == "user.erased" {
                 let Erased { id } = serde_json::from_str(event.payload.get())?;
+                tx.purges(Purge::everything_gone());
                 articles::erase_author(tx, id).await?;
             }
             Ok(())

@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use panel_kernel::data::{Fact, Tx};
 use panel_kernel::events::{Consumer, Event, Rejected};
 use panel_kernel::ids::Id;
+use panel_kernel::purge::Purge;
 use panel_kernel::role::Role;
 use panel_kernel::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ use crate::rules::bans::BanKind;
 use crate::rules::digests::Line;
 use crate::store::moderation::queue::{QueueKind, QueueStatus};
 use crate::store::{self, search};
+use crate::tags;
 
 /// A thread was started. Its opening body is a post of its own, without a fact of its own.
 #[derive(Debug, Serialize)]
@@ -288,16 +290,25 @@ impl Consumer for Facts {
     ) -> BoxFuture<'t, Result<(), Rejected>> {
         Box::pin(async move {
             if source == SERVICE.name {
+                tx.makes_old([tags::SEARCH]);
                 return index(tx, event).await;
             }
+            // But for names, which are everywhere.
+            tx.makes_nothing_old();
             match told(event)? {
                 Some(Told::Registered { id, name, username, role }) => {
                     let names = (name.as_str(), username.as_str(), role);
                     store::authors::register(tx, id, names, event.at).await?;
                 }
                 Some(Told::Ranked { id, role }) => store::authors::rank(tx, id, role).await?,
-                Some(Told::Renamed { id, name }) => store::authors::rename(tx, id, &name).await?,
-                Some(Told::Erased { id }) => store::erasure::erase(tx, id).await?,
+                Some(Told::Renamed { id, name }) => {
+                    tx.purges(Purge::everything());
+                    store::authors::rename(tx, id, &name).await?;
+                }
+                Some(Told::Erased { id }) => {
+                    tx.purges(Purge::everything_gone());
+                    store::erasure::erase(tx, id).await?;
+                }
                 None => {}
             }
             Ok(())

@@ -7,6 +7,7 @@ use panel_kernel::time::Timestamp;
 use crate::events::{PostHidden, ThreadHidden};
 use crate::store::moderation::hiding;
 use crate::store::posts::Post;
+use crate::tags;
 
 /// Hides a post that is not deleted and is held with its thread; what opens a thread, with the thread. By
 /// nobody, if the forum does so itself.
@@ -21,6 +22,7 @@ pub(crate) async fn hide(
     }
     hiding::hide(tx, post, by, at).await?;
     let (id, thread_id, author_id) = (post.id, post.thread_id, post.author.id);
+    tx.removes(tags::showing(thread_id));
     tx.publish(&PostHidden { id, thread_id, author_id });
     Ok(())
 }
@@ -33,6 +35,7 @@ pub(crate) async fn hide_thread(
     at: Timestamp,
 ) -> Result<(), DbError> {
     hiding::hide_thread(tx, id, by, at).await?;
+    tx.removes(tags::showing(id));
     tx.publish(&ThreadHidden { id, author_id });
     Ok(())
 }

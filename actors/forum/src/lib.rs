@@ -38,6 +38,7 @@
 //! | `diff` | what changed from one text to another; no I/O |
 //! | `rendering` | where that is done: long texts off the async threads |
 //! | `store` | the only SQL |
+//! | `tags` | by which public answers are made old |
 //! | `hiding` | hiding a post, and telling of it |
 //! | `live` | what happens in threads while they are open somewhere |
 //! | `transfer` | all of it into a file, and from one |
@@ -62,6 +63,7 @@ mod rules;
 mod search_indexer;
 mod store;
 mod streams;
+mod tags;
 #[cfg(test)]
 mod tests;
 pub mod transfer;

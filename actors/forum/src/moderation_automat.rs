@@ -29,6 +29,7 @@ use crate::store::moderation::bans::{self, Ban};
 use crate::store::moderation::log::{self, Deed};
 use crate::store::moderation::{content_rules, queue};
 use crate::store::posts;
+use crate::tags;
 
 /// Between two looks, where nobody has said that there is something to do here.
 const LOOK: Duration = Duration::from_secs(1);
@@ -176,6 +177,7 @@ async fn weigh(
         category: Some(standing.category_id),
         reason: "flags",
     };
+    tx.makes_old([tags::LOG]);
     log::insert(tx, deed, None, &done, now).await?;
     let state = |is_hidden: bool| Some(json!({"hidden": is_hidden, "weight": weight}));
     let target = format!("post:{}", post.id);
@@ -200,6 +202,7 @@ async fn end(tx: &mut Tx, ban: Ban, deed: Id, now: Timestamp) -> Result<(), DbEr
         reason: "time",
         ..Deed::default()
     };
+    tx.makes_old([tags::LOG]);
     log::insert(tx, deed, None, &done, now).await?;
     let state = |until: Option<Timestamp>| Some(json!({"user_id": user_id, "until": until}));
     let target = format!("ban:{id}");

@@ -9,11 +9,12 @@
 
 use std::time::{Duration, Instant};
 
-use panel_kernel::data::{Database, DbError};
+use panel_kernel::data::{Database, DbError, Tx};
 use panel_kernel::supervision::ChildSpec;
 use ractor::{Actor, ActorProcessingErr, ActorRef, Message};
 
 use crate::store::search;
+use crate::tags;
 
 /// Between two looks whether there is something to do.
 const LOOK: Duration = Duration::from_secs(10);
@@ -60,8 +61,7 @@ impl Actor for SearchIndexer {
         pieces: &mut u64,
     ) -> Result<(), ActorProcessingErr> {
         let begun = Instant::now();
-        let more: Result<bool, DbError> =
-            self.db.transact(|tx| Box::pin(search::index_some(tx))).await;
+        let more: Result<bool, DbError> = self.db.transact(|tx| Box::pin(index_some(tx))).await;
         let next = match more {
             Ok(true) => {
                 *pieces += 1;
@@ -88,4 +88,13 @@ impl Actor for SearchIndexer {
         drop(myself.send_after(next, || SearchIndexerMessage::Look));
         Ok(())
     }
+}
+
+/// Indexes some of those that are not; whether there may be more.
+async fn index_some(tx: &mut Tx) -> Result<bool, DbError> {
+    let more = search::index_some(tx).await?;
+    if more {
+        tx.makes_old([tags::SEARCH]);
+    }
+    Ok(more)
 }

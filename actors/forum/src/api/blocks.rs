@@ -64,6 +64,7 @@ pub(super) async fn block_user(
                 if boxes::count_blocked(writing.tx, by).await? >= MOST {
                     return Err(ForumError::Conflict("you have blocked as many as you can"));
                 }
+                writing.tx.makes_nothing_old();
                 boxes::block(writing.tx, by, id, created_at).await?;
                 Ok(Answer::json(StatusCode::OK, &Block { user, created_at }))
             })
@@ -83,6 +84,7 @@ pub(super) async fn unblock_user(
     forum
         .write(by, move |writing| {
             Box::pin(async move {
+                writing.tx.makes_nothing_old();
                 if !boxes::unblock(writing.tx, writing.by.user.id, id).await? {
                     return Err(ForumError::NotFound("block"));
                 }

@@ -8,6 +8,7 @@ use panel_kernel::http::validate::Check;
 use panel_kernel::http::{CacheFor, Caller, IdPath, IfMatch, Listing, Payload, etag};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
+use panel_kernel::purge::Purge;
 use panel_kernel::role::Role;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -18,6 +19,7 @@ use crate::error::ForumError;
 use crate::rules::{self, Viewer};
 use crate::store::categories::{self, Category};
 use crate::store::moderation::bans;
+use crate::tags;
 
 /// The highest position.
 const MOST_POSITION: i64 = 1_000_000;
@@ -68,7 +70,7 @@ pub(super) async fn list_categories(
 ) -> Result<(CacheFor, Json<Listing<Category>>), ForumError> {
     let viewer = Viewer::of(&caller.principal);
     let items = forum.db.read(|conn| Box::pin(categories::list(conn, viewer))).await;
-    let cache = CacheFor::everybody(&caller.principal);
+    let cache = CacheFor::everybody(&caller.principal).tagged([tags::CATEGORIES]);
     items.map(|items| (cache, Json(Listing { items, next_cursor: None })))
 }
 
@@ -109,6 +111,7 @@ pub(super) async fn create_category(
                 category.read_level = read_level(&mut writing, &category, false).await?;
                 categories::insert(writing.tx, &category).await?;
                 let made = serde_json::to_value(&category).ok();
+                writing.tx.makes_old([tags::CATEGORIES]);
                 writing.audit("category.create", category.id, None, made);
                 Ok(created("categories", category.id, category.version, &category))
             })
@@ -130,7 +133,8 @@ pub(super) async fn read_category(
         forum.db.read(|conn| Box::pin(categories::find(conn, id, viewer))).await;
     let category = found?.ok_or(ForumError::NotFound("category"))?;
     let shown = etag::versioned(category.version, &category);
-    Ok((CacheFor::everybody(&caller.principal), shown).into_response())
+    let cache = CacheFor::everybody(&caller.principal).tagged([tags::CATEGORIES]);
+    Ok((cache, shown).into_response())
 }
 
 /// Change a category
@@ -151,6 +155,7 @@ pub(super) async fn edit_category(
                 let before = held(&mut writing, id).await?;
                 if_match.check(before.version)?;
                 if patch == CategoryPatch::default() {
+                    writing.tx.makes_nothing_old();
                     return Ok(shown(before.version, &before));
                 }
                 let mut after = patched(before.clone(), patch)?;
@@ -158,6 +163,12 @@ pub(super) async fn edit_category(
                     after.parent_id.is_some() && categories::has_children(writing.tx, id).await?;
                 after.read_level = read_level(&mut writing, &after, has_children).await?;
                 categories::update(writing.tx, &after).await?;
+                if after.read_level > before.read_level {
+                    // Whatever is in it is not for everybody any more.
+                    writing.tx.purges(Purge::everything_gone());
+                } else {
+                    writing.tx.purges(Purge::everything());
+                }
                 let [was, is] =
                     [&before, &after].map(|category| serde_json::to_value(category).ok());
                 writing.audit("category.edit", id, was, is);
@@ -191,6 +202,7 @@ pub(super) async fn delete_category(
                 let (by, now) = (writing.by.user.id, writing.by.context.now);
                 bans::end_in_category(writing.tx, id, by, now).await?;
                 categories::delete(writing.tx, id).await?;
+                writing.tx.removes([tags::CATEGORIES]);
                 writing.audit("category.delete", id, serde_json::to_value(&category).ok(), None);
                 Ok(Answer::no_content())
             })

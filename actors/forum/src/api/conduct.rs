@@ -21,6 +21,7 @@ use crate::store::moderation::queue::{Cause, QueueKind};
 use crate::store::moderation::{bans, log, queue};
 use crate::store::posts::Post;
 use crate::store::threads::Thread;
+use crate::tags;
 
 /// What the site wants of those who write.
 #[derive(Clone, Debug)]
@@ -221,6 +222,7 @@ impl Writing<'_> {
     pub(super) async fn remember(&mut self, deed: Deed<'_>) -> Result<(), ForumError> {
         let by = self.by.user.id;
         if self.viewer.moderates && deed.user != Some(by) {
+            self.tx.makes_old([tags::LOG]);
             log::insert(self.tx, self.deed_id, Some(by), &deed, self.by.context.now).await?;
         }
         Ok(())

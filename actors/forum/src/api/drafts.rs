@@ -85,6 +85,7 @@ pub(super) async fn store_draft(
             Box::pin(async move {
                 let user = writing.by.user.id;
                 let updated_at = writing.by.context.now;
+                writing.tx.makes_nothing_old();
                 let before = drafts::find(writing.tx, user, &key).await?;
                 match (&before, &if_match) {
                     (None, IfMatch::Any) => IfMatch::Versions(Vec::new()).check(0)?,
@@ -119,6 +120,7 @@ pub(super) async fn delete_draft(
     forum
         .write(by, move |writing| {
             Box::pin(async move {
+                writing.tx.makes_nothing_old();
                 if !drafts::delete(writing.tx, writing.by.user.id, &key).await? {
                     return Err(ForumError::NotFound("draft"));
                 }

@@ -15,6 +15,7 @@ use super::{Forum, Refusal, Shared};
 use crate::error::ForumError;
 use crate::rules::Viewer;
 use crate::store::{categories, feed, threads};
+use crate::tags;
 
 /// Entries in a feed.
 const ENTRIES: i64 = 30;
@@ -109,7 +110,8 @@ pub(super) async fn threads_feed(
         ),
         None => (address, format!("{}/forum", forum.public_url), "Forum".to_owned()),
     };
-    answer(&caller, &Feed::new((address, page, title), entries.collect()))
+    let cache = CacheFor::everybody(&caller.principal).tagged([tags::THREADS, tags::CATEGORIES]);
+    answer(cache, &Feed::new((address, page, title), entries.collect()))
 }
 
 /// The latest posts of a thread, as a feed
@@ -150,7 +152,8 @@ pub(super) async fn posts_feed(
     });
     let address = format!("{}/api/v2/forum/threads/{id}/feed.atom", forum.public_url);
     let entries = entries.collect();
-    answer(&caller, &Feed::new((address, page, title), entries))
+    let cache = CacheFor::everybody(&caller.principal).tagged([tags::thread(id)]);
+    answer(cache, &Feed::new((address, page, title), entries))
 }
 
 impl Feed {
@@ -179,10 +182,10 @@ impl Forum {
     }
 }
 
-fn answer(caller: &Caller, feed: &Feed) -> Result<Response, ForumError> {
+fn answer(cache: CacheFor, feed: &Feed) -> Result<Response, ForumError> {
     let xml = feed.render().map_err(|_| Problem::internal())?;
     let kind = [(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8")];
-    Ok((CacheFor::everybody(&caller.principal), kind, xml).into_response())
+    Ok((cache, kind, xml).into_response())
 }
 
 /// Without what XML can't hold (XML 1.0, 2.2).

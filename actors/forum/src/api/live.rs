@@ -7,6 +7,7 @@ use panel_kernel::data::Conn;
 use panel_kernel::http::{Caller, EventStream, IdPath, Payload};
 use panel_kernel::ids::Id;
 use panel_kernel::message::User;
+use panel_kernel::purge::Purge;
 use panel_kernel::time::Timestamp;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -71,14 +72,14 @@ pub(super) async fn type_in_thread(
     caller: Caller,
     IdPath(id): IdPath,
     typing: Option<Payload<Typing>>,
-) -> Result<StatusCode, ForumError> {
+) -> Result<(Purge, StatusCode), ForumError> {
     let user = caller.principal.user()?.clone();
     let (by, now) = (Author::from(&user), forum.db.clock().now());
     let may: Result<(), ForumError> =
         forum.db.look(|conn| Box::pin(may_type(conn, id, user, now))).await;
     may?;
     forum.rooms.types(id, by, typing.is_none_or(|Payload(Typing { typing })| typing));
-    Ok(StatusCode::NO_CONTENT)
+    Ok((Purge::nothing(), StatusCode::NO_CONTENT))
 }
 
 async fn may_type(

@@ -21,6 +21,7 @@ use crate::store::authors::DELETED_USER;
 use crate::store::merging::{self, Chosen};
 use crate::store::reading;
 use crate::store::threads::{self, Thread};
+use crate::tags;
 
 /// The most posts of a thread that can be merged into another: they are moved in one transaction.
 const MAX_MERGED: i64 = 5_000;
@@ -91,6 +92,9 @@ pub(super) async fn merge_thread(
                 let (by, now) = (writing.by.user.id, writing.by.context.now);
                 merging::merge(writing.tx, &from, &target, (by, now)).await?;
                 let offset = target.last_number;
+                // It may be in a category that fewer may read.
+                writing.tx.removes(tags::showing(id));
+                writing.tx.makes_old(tags::showing(into));
                 writing.tx.publish(&ThreadMerged { id, into, offset });
                 let before = json!({"title": from.title, "posts": from.last_number});
                 let after = json!({"into": into, "title": target.title, "offset": offset});
@@ -165,6 +169,7 @@ pub(super) async fn split_thread(
                     reading::has_written(writing.tx, thread.author.id, new_id, 1).await?;
                 }
                 let posts: Vec<Id> = moved.iter().map(|post| post.id).collect();
+                writing.tx.removes(tags::showing(id));
                 writing.tx.publish(&ThreadSplit {
                     id: new_id,
                     from: id,

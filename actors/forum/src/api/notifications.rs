@@ -140,6 +140,7 @@ pub(super) async fn read_notifications(
         .write(by, move |writing| {
             Box::pin(async move {
                 let user = writing.by.user.id;
+                writing.tx.makes_nothing_old();
                 match ids {
                     Some(ids) if ids.is_empty() => {}
                     Some(ids) => list::read_these(writing.tx, user, &ids).await?,
@@ -251,6 +252,7 @@ pub(super) async fn store_preferences(
     forum
         .write(by, move |Writing { tx, by, .. }| {
             Box::pin(async move {
+                tx.makes_nothing_old();
                 let mut muted = boxes::muted(tx, by.user.id).await?;
                 for (kind, wants) in wanted.kinds {
                     if wants {

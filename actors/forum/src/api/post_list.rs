@@ -16,6 +16,7 @@ use crate::error::ForumError;
 use crate::rules::Viewer;
 use crate::store::posts::Post;
 use crate::store::{post_list, reactions, reading, threads};
+use crate::tags;
 
 /// Which page of posts.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -127,7 +128,7 @@ pub(super) async fn list_posts(
             })
         })
         .await;
-    let cache = CacheFor::everybody(&caller.principal);
+    let cache = CacheFor::everybody(&caller.principal).tagged([tags::thread(thread)]);
     let found = match found? {
         Ok(found) => found,
         Err(target) => {

@@ -27,6 +27,7 @@ use crate::store::authors::{self, Author};
 use crate::store::moderation::queue::QueueStatus;
 use crate::store::posts::{self, Post, Standing};
 use crate::store::{reactions, reading, threads};
+use crate::tags;
 
 /// A reply.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -99,6 +100,7 @@ pub(super) async fn create_post(
                         quote: post.quote,
                         mentioned,
                     });
+                    writing.tx.makes_old(tags::showing(thread));
                     writing.audit("post.create", post.id, None, Some(placed(&post)));
                     writing.judge(&verdict, &mut post).await?;
                     Ok(created("posts", post.id, post.version, &post))
@@ -133,7 +135,8 @@ pub(super) async fn read_post(
         .await;
     let post = found?.ok_or(ForumError::NotFound("post"))?;
     let shown = etag::versioned(post.version, &post);
-    Ok((CacheFor::everybody(&caller.principal), shown).into_response())
+    let cache = CacheFor::everybody(&caller.principal).tagged([tags::thread(post.thread_id)]);
+    Ok((cache, shown).into_response())
 }
 
 /// Change a post
@@ -166,6 +169,7 @@ pub(super) async fn edit_post(
                     must_be_there(&post)?;
                     if_match.check(post.version)?;
                     if post.body == body {
+                        writing.tx.makes_nothing_old();
                         return for_reader(&mut writing, post).await;
                     }
                     writing.may_change_text(category_id, &text).await?;
@@ -178,6 +182,7 @@ pub(super) async fn edit_post(
                     authors::ensure(writing.tx, &editor).await?;
                     let kept = (editor.id, revision);
                     let mentioned = posts::update(writing.tx, &post, kept, &mentioned).await?;
+                    writing.tx.makes_old(tags::showing(post.thread_id));
                     writing.tx.publish(&PostEdited { id, thread_id: post.thread_id, mentioned });
                     writing.audit("post.edit", id, Some(before), Some(measured(&post)));
                     writing.remember(deed("post.edit", &post, category_id, "")).await?;
@@ -207,6 +212,7 @@ pub(super) async fn delete_post(
                 let Standing { post, category_id, .. } = held_with_thread(&mut writing, id).await?;
                 rules::is_reply(post.number)?;
                 if post.deleted && !post.hidden {
+                    writing.tx.removes(tags::showing(post.thread_id));
                     return Ok(Answer::no_content());
                 }
                 writing.may(Act::Other, category_id).await?;
@@ -240,6 +246,7 @@ pub(super) async fn restore_post(
                     return Err(ForumError::Conflict("this post was moved to another thread"));
                 }
                 if !post.deleted {
+                    writing.tx.makes_nothing_old();
                     return for_reader(&mut writing, post).await;
                 }
                 let found = threads::find(writing.tx, post.thread_id, writing.viewer).await?;

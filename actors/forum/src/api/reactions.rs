@@ -20,6 +20,7 @@ use crate::rules::bans::Act;
 use crate::store::authors::{self, Author};
 use crate::store::posts::{self, Post};
 use crate::store::reactions::{self, Reaction};
+use crate::tags;
 
 /// The reactions to a post, as they are now.
 #[derive(Debug, Serialize, ToSchema)]
@@ -61,15 +62,15 @@ pub(super) async fn list_reactions(
         .db
         .read(|conn| {
             Box::pin(async move {
-                if posts::find(conn, post, viewer).await?.is_none() {
-                    return Ok(None);
-                }
-                reactions::list(conn, post, name.as_deref(), before, fetch).await.map(Some)
+                let Some(found) = posts::find(conn, post, viewer).await? else { return Ok(None) };
+                let list = reactions::list(conn, post, name.as_deref(), before, fetch).await?;
+                Ok(Some((found.post.thread_id, list)))
             })
         })
         .await;
-    let found = found?.ok_or(ForumError::NotFound("post"))?;
-    Ok((CacheFor::everybody(&caller.principal), Json(page.listing(found, |it| it.id))))
+    let (thread, found) = found?.ok_or(ForumError::NotFound("post"))?;
+    let cache = CacheFor::everybody(&caller.principal).tagged([tags::thread(thread)]);
+    Ok((cache, Json(page.listing(found, |it| it.id))))
 }
 
 /// React to a post
@@ -90,6 +91,7 @@ pub(super) async fn react(
             Box::pin(async move {
                 let (mut post, category) = held(&mut writing, id).await?;
                 writing.may(Act::Other, category).await?;
+                writing.tx.makes_nothing_old();
                 let (author, now) = (Author::from(&writing.by.user), writing.by.context.now);
                 let whose = (id, author.id, name.as_str());
                 if reactions::insert(writing.tx, reaction, whose, now).await? {
@@ -122,6 +124,7 @@ pub(super) async fn take_back_reaction(
         .write(by, move |mut writing| {
             Box::pin(async move {
                 let (mut post, _) = held(&mut writing, id).await?;
+                writing.tx.makes_nothing_old();
                 if reactions::delete(writing.tx, id, writing.by.user.id, &name).await? {
                     count(&mut writing, &mut post, &name, -1).await?;
                     writing.tx.publish(&ReactionWithdrawn {
@@ -171,6 +174,7 @@ async fn count(
         counts.insert(name.to_owned(), now);
     }
     post.reactions = to_raw_value(&counts).map_err(|_| Problem::internal())?;
+    writing.tx.makes_old([tags::thread(post.thread_id)]);
     Ok(reactions::count(writing.tx, post.id, post.reactions.get()).await?)
 }
 

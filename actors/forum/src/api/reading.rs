@@ -76,6 +76,7 @@ pub(super) async fn mark_thread_read(
                     seen.filter(|seen| !seen.merged).ok_or(ForumError::NotFound("thread"))?;
                 let number = number.unwrap_or(i64::MAX).min(seen.thread.last_number);
                 let reader = writing.by.user.id;
+                writing.tx.makes_nothing_old();
                 let progress = reading::has_read(writing.tx, reader, id, number).await?;
                 list::read_in_thread(writing.tx, reader, id, progress.last_read).await?;
                 Ok(Place::answer(&seen.thread, progress))
@@ -121,6 +122,7 @@ pub(super) async fn mark_everything_read(
         .write(by, |writing| {
             Box::pin(async move {
                 let author = Author::from(&writing.by.user);
+                writing.tx.makes_nothing_old();
                 authors::has_read_before(writing.tx, &author, writing.by.context.now).await?;
                 Ok(Answer::no_content())
             })
@@ -136,6 +138,7 @@ impl Forum {
                 let thread = found(&mut writing, id).await?;
                 // Whoever watches is somebody who can be told.
                 let reader = Author::from(&writing.by.user);
+                writing.tx.makes_nothing_old();
                 authors::ensure(writing.tx, &reader).await?;
                 let progress = reading::watch(writing.tx, reader.id, id, watching).await?;
                 Ok(Place::answer(&thread, progress))

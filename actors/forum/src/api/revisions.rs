@@ -18,6 +18,7 @@ use crate::error::ForumError;
 use crate::rules::{self, Viewer};
 use crate::store::posts;
 use crate::store::revisions::{self, Revision};
+use crate::tags;
 
 /// What changed from one revision to another.
 #[derive(Debug, Serialize, ToSchema)]
@@ -44,21 +45,24 @@ pub(super) async fn list_revisions(
     let scope = format!("revisions {post}");
     let [after] = page.after(&forum.cursors, &scope)?.unwrap_or([0]);
     let (viewer, fetch) = (Viewer::of(&caller.principal), page.fetch());
-    let found: Result<Vec<Revision>, ForumError> = forum
+    let found: Result<(Id, Vec<Revision>), ForumError> = forum
         .db
         .look(|conn| {
             Box::pin(async move {
-                must_see(conn, post, viewer).await?;
+                let thread = must_see(conn, post, viewer).await?;
                 let lengths = revisions::lengths(conn, post, after, fetch).await?;
-                let Some(last) = last_that_fits(&lengths) else { return Ok(Vec::new()) };
-                Ok(revisions::range(conn, post, (after + 1, last)).await?)
+                let Some(last) = last_that_fits(&lengths) else {
+                    return Ok((thread, Vec::new()));
+                };
+                Ok((thread, revisions::range(conn, post, (after + 1, last)).await?))
             })
         })
         .await;
     let next = |last: &Revision| forum.cursors.encode(&scope, &[last.number]);
     let bytes = |revision: &Revision| json_bytes(&revision.body);
-    let cache = CacheFor::everybody(&caller.principal);
-    Ok((cache, Json(Listing::within_bytes(found?, page.limit, bytes, next))))
+    let (thread, found) = found?;
+    let cache = CacheFor::everybody(&caller.principal).tagged([tags::thread(thread)]);
+    Ok((cache, Json(Listing::within_bytes(found, page.limit, bytes, next))))
 }
 
 /// One of the texts a post had
@@ -71,9 +75,11 @@ pub(super) async fn read_revision(
     Segments((post, number)): Segments<(Id, i64)>,
 ) -> Result<(CacheFor, Json<Revision>), ForumError> {
     let viewer = Viewer::of(&caller.principal);
-    let found: Result<Revision, ForumError> =
+    let found: Result<(Id, Revision), ForumError> =
         forum.db.look(|conn| Box::pin(one(conn, post, number, viewer))).await;
-    Ok((CacheFor::everybody(&caller.principal), Json(found?)))
+    let (thread, found) = found?;
+    let cache = CacheFor::everybody(&caller.principal).tagged([tags::thread(thread)]);
+    Ok((cache, Json(found)))
 }
 
 /// What changed from one text of a post to another
@@ -90,19 +96,21 @@ pub(super) async fn compare_revisions(
         .db
         .look(|conn| {
             Box::pin(async move {
-                let earlier = one(conn, post, from, viewer).await?;
-                Ok((earlier, one(conn, post, to, viewer).await?))
+                let (thread, earlier) = one(conn, post, from, viewer).await?;
+                let (_, later) = one(conn, post, to, viewer).await?;
+                Ok((thread, earlier, later))
             })
         })
         .await;
-    let (earlier, later) = read?;
+    let (thread, earlier, later) = read?;
     if earlier.hidden || later.hidden {
         return Err(ForumError::Conflict("one of these texts was taken out by a moderator"));
     }
     let compare = move || diff::changes(&earlier.body, &later.body);
     let changes =
         forum.renderer.for_readers("too many texts are compared at once", compare).await?;
-    Ok((CacheFor::everybody(&caller.principal), Json(Comparison { from, to, changes })))
+    let cache = CacheFor::everybody(&caller.principal).tagged([tags::thread(thread)]);
+    Ok((cache, Json(Comparison { from, to, changes })))
 }
 
 /// Take the text out of an earlier revision
@@ -126,6 +134,7 @@ pub(super) async fn hide_revision(
                 if !revisions::hide(writing.tx, post, number).await? {
                     return Err(ForumError::NotFound("earlier revision"));
                 }
+                writing.tx.removes(tags::showing(found.post.thread_id));
                 let hidden = serde_json::json!({"revision": number});
                 writing.audit("post.hide_revision", post, Some(hidden), None);
                 let deed = deed("post.hide_revision", &found.post, found.category_id, "");
@@ -136,9 +145,10 @@ pub(super) async fn hide_revision(
         .await
 }
 
-async fn must_see(conn: &mut Conn, post: Id, viewer: Viewer) -> Result<(), ForumError> {
+/// The thread of a post that the viewer may see.
+async fn must_see(conn: &mut Conn, post: Id, viewer: Viewer) -> Result<Id, ForumError> {
     let found = posts::find(conn, post, viewer).await?;
-    found.map(drop).ok_or(ForumError::NotFound("post"))
+    found.map(|found| found.post.thread_id).ok_or(ForumError::NotFound("post"))
 }
 
 async fn one(
@@ -146,8 +156,9 @@ async fn one(
     post: Id,
     number: i64,
     viewer: Viewer,
-) -> Result<Revision, ForumError> {
-    must_see(conn, post, viewer).await?;
+) -> Result<(Id, Revision), ForumError> {
+    let thread = must_see(conn, post, viewer).await?;
     let mut found = revisions::range(conn, post, (number, number)).await?;
-    found.pop().ok_or(ForumError::NotFound("revision"))
+    let found = found.pop().ok_or(ForumError::NotFound("revision"))?;
+    Ok((thread, found))
 }

@@ -14,6 +14,7 @@ use crate::error::ForumError;
 use crate::rules::excerpt::excerpt;
 use crate::rules::{self, Viewer, tokens};
 use crate::store::search::{self, FIRST, Hit, Order, Place, SearchFilter, SearchPage};
+use crate::tags;
 
 /// The longest query, in characters.
 const MAX_QUERY_CHARS: usize = 200;
@@ -56,7 +57,7 @@ pub(super) async fn search(
     Params(query): Params<SearchQuery>,
 ) -> Result<(CacheFor, Json<Listing<Hit>>), ForumError> {
     let found = found(&forum, &caller, query).await?;
-    Ok((CacheFor::everybody(&caller.principal), Json(found)))
+    Ok((CacheFor::everybody(&caller.principal).tagged([tags::SEARCH]), Json(found)))
 }
 
 /// The page of what is found for a query.

@@ -89,12 +89,14 @@ pub(super) async fn move_thread(
             Box::pin(async move {
                 let before = found(&mut writing, id).await?;
                 if before.category_id == category_id {
+                    writing.tx.makes_nothing_old();
                     return Ok(shown(before.version, &before));
                 }
                 may_post_in(writing.tx, category_id, writing.viewer).await?;
                 let version = before.version + 1;
                 let after = Thread { category_id, version, ..before.clone() };
                 threads::update(writing.tx, &after, None).await?;
+                writing.changes_thread(&before, &after);
                 writing.tx.publish(&ThreadEdited { id, category_id, title: &after.title });
                 writing.audit("thread.move", id, Some(edited(&before)), Some(edited(&after)));
                 writing.remember(deed_to_thread("thread.move", &after, "")).await?;
@@ -120,6 +122,7 @@ pub(super) async fn restore_thread(
                 rules::may_undo(writing.viewer, standing.deleted_by_level)?;
                 let mut thread = standing.thread;
                 if !thread.deleted {
+                    writing.tx.makes_nothing_old();
                     return Ok(shown(thread.version, &thread));
                 }
                 let was_hidden = thread.hidden;
@@ -150,10 +153,12 @@ impl Forum {
                 let mut after = before.clone();
                 mark(&mut after);
                 if marks(&before) == marks(&after) {
+                    writing.tx.makes_nothing_old();
                     return Ok(shown(before.version, &before));
                 }
                 after.version += 1;
                 threads::mark(writing.tx, &after).await?;
+                writing.changes_thread(&before, &after);
                 let Thread { category_id, title, .. } = &after;
                 writing.tx.publish(&ThreadEdited { id, category_id: *category_id, title });
                 writing.audit(action, id, Some(marks(&before)), Some(marks(&after)));

@@ -14,6 +14,7 @@ use crate::error::ForumError;
 use crate::rules::{self, Viewer};
 use crate::store::thread_list::{self, Sort, ThreadFilter, Unread, UnreadPage};
 use crate::store::threads::Thread;
+use crate::tags;
 
 /// Which threads, in which order.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -55,7 +56,7 @@ pub(super) async fn list_threads(
     let scope = scope(&filter, unread);
     filter.after = page.after(&forum.cursors, &scope)?;
     let viewer = Viewer::of(&caller.principal);
-    let cache = CacheFor::everybody(&caller.principal);
+    let cache = CacheFor::everybody(&caller.principal).tagged([tags::THREADS]);
     let Some(unread) = unread else {
         let (sort, fetch) = (filter.sort, page.fetch());
         let found: Result<Vec<Thread>, ForumError> =

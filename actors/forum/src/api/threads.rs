@@ -27,6 +27,7 @@ use crate::store::moderation::queue::QueueStatus;
 use crate::store::posts::{self, Post};
 use crate::store::threads::{self, Standing, Thread};
 use crate::store::{categories, reading};
+use crate::tags;
 
 /// A new thread with its opening post.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -118,6 +119,7 @@ pub(super) async fn create_thread(
                         post_id,
                         mentioned,
                     });
+                    writing.tx.makes_old(tags::showing(id));
                     let made = json!({"title": title, "category_id": category_id});
                     writing.audit("thread.create", id, None, Some(made));
                     writing.judge_thread(&verdict, &mut thread, post_id).await?;
@@ -147,7 +149,7 @@ pub(super) async fn read_thread(
     let found: Result<_, ForumError> =
         forum.db.look(|conn| Box::pin(thread_or_target(conn, id, viewer))).await;
     // A copy from a cache would be a view that is not counted.
-    let cache = CacheFor::outages(&caller.principal);
+    let cache = CacheFor::outages(&caller.principal).tagged([tags::thread(id)]);
     let thread = match found? {
         Ok(thread) => thread,
         Err(target) => {
@@ -207,6 +209,7 @@ pub(super) async fn edit_thread(
                 let before = held(&mut writing, id).await?.thread;
                 if_match.check(before.version)?;
                 if change == Change::default() {
+                    writing.tx.makes_nothing_old();
                     return Ok(shown(before.version, &before));
                 }
                 if let Some(category) = change.category_id.filter(|id| *id != before.category_id) {
@@ -215,6 +218,7 @@ pub(super) async fn edit_thread(
                 writing.may(Act::Text, before.category_id).await?;
                 let mut after = change.make(before.clone())?;
                 threads::update(writing.tx, &after, change.tags.as_deref()).await?;
+                writing.changes_thread(&before, &after);
                 let (category_id, title) = (after.category_id, after.title.as_str());
                 writing.tx.publish(&ThreadEdited { id, category_id, title });
                 writing.audit("thread.edit", id, Some(edited(&before)), Some(edited(&after)));
@@ -246,6 +250,7 @@ pub(super) async fn delete_thread(
             Box::pin(async move {
                 let thread = held(&mut writing, id).await?.thread;
                 if thread.deleted && !thread.hidden {
+                    writing.tx.removes(tags::showing(id));
                     return Ok(Answer::no_content());
                 }
                 writing.may(Act::Other, thread.category_id).await?;

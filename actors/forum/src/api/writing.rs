@@ -22,6 +22,8 @@ use crate::markdown::{People, Rendered, candidates};
 use crate::rendering::Renderer;
 use crate::rules::Viewer;
 use crate::store::authors;
+use crate::store::threads::Thread;
+use crate::tags;
 
 /// A write by somebody who is signed in; anybody else gets 401 before anything is read.
 #[derive(Clone)]
@@ -57,6 +59,15 @@ pub(super) struct Writing<'t> {
 }
 
 impl Writing<'_> {
+    /// A thread was changed. One that goes to another category may be for fewer than before.
+    pub(super) fn changes_thread(&mut self, before: &Thread, after: &Thread) {
+        if before.category_id == after.category_id {
+            self.tx.makes_old(tags::showing(after.id));
+        } else {
+            self.tx.removes(tags::showing(after.id));
+        }
+    }
+
     /// Records the act: `thread.edit` is done to `thread:<id>`.
     pub(super) fn audit(
         &mut self,

@@ -82,13 +82,15 @@ const STILL: &str = "style-src {nonce}; img-src 'self' http: https:; form-action
 const LIVE: &str = "style-src {nonce}; script-src {nonce}; connect-src 'self'; \
                     img-src 'self' http: https:; form-action 'self'";
 
-/// A page that may be kept for others, if nobody in particular reads it.
-fn for_caller(
+/// A page that may be kept for others, if nobody in particular reads it, and is made old by these tags.
+fn for_caller<T: Into<String>>(
     caller: &Caller,
+    tags: impl IntoIterator<Item = T>,
     allowed: &str,
     render: impl FnOnce(String) -> askama::Result<String>,
 ) -> Shown {
-    Ok((CacheFor::everybody(&caller.principal), page(allowed, render)?).into_response())
+    let cache = CacheFor::everybody(&caller.principal).tagged(tags);
+    Ok((cache, page(allowed, render)?).into_response())
 }
 
 /// The id that an address begins with; what comes after it is for people.

@@ -11,6 +11,7 @@ use crate::api::Shared;
 use crate::api::search::{SearchQuery, found};
 use crate::error::ForumError;
 use crate::store::search::Hit;
+use crate::tags;
 
 #[derive(Template)]
 #[template(path = "search.html")]
@@ -70,5 +71,7 @@ pub(super) async fn search(
             Err(error) => return Err(error.into()),
         }
     }
-    for_caller(&caller, STILL, |nonce| Search { nonce, asked, refusal, hits, next }.render())
+    for_caller(&caller, [tags::SEARCH], STILL, |nonce| {
+        Search { nonce, asked, refusal, hits, next }.render()
+    })
 }

@@ -12,6 +12,7 @@ use crate::error::ForumError;
 use crate::rules::Viewer;
 use crate::store::post_list;
 use crate::store::posts::Post;
+use crate::tags;
 
 /// Posts on a page.
 const LIMIT: u32 = 20;
@@ -112,8 +113,8 @@ pub(super) async fn thread(
     let at = |from: i64| if from > 1 { format!("{path}?from={from}") } else { path.clone() };
     let previous = (first > 1).then(|| at((first - i64::from(LIMIT)).max(1)));
     let next = page.next_cursor.is_some().then(|| at(last + 1));
-    let tags = thread.tag_list();
-    for_caller(&caller, LIVE, |nonce| {
+    let shown_tags = thread.tag_list();
+    for_caller(&caller, [tags::thread(id)], LIVE, |nonce| {
         ThreadPage {
             nonce,
             id: id.to_string(),
@@ -121,7 +122,7 @@ pub(super) async fn thread(
             last: thread.last_number,
             canonical: format!("{}{}", forum.public_url, at(first)),
             locked: thread.locked,
-            tags,
+            tags: shown_tags,
             posts: page.items.into_iter().map(Shape::from).collect(),
             previous,
             next,

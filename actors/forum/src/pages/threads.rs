@@ -16,6 +16,7 @@ use crate::store::authors;
 use crate::store::categories::{self, Category};
 use crate::store::thread_list::{self, Sort, ThreadFilter};
 use crate::store::threads::Thread;
+use crate::tags;
 
 /// Threads on a page.
 const LIMIT: u32 = 30;
@@ -82,7 +83,7 @@ pub(super) async fn front(
         forum.db.read(|conn| Box::pin(categories::list(conn, viewer))).await;
     let (threads, next) = listed(&forum, viewer, None, query.cursor).await?;
     let categories = categories?;
-    for_caller(&caller, STILL, |nonce| {
+    for_caller(&caller, [tags::THREADS, tags::CATEGORIES], STILL, |nonce| {
         ThreadList {
             nonce,
             title: "Forum".to_owned(),
@@ -110,7 +111,7 @@ pub(super) async fn category(
     let category = found?.ok_or(ForumError::NotFound("category"))?;
     let (threads, next) = listed(&forum, viewer, Some(id), query.cursor).await?;
     let path = format!("/forum/categories/{id}/{}", category.slug);
-    for_caller(&caller, STILL, |nonce| {
+    for_caller(&caller, [tags::THREADS, tags::CATEGORIES], STILL, |nonce| {
         ThreadList {
             nonce,
             title: category.name,
@@ -146,7 +147,7 @@ pub(super) async fn person(
         })
         .await;
     let (author, threads) = found?;
-    for_caller(&caller, STILL, |nonce| {
+    for_caller(&caller, [tags::THREADS, tags::CATEGORIES], STILL, |nonce| {
         ThreadList {
             nonce,
             title: author.name,

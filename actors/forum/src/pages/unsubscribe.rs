@@ -3,11 +3,12 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, header};
 use panel_kernel::cursor::Cursors;
 use panel_kernel::http::{Segments, page};
 use panel_kernel::ids::Id;
+use panel_kernel::purge::Purge;
 
 use super::{LIVE, Shown};
 use crate::api::Shared;
@@ -51,7 +52,7 @@ pub(super) async fn unsubscribe(
         })
         .await;
     done?;
-    shown(true)
+    Ok((Purge::nothing(), shown(true)?).into_response())
 }
 
 fn whose(forum: &Shared, segments: &[String]) -> Result<Id, ForumError> {

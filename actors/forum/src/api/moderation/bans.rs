@@ -126,6 +126,7 @@ pub(super) async fn create_ban(
                     ended_at: None,
                     appeal: None,
                 };
+                writing.tx.makes_nothing_old();
                 bans::insert(writing.tx, &ban).await?;
                 let Ban { kind, category_id, until, .. } = ban;
                 let (user_id, moderator_id) = (ban.user.id, writing.by.user.id);
@@ -157,6 +158,7 @@ pub(super) async fn end_ban(
         .write(by, move |mut writing| {
             Box::pin(async move {
                 let ban = held(&mut writing, id).await?;
+                writing.tx.makes_nothing_old();
                 let mut level = async |id| {
                     let conduct = authors::conduct(writing.tx, id).await?;
                     Ok::<i64, ForumError>(conduct.map_or(0, |conduct| conduct.level))
@@ -212,6 +214,7 @@ pub(super) async fn appeal_ban(
         .write(by, move |mut writing| {
             Box::pin(async move {
                 let mut ban = held(&mut writing, id).await?;
+                writing.tx.makes_nothing_old();
                 let (by, now) = (writing.by.user.id, writing.by.context.now);
                 if ban.user.id != by {
                     return Err(ForumError::NotFound("ban"));

@@ -97,6 +97,7 @@ pub(super) async fn create_content_rule(
     let made = forum
         .write(by, move |mut writing| {
             Box::pin(async move {
+                writing.tx.makes_nothing_old();
                 if content_rules::change(writing.tx).await? >= MAX_RULES {
                     return Err(ForumError::Conflict("there are as many rules as there may be"));
                 }
@@ -128,6 +129,7 @@ pub(super) async fn delete_content_rule(
     let done = forum
         .write(by, move |mut writing| {
             Box::pin(async move {
+                writing.tx.makes_nothing_old();
                 content_rules::change(writing.tx).await?;
                 let found = content_rules::find(writing.tx, id).await?;
                 let made = found.ok_or(ForumError::NotFound("rule"))?;

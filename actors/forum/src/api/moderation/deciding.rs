@@ -10,6 +10,7 @@ use crate::store::moderation::hiding;
 use crate::store::moderation::queue::{self, QueueKind, QueueStatus};
 use crate::store::posts::{self, Post};
 use crate::store::threads::{self, Thread};
+use crate::tags;
 
 impl Writing<'_> {
     /// Deletes a reply that is held, with its thread, and perhaps hidden.
@@ -20,6 +21,7 @@ impl Writing<'_> {
         } else {
             posts::delete(self.tx, post, by, now).await?;
         }
+        self.tx.removes(tags::showing(post.thread_id));
         self.tx.publish(&PostDeleted { id: post.id, thread_id: post.thread_id });
         Ok(())
     }
@@ -31,6 +33,7 @@ impl Writing<'_> {
     ) -> Result<(), ForumError> {
         let (by, now) = (self.by.user.id, self.by.context.now);
         threads::delete(self.tx, thread.id, by, now).await?;
+        self.tx.removes(tags::showing(thread.id));
         self.tx.publish(&ThreadDeleted { id: thread.id });
         Ok(())
     }
@@ -39,6 +42,7 @@ impl Writing<'_> {
     pub(in crate::api) async fn restore_post(&mut self, post: &mut Post) -> Result<(), ForumError> {
         (post.deleted, post.hidden, post.version) = (false, false, post.version + 1);
         posts::restore(self.tx, post).await?;
+        self.tx.makes_old(tags::showing(post.thread_id));
         self.tx.publish(&PostRestored { id: post.id, thread_id: post.thread_id });
         Ok(())
     }
@@ -50,6 +54,7 @@ impl Writing<'_> {
     ) -> Result<(), ForumError> {
         (thread.deleted, thread.hidden, thread.version) = (false, false, thread.version + 1);
         threads::restore(self.tx, thread, &thread.tag_list()).await?;
+        self.tx.makes_old(tags::showing(thread.id));
         self.tx.publish(&ThreadRestored { id: thread.id });
         Ok(())
     }

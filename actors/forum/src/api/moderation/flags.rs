@@ -105,6 +105,8 @@ pub(super) async fn flag_post(
                     let why = "moderators have to decide about other flags of yours first";
                     return Err(ForumError::Conflict(why));
                 }
+                // What flags come to is done by itself.
+                writing.tx.makes_nothing_old();
                 authors::ensure(writing.tx, &user).await?;
                 let author = post.author.id;
                 let cause =

@@ -14,6 +14,7 @@ use crate::config::PublicLog;
 use crate::error::ForumError;
 use crate::rules::Viewer;
 use crate::store::moderation::log::{self, LogEntry, LogFilter};
+use crate::tags;
 
 /// What of the log.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -74,5 +75,5 @@ pub(super) async fn list_log(
         }
         entry
     });
-    Ok((CacheFor::everybody(&caller.principal), Json(listing)))
+    Ok((CacheFor::everybody(&caller.principal).tagged([tags::LOG]), Json(listing)))
 }

@@ -228,6 +228,7 @@ pub(super) async fn assign_queue_item(
                 }
                 let caller = authors::Author::from(&writing.by.user);
                 authors::ensure(writing.tx, &caller).await?;
+                writing.tx.makes_nothing_old();
                 queue::assign(writing.tx, id, to).await?;
                 let was = before.assignee.map(|somebody| somebody.id);
                 let (before, after) = (json!({"assignee": was}), json!({"assignee": to}));
@@ -272,6 +273,7 @@ pub(super) async fn note_queue_item(
                 let author = authors::Author::from(&writing.by.user);
                 authors::ensure(writing.tx, &author).await?;
                 let note = Note { id: note_id, author, text, created_at: writing.by.context.now };
+                writing.tx.makes_nothing_old();
                 notes::insert(writing.tx, id, &note).await?;
                 let characters = note.text.chars().count();
                 writing.audit("moderation.note", id, None, Some(json!({"characters": characters})));

@@ -23,6 +23,7 @@ use crate::store::moderation::queue::{self, QueueItem, QueueKind, QueueStatus};
 use crate::store::moderation::{bans, hiding};
 use crate::store::posts::{self, Standing};
 use crate::store::threads::Thread;
+use crate::tags;
 
 /// Why it is decided so.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -107,6 +108,8 @@ impl Forum {
             Box::pin(async move {
                 let seen = queue::find(writing.tx, id, writing.viewer).await?;
                 let seen = seen.ok_or(ForumError::NotFound("item in the queue"))?;
+                // But for what the decision does to a post.
+                writing.tx.makes_nothing_old();
                 // As everywhere: first the thread, then the post, then what is said about it.
                 let subject = match &seen.post {
                     Some(post) => posts::hold(writing.tx, post.id, writing.viewer).await?,
@@ -169,6 +172,7 @@ impl Deciding<'_> {
                     writing.restore_post(&mut post).await?;
                 }
                 if is_hidden && self.item.kind == QueueKind::Held {
+                    writing.tx.makes_old(tags::showing(thread.id));
                     hiding::appears(writing.tx, &thread, writing.by.context.now).await?;
                 }
                 ("post.approve", Some(QueueStatus::Approved))
