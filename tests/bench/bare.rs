@@ -74,7 +74,8 @@ pub(crate) fn context(service: &'static str, database: &str, data_dir: &Path) ->
     let metrics = runtime.metrics.clone();
     let directory = runtime.directory.clone();
     // Nobody runs it: there is no gateway either.
-    let purger = Purger::new(service, directory, clock.clone(), metrics.clone());
+    let of_node = (clock.clone(), metrics.clone());
+    let purger = Purger::new(service, directory, runtime.redis.clone(), of_node);
     let db = Database::new(service, &location, &config, "bare", (clock, metrics)).unwrap();
     ServiceContext { runtime, db, purger, path: service }
 }

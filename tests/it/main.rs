@@ -77,6 +77,7 @@ mod revalidating;
 mod sanctions;
 mod secrets;
 mod sessions;
+mod shared_cache;
 mod slow_readers;
 mod sockets;
 mod streams;

@@ -42,6 +42,8 @@ pub struct GatewayConfig {
     pub forwarded_header: ForwardedHeader,
     /// Bytes of answers kept for who is not signed in; 0: none are.
     pub cache_bytes: u64,
+    /// Bytes of answers kept in Redis for all gateways, for while a service can't be asked; 0: none are.
+    pub cache_redis_bytes: u64,
     /// Files that are being sent at one time. Each takes some 600 KiB of memory at most.
     pub max_downloads: usize,
     /// Event streams that are open at one time. Each is a connection, of `max_connections`.
@@ -72,6 +74,7 @@ impl Default for GatewayConfig {
             trusted_proxies: Vec::new(),
             forwarded_header: ForwardedHeader::default(),
             cache_bytes: 32 * 1024 * 1024,
+            cache_redis_bytes: 32 * 1024 * 1024,
             max_downloads: 256,
             max_streams: 8_000,
             token_cache: 10_000,

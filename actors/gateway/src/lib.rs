@@ -7,6 +7,7 @@
 //! ├── push              takes what services push to readers who keep a stream open, and what is old of what is kept
 //! ├── stream_watch      notices lost members: what they stored, they may not have pushed, or purged
 //! ├── limits            (with Redis) tells the other gateways what clients have taken
+//! ├── cache             (with Redis) keeps answers there, for all gateways
 //! ├── acme              (with TLS, if asked for) has the site's certificate issued and renewed
 //! ├── certificates      (with TLS) reads the site's certificate again when it was renewed
 //! ├── listener          accepts on the public address; one task per connection

@@ -12,7 +12,7 @@ use panel_kernel::time::Clock;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Sharing};
 use crate::config::GatewayConfig;
 use crate::dispatch::{Balances, Budgets, DispatchMetrics, Dispatcher};
 use crate::edge::{
@@ -160,7 +160,12 @@ impl Gateway {
             dispatcher: dispatcher.clone(),
             observer: Observer::new(&runtime.metrics)?,
             limits: Limits::new(limiter.clone(), &runtime.metrics)?,
-            cache: Cache::new(config.cache_bytes, names, &runtime.metrics)?,
+            cache: Cache::new(
+                config.cache_bytes,
+                names,
+                Sharing::of(&runtime, config.cache_redis_bytes),
+                &runtime.metrics,
+            )?,
             refreshes: Refreshes::new(server.shutdown.clone()),
             compressor: Compressor::new(&config.compression, &runtime.metrics)?,
             files: Files::new(runtime.blobs.clone(), config.max_downloads),
@@ -200,6 +205,8 @@ impl Gateway {
         let told = (&self.edge.0.streams, &self.edge.0.cache);
         let top = top.child(PushDoor::child(told));
         let top = top.child(watch_child(told, &self.runtime.directory));
+        let sharer = self.edge.0.cache.sharer().map(|sharer| sharer.child());
+        let top = sharer.into_iter().fold(top, SupervisorSpec::child);
         let limits = self.limiter.as_ref().and_then(Limiter::child);
         let top = limits.into_iter().fold(top, SupervisorSpec::child);
         let top = self.site(top);

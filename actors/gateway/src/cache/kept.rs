@@ -37,6 +37,8 @@ pub(crate) struct Kept {
     /// The number of the last purge before it was asked for.
     pub(super) asked: u64,
     pub(super) asked_at: Timestamp,
+    /// When what lies in Redis was asked for.
+    pub(super) shared_at: Option<Timestamp>,
 }
 
 /// How something that is kept may be shown.

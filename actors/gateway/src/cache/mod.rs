@@ -21,6 +21,7 @@ mod kept;
 mod marks;
 mod question;
 mod refreshing;
+mod shared;
 mod writing;
 
 use std::borrow::Cow;
@@ -41,10 +42,12 @@ use flights::Flights;
 use kept::{Slot, weight};
 use marks::Marks;
 use refreshing::{Refreshing, Turn};
+use shared::Shared;
 use writing::{Done, Writing};
 
 pub(crate) use kept::{Kept, Standing};
 pub(crate) use question::Question;
+pub(crate) use shared::{Sharer, Sharing};
 
 /// The largest answer that is kept, with everything, in bytes.
 const LARGEST: u32 = 1024 * 1024;
@@ -74,6 +77,7 @@ struct Inner {
     refreshing: Refreshing,
     marks: HashMap<&'static str, Marks>,
     done: Done,
+    shared: Option<Arc<Shared>>,
     requests: IntCounterVec,
     purges: IntCounterVec,
     bytes: IntGauge,
@@ -95,6 +99,7 @@ impl Cache {
     pub(crate) fn new(
         bytes: u64,
         services: impl Iterator<Item = &'static str>,
+        sharing: Option<Sharing>,
         metrics: &Metrics,
     ) -> prometheus::Result<Self> {
         if bytes == 0 {
@@ -119,6 +124,7 @@ impl Cache {
             refreshing: Refreshing::default(),
             marks: services.map(|name| (name, Marks::default())).collect(),
             done: Done::default(),
+            shared: sharing.map(|sharing| Arc::new(Shared::new(sharing))),
             requests: metrics.register(requests)?,
             purges: metrics.register(purges)?,
             bytes: metrics.register(size)?,
@@ -251,9 +257,15 @@ impl Cache {
         }
         let Some(inner) = &self.0 else { return Landing::Alone };
         match outcome.as_ref().ok().and_then(|reply| question.keep(reply)) {
-            Some(kept) => {
+            Some(mut kept) => {
+                let before = self.find(question).and_then(|before| before.shared_at);
+                let shared = inner.shared.as_ref().filter(|shared| shared.is_due(&kept, before));
+                kept.shared_at = if shared.is_some() { Some(kept.asked_at) } else { before };
                 let kept = Arc::new(kept);
                 inner.store(question, &kept);
+                if let Some(shared) = shared {
+                    shared.offer(&kept);
+                }
                 if kept.only_stands_in() { Landing::Alone } else { Landing::Kept(kept) }
             }
             None => {
@@ -263,6 +275,29 @@ impl Cache {
                 Landing::Alone
             }
         }
+    }
+
+    /// What any gateway has kept in Redis for a question, and may stand in at that time, while its service can't be
+    /// asked. From then on it is kept here.
+    pub(crate) async fn shared(
+        &self,
+        question: &Question<'_>,
+        now: Timestamp,
+    ) -> Option<Arc<Kept>> {
+        let inner = self.0.as_ref()?;
+        let kept = inner.shared.as_ref()?.find(question).await?;
+        if !self.may_stand_in(&kept, question, now) {
+            return None;
+        }
+        let kept = Arc::new(kept);
+        inner.store(question, &kept);
+        Some(kept)
+    }
+
+    /// What has answers kept in Redis, to be supervised; `None` if nothing is.
+    pub(crate) fn sharer(&self) -> Option<Sharer> {
+        let shared = self.0.as_ref()?.shared.as_ref()?;
+        Some(Sharer(Arc::clone(shared)))
     }
 
     /// Counts how a question was answered.

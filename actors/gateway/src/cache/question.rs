@@ -93,6 +93,7 @@ impl Question<'_> {
             tags,
             asked: self.asked,
             asked_at: self.asked_at,
+            shared_at: None,
         })
     }
 }

@@ -185,10 +185,10 @@ pub(super) async fn answer(
         // Whoever lands alone has asked.
         (Landing::Alone, None) => Err(Problem::internal()),
     };
-    let now = edge.clock.now();
     if is_failure(&outcome)
-        && let Some(kept) = kept.filter(|kept| edge.cache.may_stand_in(kept, question, now))
+        && let Some(kept) = standing_in(edge, question, kept).await
     {
+        let now = edge.clock.now();
         note(edge, question, exchange, "stale");
         let mut outgoing = shown(&kept, exchange, now, Some("stale-if-error"));
         outgoing.headers.insert(header::WARNING, HeaderValue::from_static(WARNING));
@@ -199,6 +199,20 @@ pub(super) async fn answer(
     let stored = edge.cache.find(question).is_some_and(|kept| kept.only_stands_in());
     exchange.cache_status = forwarded(stored && !is_failure(&outcome));
     Ok(from_reply(outcome?, exchange))
+}
+
+/// What may be shown while the service can't be asked: what is kept here, or by any gateway.
+async fn standing_in(
+    edge: &EdgeParts,
+    question: &Question<'_>,
+    kept: Option<Arc<Kept>>,
+) -> Option<Arc<Kept>> {
+    let now = edge.clock.now();
+    match kept.filter(|kept| edge.cache.may_stand_in(kept, question, now)) {
+        Some(kept) => Some(kept),
+        // Boxed: hardly anybody comes here.
+        None => Box::pin(edge.cache.shared(question, now)).await,
+    }
 }
 
 /// What is said of an answer that is for everybody, to who has not asked the cache.

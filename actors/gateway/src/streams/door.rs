@@ -5,6 +5,8 @@
 //! and what is kept is asked for anew.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode};
@@ -29,14 +31,18 @@ const LOOK: Duration = Duration::from_millis(250);
 pub(crate) struct PushDoor {
     streams: Streams,
     cache: Cache,
+    /// Whether there was one before.
+    has_begun: Arc<AtomicBool>,
 }
 
 impl PushDoor {
     /// The actor, as a child of the gateway.
     pub(crate) fn child((streams, cache): (&Streams, &Cache)) -> ChildSpec {
         let (streams, cache) = (streams.clone(), cache.clone());
+        let has_begun = Arc::new(AtomicBool::new(false));
         ChildSpec::new("push", move || {
-            (Self { streams: streams.clone(), cache: cache.clone() }, ())
+            let (streams, cache) = (streams.clone(), cache.clone());
+            (Self { streams, cache, has_begun: Arc::clone(&has_begun) }, ())
         })
     }
 }
@@ -55,9 +61,11 @@ impl Actor for PushDoor {
         for service in self.streams.services() {
             self.streams.look_again(&service);
         }
-        // Nobody has told the one before this what was purged since it ended. (The first finds nothing kept.)
-        for service in self.cache.services() {
-            self.cache.purge(service, &Purge::everything_gone());
+        if self.has_begun.swap(true, Ordering::AcqRel) {
+            // Nobody has told the one before this what was purged since it ended.
+            for service in self.cache.services() {
+                self.cache.purge(service, &Purge::everything_gone());
+            }
         }
         Ok(())
     }

@@ -8,9 +8,11 @@
 //! it was done.
 //!
 //! What a request has made old comes back with its reply, to the gateway that carried it, and is pushed to all
-//! gateways by the service's [`Purger`]; what a service does by itself is pushed alone.
+//! gateways by the service's [`Purger`]; what a service does by itself is pushed alone. What is gone is written in
+//! Redis as well, where there is one ([`stamps`]).
 
 mod purger;
+pub mod stamps;
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -58,7 +60,7 @@ impl Scope {
         matches!(self, Self::Tags(tags) if tags.is_empty())
     }
 
-    fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         let is_too_much = match (&mut *self, other) {
             (Self::Everything, _) => return,
             (_, Self::Everything) => true,

@@ -18,10 +18,12 @@ use parking_lot::Mutex;
 use ractor::ActorId;
 use tokio::sync::Notify;
 
+use super::stamps::{self, Owed};
 use super::{Purge, PurgeItem};
 use crate::directory::{Directory, Member};
 use crate::metrics::Metrics;
 use crate::push::{GATEWAY, Pusher};
+use crate::redis::Redis;
 use crate::supervision::ChildSpec;
 use crate::time::Clock;
 
@@ -45,6 +47,9 @@ struct Inner {
     waiting: Mutex<Vec<PurgeItem>>,
     told: Notify,
     has_run: AtomicBool,
+    clock: Clock,
+    redis: Redis,
+    owed: Owed,
 }
 
 /// What came of telling one gateway: what it has not taken.
@@ -56,17 +61,20 @@ impl Purger {
     pub fn new(
         service: &'static str,
         directory: Directory,
-        clock: Clock,
-        metrics: Metrics,
+        redis: Redis,
+        (clock, metrics): (Clock, Metrics),
     ) -> Self {
         Self(Arc::new(Inner {
             service,
-            pusher: Pusher::new(service, directory.clone(), clock),
+            pusher: Pusher::new(service, directory.clone(), clock.clone()),
             directory,
             metrics,
             waiting: Mutex::default(),
             told: Notify::new(),
             has_run: AtomicBool::new(false),
+            clock,
+            redis,
+            owed: Owed::default(),
         }))
     }
 
@@ -83,6 +91,9 @@ impl Purger {
         }
         let labels = [self.0.service, purge.kind()];
         self.0.metrics.purges.with_label_values(&labels).inc();
+        if stamps::is_wanted(&self.0.redis) && !purge.gone.is_nothing() {
+            self.0.owed.add(&purge.gone);
+        }
         let item = PurgeItem { by, purge };
         add(&mut self.0.waiting.lock(), vec![item]);
         self.0.told.notify_one();
@@ -92,6 +103,20 @@ impl Purger {
     pub(crate) fn child(&self) -> ChildSpec {
         let purger = self.clone();
         ChildSpec::task("purger", move || purger.clone().run())
+    }
+
+    /// The task that writes in Redis what is gone, where there is a Redis.
+    pub(crate) fn stamper(&self) -> Option<ChildSpec> {
+        let purger = self.clone();
+        stamps::is_wanted(&self.0.redis).then(|| {
+            ChildSpec::task("stamper", move || {
+                let purger = purger.clone();
+                async move {
+                    let Inner { service, redis, clock, owed, .. } = &*purger.0;
+                    owed.write(service, redis, clock).await
+                }
+            })
+        })
     }
 
     async fn run(self) -> Result<(), String> {

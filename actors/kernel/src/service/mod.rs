@@ -10,6 +10,7 @@
 //! │   └── <consumer>        one each, so that none waits for another
 //! ├── janitor               removes what has expired
 //! ├── purger                tells gateways what is old of what they keep
+//! ├── stamper               (with Redis) writes there what is gone
 //! ├── …                     the service's own actors
 //! └── serving               rest for one
 //!     ├── pool              keeps the workers, each of which runs the service's router

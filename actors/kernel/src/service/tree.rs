@@ -120,7 +120,8 @@ impl Start {
         };
         self.running.db.store(Some(Arc::new(db.clone())));
         let (directory, clock) = (runtime.directory.clone(), runtime.clock.clone());
-        let purger = Purger::new(name, directory, clock, runtime.metrics.clone());
+        let of_node = (clock, runtime.metrics.clone());
+        let purger = Purger::new(name, directory, runtime.redis.clone(), of_node);
         let context = ServiceContext {
             runtime: runtime.clone(),
             db: db.clone(),
@@ -134,7 +135,8 @@ impl Start {
             Some(purger) => {
                 let told = purger.clone();
                 db.on_purge(move |purge| told.purge(purge));
-                top.child(purger.child())
+                let top = top.child(purger.child());
+                purger.stamper().into_iter().fold(top, SupervisorSpec::child)
             }
             None => top,
         };
