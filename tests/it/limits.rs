@@ -200,13 +200,13 @@ async fn rules_limit_what_they_name_keys_by_themselves_and_everybody_together() 
     // A key has less than its owner, who is not held up by it.
     let wish = json!({"name": "robot", "scopes": ["forum:read"]});
     let made = root.post("/api/v2/auth/api-keys").json(&wish).await.expect(201).json();
-    let robot = client.clone().with_header("x-api-key", made["key"].as_str().unwrap());
+    let machine = client.clone().with_header("x-api-key", made["key"].as_str().unwrap());
     let mut taken = 0;
-    while robot.get("/api/v2/forum/threads").await.status == 200 {
+    while machine.get("/api/v2/forum/threads").await.status == 200 {
         taken += 1;
     }
     assert!((60..=62).contains(&taken), "{taken}");
-    let refused = robot.get("/api/v2/forum/threads").await.refused(429, "rate_limited");
+    let refused = machine.get("/api/v2/forum/threads").await.refused(429, "rate_limited");
     assert!(refused.detail.contains("(key)"), "{refused:?}");
     let answer = root.get("/api/v2/forum/threads").header("x-panel-explain", "1").await.expect(200);
     let explained = answer.header("x-panel-explain").unwrap();

@@ -130,14 +130,7 @@ impl Gateway {
             dispatcher: dispatcher.clone(),
             documents: Documents::default(),
         };
-        let bounds = ServerLimits {
-            connections: Arc::new(Semaphore::new(config.max_connections)),
-            head_timeout: config.head_timeout.0,
-            write_timeout: config.write_timeout.0,
-            // Heads a little over the edge's limits must reach it, so that it can answer.
-            head_bytes: (config.max_header_bytes + config.max_uri_bytes) * 4,
-        };
-        let server = ServerParts::plain(bounds, CancellationToken::new());
+        let server = ServerParts::plain(bounds(&config), CancellationToken::new());
         let limiter = Limiter::new(&limits, runtime.redis.clone(), clock.clone());
         let names = services.iter().map(|spec| spec.name);
         let edge = Edge(Arc::new(EdgeParts {
@@ -279,6 +272,16 @@ impl Gateway {
         }
         // They were told with the rest, and wait for nobody.
         self.edge.refreshes_ended().await;
+    }
+}
+
+fn bounds(config: &GatewayConfig) -> ServerLimits {
+    ServerLimits {
+        connections: Arc::new(Semaphore::new(config.max_connections)),
+        head_timeout: config.head_timeout.0,
+        write_timeout: config.write_timeout.0,
+        // Heads a little over the edge's limits must reach it, so that it can answer.
+        head_bytes: (config.max_header_bytes + config.max_uri_bytes) * 4,
     }
 }
 
