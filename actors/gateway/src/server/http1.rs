@@ -76,6 +76,8 @@ pub(super) async fn serve<H: Handler>(
         let rested = connection.into_parts();
         (wire, service) = (rested.io.into_inner(), rested.service);
         let begun = if rested.read_buf.is_empty() {
+            // It has the buffer that is to go.
+            drop(rested.read_buf);
             tokio::select! {
                 first = rest(&mut wire, parts.limits.head_timeout) => first,
                 () = parting(ending) => None,
