@@ -9,7 +9,10 @@ use super::scale::{figure, millis};
 use super::scene::{SERVICES, SOON, Scene, three};
 
 /// Clients of a service that can do with eight requests on each of two nodes.
-const CLIENTS: usize = 200;
+const CLIENTS: usize = 100;
+/// How long each waits after an answer: without that they, and the gateway that refuses them, leave the other nodes no
+/// processor to say in time that they are there.
+const PAUSE: Duration = Duration::from_millis(40);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_too_much_is_refused_and_nobody_else_suffers() {
@@ -23,8 +26,7 @@ async fn what_is_too_much_is_refused_and_nobody_else_suffers() {
     let client = scene.cluster.client("n1");
     let person = Session::register(&client, "crowd").await;
     // Signed in, so that nothing is answered from the edge's cache.
-    let crowd =
-        scene.load().await.signed_in(vec![person; CLIENTS]).pause(Duration::from_millis(10));
+    let crowd = scene.load().await.signed_in(vec![person; CLIENTS]).pause(PAUSE);
     scene.begin_with(crowd).await;
     let metrics = async || scene.cluster.node("n1").metrics().await;
     let refused = scene.running().history().failures();

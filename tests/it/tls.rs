@@ -47,7 +47,7 @@ async fn the_site_is_the_same_in_both_protocols() {
     // What differs is what says when it was, and which request.
     let plain = |answer: &panel_harness::Answer| {
         let mut headers = answer.headers.clone();
-        for name in ["date", "x-request-id", "age", "content-length"] {
+        for name in ["date", "x-request-id", "age", "cache-status", "content-length"] {
             headers.remove(name);
         }
         (answer.status, headers, answer.body.clone())

@@ -24,13 +24,13 @@ const SAID: usize = 500;
 
 /// Sees to it that there is a certificate, for as long as this gateway lives.
 pub(super) async fn run(acme: Acme) -> Result<(), String> {
-    // However the database is: this node asks no more often than that.
+    // Where it could not be written down what came of it: this node asks no more often than that.
     let mut not_before = Instant::now();
     loop {
         if Instant::now() >= not_before && acme.is_due() {
             match Box::pin(acme.turn()).await {
-                Ok(false) => {}
-                Ok(true) => not_before = Instant::now() + acme.0.config.retry.0,
+                // What came of it is written down.
+                Ok(()) => {}
                 Err(error) => {
                     not_before = Instant::now() + acme.0.config.retry.0;
                     // The keeper reports an outage.
@@ -51,15 +51,15 @@ impl Acme {
         is_due(&known, self.0.site.validity(), self.0.clock.now())
     }
 
-    /// Asks for one, if it is this gateway's turn; whether it was.
-    async fn turn(&self) -> Result<bool, OrderError> {
+    /// Asks for one, if it is this gateway's turn, and writes down what came of it.
+    async fn turn(&self) -> Result<(), OrderError> {
         let Some(lease) = self.0.upkeep.leases.acquire("acme", LEASE).await? else {
-            return Ok(false);
+            return Ok(());
         };
         // Another may have been issued one meanwhile, or have failed.
         self.look().await?;
         if !self.is_due() {
-            return Ok(false);
+            return Ok(());
         }
         let failures = self.0.known.lock().failures.clone();
         let names = &self.0.which.names;
@@ -73,9 +73,9 @@ impl Acme {
             Err(error) => Err(error),
         };
         match kept {
-            Ok(()) => Ok(true),
+            Ok(()) => Ok(()),
             Err(error @ OrderError::Database(_)) => Err(error),
-            Err(error) => self.fail(lease, &failures, &error).await.map(|()| true),
+            Err(error) => self.fail(lease, &failures, &error).await,
         }
     }
 
