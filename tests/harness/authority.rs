@@ -1,13 +1,10 @@
 //! An authority of the test's own that issues certificates: Pebble, Let's Encrypt's server for tests, and the DNS
 //! that it looks in.
 //!
-//! As with Redis, a guard runs both, and ends them when the test ends, however that ends.
+//! A guard runs both, and ends them when the test ends, however that ends.
 
-use std::io::Write as _;
 use std::net::TcpListener;
-use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +15,7 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use crate::guard::Guard;
 use crate::http::{Client, secured};
 use crate::node::NodeBuilder;
 use crate::process::Process;
@@ -69,7 +67,7 @@ pub struct AuthorityPlan {
 /// An authority on ports of its own. It believes that every host is 127.0.0.1.
 #[derive(Debug)]
 pub struct Authority {
-    guard: Process,
+    guard: Guard,
     directory: PathBuf,
     own: SiteCertificate,
     ports: Ports,
@@ -121,13 +119,11 @@ impl Authority {
             "certificateValidityPeriod": plan.life.as_secs(),
         }});
         std::fs::write(directory.join("config.json"), config.to_string()).unwrap();
-        let mut command = Command::new("sh");
-        command.args(["-c", GUARD, "guard"]).arg(&directory);
-        command.args([names.to_string(), told.to_string()]);
+        let mut start = Guard::start(GUARD, "the authority", START);
+        start.command.arg(&directory).args([names.to_string(), told.to_string()]);
         // It looks at once, and takes every nonce that is good.
-        command.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_WFE_NONCEREJECT", "0");
-        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let guard = Process::spawn(&mut command, "the authority");
+        start.command.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_WFE_NONCEREJECT", "0");
+        let guard = start.spawn(Process::spawn);
         let ports = Ports { api, management, names, told };
         let authority = Self { guard, directory, own, ports, begun: 1 };
         authority.await_ready()?;
@@ -177,7 +173,7 @@ impl Authority {
 
     /// Forgets everything: what it has issued, and to whom.
     pub fn forget(&mut self) {
-        writeln!(self.guard.child().stdin.as_mut().unwrap(), "again").unwrap();
+        self.guard.order("again");
         let deadline = Instant::now() + START;
         while self.log().matches("ACME directory available").count() < self.begun + 1 {
             assert!(Instant::now() < deadline, "it does not start again:\n{}", self.log());
@@ -213,14 +209,6 @@ impl Authority {
             .with_no_client_auth();
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         Arc::new(config)
-    }
-}
-
-impl Drop for Authority {
-    fn drop(&mut self) {
-        drop(self.guard.child().stdin.take());
-        // If it does not end, it is killed, and what it leaves is found.
-        let _ended = self.guard.wait_within(START);
     }
 }
 

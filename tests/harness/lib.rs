@@ -52,6 +52,7 @@ pub mod events;
 pub mod eventually;
 pub mod files;
 pub mod forum;
+mod guard;
 pub mod http;
 pub mod ids;
 pub mod issuer;

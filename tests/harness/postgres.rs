@@ -1,14 +1,11 @@
 //! A PostgreSQL server for tests: the one `PANEL_TEST_POSTGRES` names, else a private one.
 //!
-//! Beside the private server waits a guard for orders, and for the end of its standard input,
-//! which comes when the test process ends, however it ends. Then the guard stops the server and
-//! removes its files: nothing is left behind, also after a `kill -9`.
+//! Beside the private server waits a guard, which stops it and removes its files when the test process ends: nothing
+//! is left behind, also after a `kill -9`.
 
-use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -16,6 +13,7 @@ use std::time::{Duration, Instant};
 use panel_kernel::ids::random_hex;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
+use crate::guard::{Guard, Spawn};
 use crate::process::Process;
 
 /// The base URL of a server to use, such as `postgres://panel@127.0.0.1:5432`.
@@ -61,7 +59,7 @@ pub struct Postgres {
 /// What is ours of a server of our own.
 #[derive(Debug)]
 struct Private {
-    guard: Process,
+    guard: Guard,
     directory: PathBuf,
 }
 
@@ -115,7 +113,7 @@ impl Postgres {
 
     fn tell(&mut self, order: &str) -> &mut Private {
         let private = self.private.as_mut().expect("a server of one's own");
-        writeln!(private.guard.child().stdin.as_mut().unwrap(), "{order}").unwrap();
+        private.guard.order(order);
         private
     }
 
@@ -148,29 +146,15 @@ impl Postgres {
         if let Some((uid, gid)) = owner {
             std::os::unix::fs::chown(&directory, Some(uid), Some(gid)).unwrap();
         }
-        let mut guard = Command::new("sh");
+        let mut start = Guard::start(GUARD, "PostgreSQL", START);
         if let Some((uid, gid)) = owner {
-            guard.uid(uid).gid(gid);
+            start.command.uid(uid).gid(gid);
         }
-        guard.args(["-c", GUARD, "guard"]).arg(&directory).arg(port.to_string()).arg(programs());
-        // Its own group: a signal to the test's group must not end it before it has cleaned up.
-        guard.process_group(0).current_dir("/");
-        guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let guard = spawn(&mut guard, "PostgreSQL");
+        start.command.arg(&directory).arg(port.to_string()).arg(programs());
+        let guard = start.spawn(spawn);
         let mut private = Private { guard, directory };
         private.await_ready()?;
         Ok(Self { url: format!("postgres://panel@127.0.0.1:{port}"), private: Some(private) })
-    }
-}
-
-/// How the guard is started: for one test or for all.
-type Spawn = fn(&mut Command, &str) -> Process;
-
-impl Drop for Private {
-    fn drop(&mut self) {
-        drop(self.guard.child().stdin.take());
-        // If it does not end, it is killed, and what it leaves is found.
-        let _ended = self.guard.wait_within(START);
     }
 }
 
@@ -192,7 +176,7 @@ impl Private {
             if state.lines().nth(7).is_some_and(|line| line.trim() == "ready") {
                 return Ok(());
             }
-            let ended = self.guard.try_wait().unwrap().is_some()
+            let ended = self.guard.ended().is_some()
                 || self.log().contains("could not create any TCP/IP sockets");
             if ended || Instant::now() > deadline {
                 return Err(self.log());

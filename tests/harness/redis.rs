@@ -1,16 +1,14 @@
 //! A Redis server of the test's own.
 //!
-//! As with PostgreSQL, a guard runs it, which waits for orders and for the end of its standard
-//! input. That comes when the test process ends, however it ends; then the guard kills the server
-//! and removes its files.
+//! A guard runs it, which kills it and removes its files when the test process ends, however that ends.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::guard::Guard;
 use crate::process::Process;
 
 /// For the server to take connections, and for the guard to end.
@@ -52,7 +50,7 @@ rm -rf "$1"
 /// A server that keeps everything in memory. It ends with the test, however that ends.
 #[derive(Debug)]
 pub struct Redis {
-    guard: Process,
+    guard: Guard,
     said: BufReader<ChildStdout>,
     directory: PathBuf,
     address: SocketAddr,
@@ -76,13 +74,10 @@ impl Redis {
 
     fn start_on(address: SocketAddr) -> Result<Self, String> {
         let directory = tempfile::Builder::new().prefix("panel-redis-").tempdir().unwrap().keep();
-        let mut command = Command::new("sh");
-        command.args(["-c", GUARD, "guard"]).arg(&directory).arg(address.port().to_string());
-        // Its own group: a signal to the test's group must not end it before it has cleaned up.
-        command.process_group(0).current_dir("/");
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut guard = Process::spawn(&mut command, "Redis");
-        let said = BufReader::new(guard.child().stdout.take().unwrap());
+        let mut start = Guard::start(GUARD, "Redis", START);
+        start.command.arg(&directory).arg(address.port().to_string()).stdout(Stdio::piped());
+        let mut guard = start.spawn(Process::spawn);
+        let said = BufReader::new(guard.said());
         let server = Self { guard, said, directory, address };
         server.await_ready()?;
         Ok(server)
@@ -164,7 +159,7 @@ impl Redis {
 
     /// Returns when it is done.
     fn tell(&mut self, order: &str) {
-        writeln!(self.guard.child().stdin.as_mut().unwrap(), "{order}").unwrap();
+        self.guard.order(order);
         let mut line = String::new();
         self.said.read_line(&mut line).unwrap();
         assert_eq!(line.trim_end(), order, "the guard of Redis has ended:\n{}", self.log());
@@ -188,14 +183,6 @@ impl Redis {
             }
             std::thread::sleep(PAUSE);
         }
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        drop(self.guard.child().stdin.take());
-        // If it does not end, it is killed, and what it leaves is found.
-        let _ended = self.guard.wait_within(START);
     }
 }
 
