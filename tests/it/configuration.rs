@@ -35,6 +35,10 @@ async fn the_sample_works_as_it_stands_and_shows_the_defaults() {
 async fn refusals_name_the_place_and_the_reason() {
     for (config, parts) in [
         ("[gateway]\nmax_conections = 3\n", &["gateway.max_conections", "unknown field"][..]),
+        (
+            "[[limits.rules]]\nname = 'a'\nservice = 'forums'\nper_minute = 1\n",
+            &["limits.rules", "\"forums\" is not a service"],
+        ),
         ("[gateway]\nhead_timeout = 'soon'\n", &["gateway.head_timeout", "length of time"]),
         ("[forum]\nmax_body_chars = 0\n", &["forum.max_body_chars"]),
         ("[somewhere]\n", &["somewhere", "no such section"]),

@@ -8,8 +8,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 const WITHIN: Duration = Duration::from_secs(30);
-/// Longer than it takes to become quiet.
-const REST: Duration = Duration::from_millis(700);
+/// Longer than a connection is quiet before it rests.
+const LATE: Duration = Duration::from_millis(700);
+const PATIENCE: &str = "PANEL_GATEWAY__HEAD_TIMEOUT";
 const GET: &str = "GET /api/v2/services HTTP/1.1\r\nhost: panel\r\n\r\n";
 
 trait Line: AsyncRead + AsyncWrite + Unpin {}
@@ -28,14 +29,17 @@ async fn status(line: &mut impl Line) -> u16 {
     head[9..12].parse().unwrap()
 }
 
-/// Says these pieces, with rests between them; the statuses of so many answers.
-async fn say(line: &mut impl Line, pieces: &[&[u8]], answers: usize) -> Vec<u16> {
-    for (number, piece) in pieces.iter().enumerate() {
-        if number > 0 {
-            tokio::time::sleep(REST).await;
-        }
-        line.write_all(piece).await.unwrap();
-    }
+/// So many connections of the node rest. Whoever asks for that does so at another port.
+async fn rest(node: &Node, lines: u64) {
+    eventually("it rests", WITHIN, async || {
+        let resting = node.metrics().await.count("panel_gateway_connections_resting", &[]);
+        if resting == lines { Ok(()) } else { Err(resting) }
+    })
+    .await;
+}
+
+async fn say(line: &mut impl Line, what: &[u8], answers: usize) -> Vec<u16> {
+    line.write_all(what).await.unwrap();
     let mut statuses = Vec::new();
     for _ in 0..answers {
         statuses.push(status(line).await);
@@ -43,53 +47,69 @@ async fn say(line: &mut impl Line, pieces: &[&[u8]], answers: usize) -> Vec<u16>
     statuses
 }
 
-async fn everything_is_heard(line: &mut impl Line) {
+/// Says these pieces of one request, the first after a rest and each of the others when a connection would rest that
+/// has nothing to wait for: they are not waited for here, but come late.
+async fn say_slowly(
+    node: &Node,
+    line: &mut impl Line,
+    pieces: &[&[u8]],
+    answers: usize,
+) -> Vec<u16> {
+    rest(node, 1).await;
+    let (last, first) = pieces.split_last().unwrap();
+    for piece in first {
+        say(line, piece, 0).await;
+        rest(node, 0).await;
+        tokio::time::sleep(LATE).await;
+    }
+    say(line, last, answers).await
+}
+
+async fn everything_is_heard(node: &Node, mut line: impl Line) {
+    let line = &mut line;
     // A line that was silent from its beginning.
-    tokio::time::sleep(REST).await;
-    assert_eq!(say(line, &[GET.as_bytes()], 1).await, [200]);
-    // In pieces, each after a rest of its own.
-    let (first, rest) = GET.as_bytes().split_at(1);
-    let (second, third) = rest.split_at(30);
-    tokio::time::sleep(REST).await;
-    assert_eq!(say(line, &[first, second, third], 1).await, [200]);
+    assert_eq!(say_slowly(node, line, &[GET.as_bytes()], 1).await, [200]);
+    // In pieces.
+    let (first, more) = GET.as_bytes().split_at(1);
+    let (second, third) = more.split_at(30);
+    assert_eq!(say_slowly(node, line, &[first, second, third], 1).await, [200]);
     // Several at once, and the beginning of the next.
     let several = [GET, GET, GET, "GET /api/v2/serv"].concat();
-    tokio::time::sleep(REST).await;
-    let rest = "ices HTTP/1.1\r\nhost: panel\r\n\r\n";
-    assert_eq!(say(line, &[several.as_bytes(), rest.as_bytes()], 4).await, [200; 4]);
+    let end = "ices HTTP/1.1\r\nhost: panel\r\n\r\n";
+    assert_eq!(say_slowly(node, line, &[several.as_bytes()], 3).await, [200; 3]);
+    tokio::time::sleep(LATE).await;
+    assert_eq!(say(line, end.as_bytes(), 1).await, [200]);
     // A head that is longer than what is read first, and a body that comes later than its head.
-    let long = format!(
-        "GET /api/v2/services HTTP/1.1\r\nhost: panel\r\nx-long: {}\r\n\r\n",
-        "x".repeat(9_000)
-    );
-    tokio::time::sleep(REST).await;
-    assert_eq!(say(line, &[long.as_bytes()], 1).await, [200]);
+    let long = GET.replace("\r\n\r\n", &format!("\r\nx-long: {}\r\n\r\n", "x".repeat(9_000)));
+    assert_eq!(say_slowly(node, line, &[long.as_bytes()], 1).await, [200]);
     let post = "POST /api/v2/auth/login HTTP/1.1\r\nhost: panel\r\ncontent-type: application/json\r\n\
                 content-length: 34\r\n\r\n";
     let body = r#"{"login": "nobody","password":"x"}"#;
     let (some, more) = body.as_bytes().split_at(10);
-    tokio::time::sleep(REST).await;
-    assert_eq!(say(line, &[post.as_bytes(), some, more], 1).await, [401]);
+    assert_eq!(say_slowly(node, line, &[post.as_bytes(), some, more], 1).await, [401]);
     // What is no request is refused as ever.
-    tokio::time::sleep(REST).await;
-    assert_eq!(say(line, &[b"nonsense\r\n\r\n"], 1).await, [400]);
+    assert_eq!(say_slowly(node, line, &[b"nonsense\r\n\r\n"], 1).await, [400]);
     assert_eq!(line.read(&mut [0; 1]).await.unwrap_or(0), 0, "and ends the connection");
+    rest(node, 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_said_after_a_rest_is_heard_whole() {
     let site = SiteCertificate::new();
-    let (clear, under_tls) = tokio::join!(Node::start(), Node::builder().tls(&site).start());
-    let mut line = TcpStream::connect(clear.http()).await.unwrap();
+    let (clear, under_tls) = tokio::join!(
+        Node::builder().env(PATIENCE, "5m").start(),
+        Node::builder().env(PATIENCE, "5m").tls(&site).start()
+    );
+    let line = TcpStream::connect(clear.http()).await.unwrap();
     let stream = TcpStream::connect(under_tls.http()).await.unwrap();
     let config = site.client_config(&[b"http/1.1"]);
-    let mut secret = secured(stream, under_tls.http(), &config).await.unwrap();
-    tokio::join!(everything_is_heard(&mut line), everything_is_heard(&mut secret));
+    let secret = secured(stream, under_tls.http(), &config).await.unwrap();
+    tokio::join!(everything_is_heard(&clear, line), everything_is_heard(&under_tls, secret));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_rests_too_long_or_never_ends_is_let_go() {
-    let node = Node::builder().env("PANEL_GATEWAY__HEAD_TIMEOUT", "2s").start().await;
+    let node = Node::builder().env(PATIENCE, "2s").start().await;
     let open = async || TcpStream::connect(node.http()).await.unwrap();
     let ended = async |mut line: TcpStream, began: Instant| {
         let mut said = Vec::new();
@@ -103,7 +123,7 @@ async fn who_rests_too_long_or_never_ends_is_let_go() {
     assert_eq!(said, "");
     assert!((1..6).contains(&took.as_secs()), "{took:?}");
     let mut line = open().await;
-    assert_eq!(say(&mut line, &[GET.as_bytes()], 1).await, [200]);
+    assert_eq!(say(&mut line, GET.as_bytes(), 1).await, [200]);
     let (said, took) = ended(line, Instant::now()).await;
     assert_eq!(said, "");
     assert!((1..6).contains(&took.as_secs()), "{took:?}");
@@ -128,9 +148,21 @@ async fn who_rests_too_long_or_never_ends_is_let_go() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_tls_who_is_let_go_is_told_that_it_is_no_accident() {
+    let site = SiteCertificate::new();
+    let node = Node::builder().env(PATIENCE, "2s").tls(&site).start().await;
+    let stream = TcpStream::connect(node.http()).await.unwrap();
+    let config = site.client_config(&[b"http/1.1"]);
+    let mut line = secured(stream, node.http(), &config).await.unwrap();
+    assert_eq!(say(&mut line, GET.as_bytes(), 1).await, [200]);
+    // An end without a word would be an error here.
+    assert_eq!(line.read(&mut [0; 1]).await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_waits_keeps_little() {
     const LINES: u64 = 2_000;
-    let node = Node::builder().env("PANEL_GATEWAY__HEAD_TIMEOUT", "5m").start().await;
+    let node = Node::builder().env(PATIENCE, "5m").start().await;
     let client = node.client();
     for _ in 0..200 {
         client.get("/api/v2/services").await.expect(200);
@@ -139,9 +171,11 @@ async fn a_connection_that_waits_keeps_little() {
     let mut lines = Vec::new();
     for _ in 0..LINES {
         let mut line = TcpStream::connect(node.http()).await.unwrap();
-        assert_eq!(say(&mut line, &[GET.as_bytes()], 1).await, [200]);
+        assert_eq!(say(&mut line, GET.as_bytes(), 1).await, [200]);
         lines.push(line);
     }
+    // And that of the client.
+    rest(&node, LINES + 1).await;
     eventually("they keep little", WITHIN, async || {
         let each = node.resident_bytes().saturating_sub(before) / LINES;
         // hyper alone would keep 16 KiB of each.
@@ -150,6 +184,6 @@ async fn a_connection_that_waits_keeps_little() {
     .await;
     // And all of them are there.
     for line in lines.iter_mut().step_by(100) {
-        assert_eq!(say(line, &[GET.as_bytes()], 1).await, [200]);
+        assert_eq!(say(line, GET.as_bytes(), 1).await, [200]);
     }
 }

@@ -34,16 +34,14 @@ impl SecureSite {
             return Ok(None);
         }
         let origin = origin_of(&runtime.public_url);
-        let acme = match database.filter(|_| config.acme.is_on()) {
-            Some((location, database)) => {
-                let issued = (&config.acme, config.redirect().is_some());
-                let acme = Acme::new(issued, (location, database), runtime);
-                Some(acme.map_err(GatewayError::Acme)?)
-            }
-            None if config.acme.is_on() => {
-                return Err(GatewayError::Acme("gateways share no database".to_owned()));
-            }
-            None => None,
+        let acme = if config.acme.is_on() {
+            let none = || GatewayError::Acme("gateways share no database".to_owned());
+            let (location, database) = database.ok_or_else(none)?;
+            let issued = (&config.acme, config.redirect().is_some());
+            let acme = Acme::new(issued, (location, database), runtime);
+            Some(acme.map_err(GatewayError::Acme)?)
+        } else {
+            None
         };
         let certificate = match &acme {
             Some(acme) => acme.site().clone(),

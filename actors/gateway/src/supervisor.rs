@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 use panel_kernel::data::{DatabaseConfig, DatabaseUrl};
 use panel_kernel::identity::{CsrfTokens, SiteCookie};
+use panel_kernel::metrics::Metrics;
 use panel_kernel::service::{Runtime, ServiceSpec};
 use panel_kernel::supervision::{ChildSpec, SupervisorSpec};
 use panel_kernel::time::Clock;
+use prometheus::IntGauge;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -130,7 +132,10 @@ impl Gateway {
             dispatcher: dispatcher.clone(),
             documents: Documents::default(),
         };
-        let server = ServerParts::plain(bounds(&config), CancellationToken::new());
+        let server = ServerParts {
+            resting: Some(resting(&runtime.metrics)?),
+            ..ServerParts::plain(bounds(&config), CancellationToken::new())
+        };
         let limiter = Limiter::new(&limits, runtime.redis.clone(), clock.clone());
         let names = services.iter().map(|spec| spec.name);
         let edge = Edge(Arc::new(EdgeParts {
@@ -273,6 +278,11 @@ impl Gateway {
         // They were told with the rest, and wait for nobody.
         self.edge.refreshes_ended().await;
     }
+}
+
+fn resting(metrics: &Metrics) -> prometheus::Result<IntGauge> {
+    let help = "HTTP/1.1 connections on which nothing is said, and of which little is kept.";
+    metrics.register(IntGauge::new("panel_gateway_connections_resting", help)?)
 }
 
 fn bounds(config: &GatewayConfig) -> ServerLimits {

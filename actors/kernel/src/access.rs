@@ -74,8 +74,7 @@ impl fmt::Display for Need {
 /// what only reads, else `forum:write`. Neither contains the other.
 #[must_use]
 pub fn scope(service: &str, method: &Method) -> String {
-    let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-    format!("{service}:{}", if reads { "read" } else { "write" })
+    format!("{service}:{}", if method.is_safe() { "read" } else { "write" })
 }
 
 /// Whether who asks may ask `service` this at all: an API key only within its scopes.

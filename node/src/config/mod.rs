@@ -159,6 +159,12 @@ impl Config {
                 return bad("gateway.balance", format!("{name:?} is not a service"));
             }
         }
+        for rule in &self.limits.rules {
+            if !rule.service.is_empty() && !is_service(&rule.service) {
+                let reason = format!("{:?}: {:?} is not a service", rule.name, rule.service);
+                return bad("limits.rules", reason);
+            }
+        }
         for name in self.database.per_service.keys() {
             if !is_service(name) && name != GATEWAY {
                 return bad("database.per_service", format!("{name:?} is not a service"));
@@ -203,8 +209,9 @@ impl Config {
             return Ok(());
         }
         let bad = |key: &str, reason: String| Err(BadValue { key: key.to_owned(), reason });
-        acme.hosts(&self.node.public_url)
-            .or_else(|reason| bad("gateway.tls.acme.names", reason).map(|()| Vec::new()))?;
+        if let Err(reason) = acme.hosts(&self.node.public_url) {
+            return bad("gateway.tls.acme.names", reason);
+        }
         match self.shared() {
             Err(reason) => bad("database.url", reason),
             Ok(Some(DatabaseUrl::Sqlite(_))) if self.cluster.is_wanted() => bad(

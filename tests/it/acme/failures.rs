@@ -14,14 +14,25 @@ fn failures(node: &Node) -> Vec<u64> {
     told.map(|line| line["failures"].as_u64().unwrap()).collect()
 }
 
+/// A node that asks for its certificate, and an authority that looks where nobody is yet.
+struct Asking {
+    node: Node,
+    doors: Doors,
+    authority: Authority,
+    database: TestDatabase,
+}
+
+async fn asking(backend: Backend) -> Asking {
+    let (database, doors) = (backend.database().await, Doors::new());
+    let authority = doors.authority(LONG);
+    let node = authority.configure(Node::builder().database(&database), URL).start().await;
+    Asking { node, doors, authority, database }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failure_is_said_and_tried_again_later_and_later() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
-        let database = backend.database().await;
-        let doors = Doors::new();
-        let authority = doors.authority(LONG);
-        let node = authority.configure(Node::builder().database(&database), URL);
-        let mut node = node.start().await;
+        let Asking { mut node, doors, authority, database } = asking(backend).await;
         let config = authority.client_config(&[]).await;
         eventually("it has failed twice", WITHIN, async || {
             if failures(&node).len() >= 2 { Ok(()) } else { Err(node.log_lines()) }
@@ -101,11 +112,7 @@ async fn an_authority_may_want_to_know_whose_the_account_is() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_that_was_cut_off_is_begun_anew() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
-        let database = backend.database().await;
-        let doors = Doors::new();
-        let authority = doors.authority(LONG);
-        let node = authority.configure(Node::builder().database(&database), URL);
-        let mut node = node.start().await;
+        let Asking { mut node, doors, authority, database: _database } = asking(backend).await;
         // The authority asks, and waits for an answer.
         doors.tls.proxy.everybody().blackhole();
         doors.lead_to(&node);

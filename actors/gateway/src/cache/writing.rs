@@ -61,8 +61,7 @@ impl<'c> Writing<'c> {
         method: &Method,
         exchange: u64,
     ) -> Self {
-        let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-        let purge = if reads { Purge::nothing() } else { Purge::everything() };
+        let purge = if method.is_safe() { Purge::nothing() } else { Purge::everything() };
         Self { marks, exchange, purge, is_known: false }
     }
 

@@ -8,10 +8,11 @@
 //! comes, so that is refused as if it changed something; and those that may call the API do so without the cookie,
 //! as with all that they may read.
 
-use http::{HeaderMap, Method, header, request};
+use http::{HeaderMap, header, request};
 use panel_kernel::identity::{CSRF_HEADER, CredentialKind, CsrfTokens, Found, SiteCookie};
 use panel_kernel::message::Principal;
 use panel_kernel::problem::{Kind, Problem};
+use percent_encoding::percent_decode_str;
 
 use super::{EdgeParts, Exchange, origin};
 use crate::limits::Asked;
@@ -76,7 +77,8 @@ fn count(
         principal,
         address: exchange.client,
         service: exchange.service.unwrap_or_default(),
-        path: parts.uri.path(),
+        // However it is written, it is the same place.
+        path: &percent_decode_str(parts.uri.path()).decode_utf8_lossy(),
         method: &parts.method,
     };
     edge.limits.check(asked, &mut exchange.standings)
@@ -89,7 +91,7 @@ async fn established(
     parts: &request::Parts,
     counted: &mut bool,
 ) -> Result<Principal, Problem> {
-    let changes = !matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let changes = !parts.method.is_safe();
     let opens_socket = handshake::is_asked(parts);
     let mut shown = shown(&parts.headers, edge.browsers.cookie, opens_socket)?;
     if (changes || opens_socket) && !matches!(shown, Shown::Token(_) | Shown::Key(_)) {

@@ -40,7 +40,7 @@ pub(super) fn build(
     }
     let mut extensions = Extensions::default();
     extensions.set(Extensions::CLIENT_IP, exchange.client.to_string());
-    if changes_something(&parts.method) {
+    if !parts.method.is_safe() {
         extensions.set(Extensions::EXCHANGE, format!("{:x}", exchange.number));
     }
     // The one cookie that is of use to a service: it made it, and can tell.
@@ -59,20 +59,16 @@ pub(super) fn build(
         body: Payload::Inline(body),
         principal,
         deadline,
-        idempotency_key: if changes_something(&method) {
-            Some(idempotency_key(&parts.headers)?)
-        } else {
+        idempotency_key: if method.is_safe() {
             None
+        } else {
+            Some(idempotency_key(&parts.headers)?)
         },
         trace: exchange.trace,
         request_id: exchange.request_id.clone(),
         extensions,
         method,
     })
-}
-
-fn changes_something(method: &Method) -> bool {
-    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 /// The client's key, or one of ours so that we may send the request again.

@@ -52,6 +52,8 @@ impl Exchange {
         let client = client::address(&parts.headers, peer.address.ip(), proxies);
         Self {
             is_tls: peer.is_tls,
+            // A read makes nothing old that anybody is told of.
+            number: if parts.method.is_safe() { 0 } else { rand::random() },
             ..Self::new(client, request_id.unwrap_or_else(random_hex), trace)
         }
     }
@@ -80,7 +82,7 @@ impl Exchange {
             clears_cookie: false,
             cache: None,
             cache_status: None,
-            number: rand::random(),
+            number: 0,
             standings: Standings::default(),
         }
     }

@@ -1,8 +1,9 @@
 //! Rate limits: who asks for too much is told to wait, and everybody what they have left.
 //!
 //! Limited is what goes to services: accounts by themselves, everybody else by address, and of
-//! both what changes something once more; API keys, and what there are rules for. A request with credentials that are not good counts as
-//! one of its address. The gateway's own routes, preflights and other nodes are not limited.
+//! both what changes something once more; API keys, and what there are rules for. A request with
+//! credentials that are not good counts as one of its address. The gateway's own routes,
+//! preflights and other nodes are not limited.
 
 use std::fmt::Write as _;
 use std::sync::Arc;

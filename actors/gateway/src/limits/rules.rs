@@ -44,6 +44,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) principal: &'a Principal,
     pub(crate) address: IpAddr,
     pub(crate) service: &'a str,
+    /// Decoded.
     pub(crate) path: &'a str,
     pub(crate) method: &'a Method,
 }
@@ -67,11 +68,10 @@ impl Policy {
     /// With whose requests this one is counted; `None` where the limit is none for it.
     pub(super) fn client(&self, asked: Asked<'_>) -> Option<Client> {
         let Rule { service, path, methods, per } = &self.rule;
-        let reads = matches!(*asked.method, Method::GET | Method::HEAD | Method::OPTIONS);
         let is_meant = match methods {
             RuleMethods::Any => true,
-            RuleMethods::Reads => reads,
-            RuleMethods::Writes => !reads,
+            RuleMethods::Reads => asked.method.is_safe(),
+            RuleMethods::Writes => !asked.method.is_safe(),
         };
         if !is_meant
             || (!service.is_empty() && **service != *asked.service)

@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 
 use super::handover::{Given, Handover};
-use super::rest::{Quiet, rest};
+use super::rest::{Quiet, Resting, farewell, rest};
 use super::stream::Stream;
 use super::wire::{Turn, Wire};
 use super::{Handler, Peer, ServerParts, parting, refusal};
@@ -78,6 +78,7 @@ pub(super) async fn serve<H: Handler>(
         let begun = if rested.read_buf.is_empty() {
             // It has the buffer that is to go.
             drop(rested.read_buf);
+            let _resting = Resting::begin(parts.resting.as_ref());
             tokio::select! {
                 first = rest(&mut wire, parts.limits.head_timeout) => first,
                 () = parting(ending) => None,
@@ -85,7 +86,7 @@ pub(super) async fn serve<H: Handler>(
         } else {
             Some(rested.read_buf)
         };
-        let Some(begun) = begun else { return };
+        let Some(begun) = begun else { return farewell(wire).await };
         quiet.wait_for_more();
         wire.give_back(begun);
     };

@@ -22,6 +22,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use panel_kernel::problem::Problem;
+use prometheus::IntGauge;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -96,6 +97,8 @@ pub struct ServerParts {
     pub accepting: TaskTracker,
     /// What it is spoken to under; `None`: everybody on the way can read.
     pub tls: Option<Tls>,
+    /// Where connections are counted on which nothing is said.
+    pub resting: Option<IntGauge>,
 }
 
 impl ServerParts {
@@ -103,7 +106,7 @@ impl ServerParts {
     #[must_use]
     pub fn plain(limits: ServerLimits, shutdown: CancellationToken) -> Self {
         let (connections, accepting) = (TaskTracker::new(), TaskTracker::new());
-        Self { limits, shutdown, connections, accepting, tls: None }
+        Self { limits, shutdown, connections, accepting, tls: None, resting: None }
     }
 }
 

@@ -9,7 +9,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::AsyncReadExt as _;
+use prometheus::IntGauge;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, Sleep};
 
 use super::stream::Stream;
@@ -19,6 +20,8 @@ use super::wire::{Progress, Turn, Wire};
 const QUIET: Duration = Duration::from_millis(250);
 /// What is read of what the client says first: hyper reads the rest.
 const FIRST: usize = 64;
+/// For the last word, which nobody may be there to hear.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Notices when a connection has become quiet. It looks now and then, so that a request costs no timer.
 pub(super) struct Quiet {
@@ -64,5 +67,26 @@ pub(super) async fn rest(wire: &mut Wire<Stream>, head_timeout: Duration) -> Opt
     match tokio::time::timeout(patience, wire.read(&mut first)).await {
         Ok(Ok(read @ 1..)) => first.get(..read).map(Bytes::copy_from_slice),
         Ok(Ok(0) | Err(_)) | Err(_) => None,
+    }
+}
+
+/// Ends a connection on which nothing more is said: under TLS the client is told that it is no accident.
+pub(super) async fn farewell(mut wire: Wire<Stream>) {
+    drop(tokio::time::timeout(FAREWELL, wire.shutdown()).await);
+}
+
+/// One more that rests, until this is dropped.
+pub(super) struct Resting<'g>(Option<&'g IntGauge>);
+
+impl<'g> Resting<'g> {
+    pub(super) fn begin(counted: Option<&'g IntGauge>) -> Self {
+        counted.inspect(|counted| counted.inc());
+        Self(counted)
+    }
+}
+
+impl Drop for Resting<'_> {
+    fn drop(&mut self) {
+        self.0.inspect(|counted| counted.dec());
     }
 }

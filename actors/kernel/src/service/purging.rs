@@ -1,7 +1,7 @@
 //! What a request has made old of the public answers, by its reply: what was said, and the safe guess where nothing
 //! was.
 
-use http::{Method, StatusCode, header};
+use http::{StatusCode, header};
 
 use crate::message::{Envelope, Extensions, Reply};
 use crate::purge::{Begun, Purge, Purger};
@@ -15,7 +15,7 @@ pub(super) struct Concern {
 
 impl Concern {
     pub(super) fn of(envelope: &Envelope) -> Self {
-        let is_write = !matches!(envelope.method, Method::GET | Method::HEAD | Method::OPTIONS);
+        let is_write = !envelope.method.is_safe();
         let exchange = envelope.extensions.text(Extensions::EXCHANGE);
         Self { is_write, exchange: exchange.and_then(|text| u64::from_str_radix(text, 16).ok()) }
     }

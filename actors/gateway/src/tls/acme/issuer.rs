@@ -93,8 +93,9 @@ impl Acme {
             })
         });
         keeping.await?;
-        self.take(&stored).await.map_err(OrderError::Own)?;
+        // Before anybody is shown it.
         self.0.orders.with_label_values(&["issued"]).inc();
+        self.take(&stored).await.map_err(OrderError::Own)?;
         let mut known = self.0.known.lock();
         known.failures = Failures::default();
         known.is_wanted = false;
