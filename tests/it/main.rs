@@ -67,6 +67,7 @@ mod overtaken;
 mod pages;
 mod passkeys;
 mod plans;
+mod purged_writes;
 mod purges;
 mod readme;
 mod redis;
