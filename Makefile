@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-.PHONY: help run test check bench faults fuzz fmt clean microservices-build microservices-up \
+.PHONY: help run test check bench faults fuzz release-api fmt clean microservices-build microservices-up \
 	microservices-health microservices-status microservices-logs microservices-certs microservices-down
 
 # Compose, as a part of Docker or beside it. The image needs BuildKit.
@@ -30,6 +30,10 @@ faults: ## Break a cluster under load, and write the figures to docs/faults.md (
 
 fuzz: ## Look for inputs that break what reads credentials (SECONDS_EACH=)
 	SECONDS_EACH="$(SECONDS_EACH)" tests/scripts/fuzz.sh
+
+release-api: ## Promise the API as it is now (docs/openapi.json); when a release is made
+	@broken=$$(cargo run -q -p panel-node -- openapi --against docs/openapi.json) || printf '%s\n' "$$broken"
+	cargo run -q -p panel-node -- openapi > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
 
 fmt: ## Format the sources
 	cargo fmt --all

@@ -48,8 +48,8 @@ pub(crate) enum Command {
     /// Take the forum out, and in, beside a running node or without one.
     #[command(subcommand)]
     Forum(ForumCommand),
-    /// Print the OpenAPI document of this release.
-    Openapi(CommonArgs),
+    /// Print the OpenAPI document of this release, or what it breaks of another's.
+    Openapi(OpenapiArgs),
     /// Show how the running node is, and everything on it.
     Status(StatusArgs),
     /// Let a running node finish what it has and end, and wait for that.
@@ -127,6 +127,16 @@ pub(crate) struct RunArgs {
     /// error, warn, info, debug, trace, or a filter like info,panel_forum=debug
     #[arg(long, value_name = "LEVEL")]
     pub(crate) log_level: Option<String>,
+}
+
+/// Which document.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct OpenapiArgs {
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+    /// Compare with the document of another release, and list what breaks for who relies on it; exit code 1 if anything
+    #[arg(long, value_name = "FILE")]
+    pub(crate) against: Option<PathBuf>,
 }
 
 /// Which node, and how it is shown.

@@ -5,6 +5,7 @@
 
 mod cli;
 mod commands;
+mod compatibility;
 mod config;
 mod control;
 mod lock;

@@ -61,6 +61,7 @@ mod moderation;
 mod node_life;
 mod notifications;
 mod open_pages;
+mod openapi;
 mod outage;
 mod outbox;
 mod overtaken;

@@ -111,6 +111,37 @@ async fn made(by: &Session, path: &str, body: Value) -> Value {
     by.post(path).json(&body).await.expect(201).json()
 }
 
+/// What moderators do, to a post and to who wrote it.
+async fn moderated(public: &Public, (root, ada): (&Session, &Session), post: &str) {
+    let flag = json!({"reason": "spam"});
+    root.post(&format!("{post}/flags")).json(&flag).await.expect(201);
+    public.sees("a flag").await;
+    let queue = root.get("/api/v2/forum/moderation/queue").await.expect(200).json();
+    let item = format!("/api/v2/forum/moderation/queue/{}", id(&queue["items"][0]));
+    root.post(&format!("{item}/hide")).await.expect(200);
+    public.sees("a post that moderators hide").await;
+    let ban = json!({"user_id": ada.user_id, "kind": "ban", "reason": "rude"});
+    let ban = made(root, BANS, ban).await;
+    public.sees("a ban").await;
+    let text = json!({"text": "it was not me"});
+    ada.post(&format!("{BANS}/{}/appeal", id(&ban))).json(&text).await.expect(200);
+    public.sees("an appeal").await;
+    root.delete(&format!("{BANS}/{}", id(&ban))).await.expect(204);
+    public.sees("a ban that has ended").await;
+}
+
+/// What is done to categories.
+async fn categories(public: &Public, root: &Session, at: &str) {
+    root.patch(at).json(&json!({"name": "Olds"})).await.expect(200);
+    public.sees("another name of a category").await;
+    made(root, CATEGORIES, json!({"name": "More"})).await;
+    public.sees("another category").await;
+    root.patch(at).json(&json!({"read_role": "moderator"})).await.expect(200);
+    public.sees("a category that few may read").await;
+    root.patch(at).json(&json!({"read_role": null})).await.expect(200);
+    public.sees("a category that all may read again").await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_write_of_the_forum_is_seen_by_everybody() {
     let clock = Clock::manual(Clock::system().now());
@@ -194,30 +225,8 @@ async fn every_write_of_the_forum_is_seen_by_everybody() {
     root.post(&post_at(&third, "/restore")).await.expect(200);
     public.sees("a post that is back").await;
 
-    let flag = json!({"reason": "spam"});
-    root.post(&post_at(&third, "/flags")).json(&flag).await.expect(201);
-    public.sees("a flag").await;
-    let queue = root.get("/api/v2/forum/moderation/queue").await.expect(200).json();
-    let item = format!("/api/v2/forum/moderation/queue/{}", id(&queue["items"][0]));
-    root.post(&format!("{item}/hide")).await.expect(200);
-    public.sees("a post that moderators hide").await;
-    let ban = json!({"user_id": ada.user_id, "kind": "ban", "reason": "rude"});
-    let ban = made(&root, BANS, ban).await;
-    public.sees("a ban").await;
-    let text = json!({"text": "it was not me"});
-    ada.post(&format!("{BANS}/{}/appeal", id(&ban))).json(&text).await.expect(200);
-    public.sees("an appeal").await;
-    root.delete(&format!("{BANS}/{}", id(&ban))).await.expect(204);
-    public.sees("a ban that has ended").await;
-
-    root.patch(&category_at).json(&json!({"name": "Olds"})).await.expect(200);
-    public.sees("another name of a category").await;
-    made(&root, CATEGORIES, json!({"name": "More"})).await;
-    public.sees("another category").await;
-    root.patch(&category_at).json(&json!({"read_role": "moderator"})).await.expect(200);
-    public.sees("a category that few may read").await;
-    root.patch(&category_at).json(&json!({"read_role": null})).await.expect(200);
-    public.sees("a category that all may read again").await;
+    moderated(&public, (&root, &ada), &post_at(&third, "")).await;
+    categories(&public, &root, &category_at).await;
     root.delete(&at(&two, "")).await.expect(204);
     public.sees("a thread that is deleted").await;
     root.post(&at(&two, "/restore")).await.expect(200);

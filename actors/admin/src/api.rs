@@ -73,6 +73,7 @@ impl UserItem {
 
 /// Which page of which accounts.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct ListParams {
     /// Part of a name or an address.
     q: Option<String>,

@@ -91,6 +91,7 @@ impl From<ArticleRow> for ArticleItem {
 
 /// Which page of which articles.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct ListParams {
     /// Only of this category.
     category: Option<String>,

@@ -23,6 +23,7 @@ use utoipa::openapi::security::{
 };
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
+use crate::deprecation::Deprecation;
 use crate::message::Principal;
 use crate::problem::{Kind, Problem};
 use crate::role::Role;
@@ -97,25 +98,51 @@ pub trait Guarded<S> {
     /// These routes, for those who have what `need` says.
     #[must_use]
     fn guarded(self, need: Need, routes: UtoipaMethodRouter<S>) -> Self;
+
+    /// The same for routes that are to end: their answers and the document say so, refusals too.
+    #[must_use]
+    fn deprecated(
+        self,
+        need: Need,
+        deprecation: Deprecation,
+        routes: UtoipaMethodRouter<S>,
+    ) -> Self;
 }
 
 impl<S: Clone + Send + Sync + 'static> Guarded<S> for OpenApiRouter<S> {
     fn guarded(self, need: Need, routes: UtoipaMethodRouter<S>) -> Self {
-        let (schemas, mut paths, handlers) = routes;
-        for (path, item) in &mut paths.paths {
-            for (method, operation) in operations(item) {
-                declare(need, &scope(service_of(path), &method), operation);
-            }
-        }
-        // In front of the handlers alone: a method that is not there is 405 to everybody.
-        let open = need == Need::Nothing;
-        let handlers = if open { handlers } else { handlers.route_layer(Guard(need)) };
-        self.routes((schemas, paths, handlers))
+        self.routes(guard(need, routes))
+    }
+
+    fn deprecated(
+        self,
+        need: Need,
+        deprecation: Deprecation,
+        routes: UtoipaMethodRouter<S>,
+    ) -> Self {
+        self.routes(deprecation.of(guard(need, routes)))
     }
 }
 
+/// Puts the check in front of routes, and into their documentation.
+fn guard<S: Clone + Send + Sync + 'static>(
+    need: Need,
+    routes: UtoipaMethodRouter<S>,
+) -> UtoipaMethodRouter<S> {
+    let (schemas, mut paths, handlers) = routes;
+    for (path, item) in &mut paths.paths {
+        for (method, operation) in operations(item) {
+            declare(need, &scope(service_of(path), &method), operation);
+        }
+    }
+    // In front of the handlers alone: a method that is not there is 405 to everybody.
+    let open = need == Need::Nothing;
+    let handlers = if open { handlers } else { handlers.route_layer(Guard(need)) };
+    (schemas, paths, handlers)
+}
+
 /// The operations of a path.
-fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
+pub(crate) fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
     [
         (Method::GET, &mut item.get),
         (Method::PUT, &mut item.put),
@@ -169,6 +196,11 @@ fn declare(need: Need, scope: &str, operation: &mut Operation) {
         ways.push(SecurityRequirement::default());
     }
     operation.security = Some(ways);
+    extend(operation, extensions);
+}
+
+/// Writes more about an operation than OpenAPI has words for.
+pub(crate) fn extend(operation: &mut Operation, extensions: ExtensionsBuilder) {
     let declared = extensions.build();
     match &mut operation.extensions {
         Some(extensions) => extensions.merge(declared),

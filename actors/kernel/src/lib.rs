@@ -31,6 +31,7 @@ pub mod certificates;
 pub mod config;
 pub mod cursor;
 pub mod data;
+pub mod deprecation;
 pub mod directory;
 pub mod events;
 pub mod faults;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use time::format_description::well_known::{Rfc2822, Rfc3339};
 
 /// A moment in UTC, in microseconds since the Unix epoch. Shown as RFC 3339.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,6 +37,26 @@ impl Timestamp {
     #[must_use]
     pub const fn from_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1_000_000))
+    }
+
+    /// The beginning of a day, in UTC and the Gregorian calendar. A day that does not exist is the one after so many.
+    #[must_use]
+    pub const fn midnight(year: i32, month: u8, day: u8) -> Self {
+        // Days are counted from the first of March, so that a leap day is a year's last.
+        let (year, month, day) = (year as i64, month as i64, day as i64);
+        let year = if month <= 2 { year - 1 } else { year };
+        let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+        let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+        // The first of March of the year 0 is 719,468 days before the epoch.
+        Self::from_seconds((year * 365 + leap_days + of_year - 719_468) * 86_400)
+    }
+
+    /// As HTTP writes times (RFC 9110, 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`. `None` outside the years 1900 to 9999.
+    #[must_use]
+    pub fn http_date(self) -> Option<String> {
+        let at = OffsetDateTime::from_unix_timestamp(self.as_seconds()).ok()?;
+        let text = at.format(&Rfc2822).ok()?;
+        Some(text.replace("+0000", "GMT"))
     }
 
     /// How long from `self` until `later`; zero if it has passed.
@@ -170,6 +190,24 @@ mod tests {
         assert_eq!(whole.to_string(), "2026-09-21T14:13:20.000000Z");
         assert!(whole.to_string() < at.to_string());
         assert_eq!(Timestamp::from_micros(-1).to_string(), "1969-12-31T23:59:59.999999Z");
+    }
+
+    #[test]
+    fn days_begin_where_the_calendar_says() {
+        for (year, month, day, text) in [
+            (1970, 1, 1, "1970-01-01"),
+            (2000, 2, 29, "2000-02-29"),
+            (2026, 11, 30, "2026-11-30"),
+            (2100, 3, 1, "2100-03-01"),
+            (1969, 12, 31, "1969-12-31"),
+            (2027, 2, 29, "2027-03-01"),
+        ] {
+            let at = Timestamp::midnight(year, month, day).to_string();
+            assert_eq!(at, format!("{text}T00:00:00.000000Z"));
+        }
+        let at = Timestamp::midnight(1994, 11, 6).plus(Duration::from_secs(31_777));
+        assert_eq!(at.http_date().unwrap(), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(Timestamp::midnight(10_000, 1, 1).http_date(), None);
     }
 
     #[test]

@@ -9,7 +9,8 @@ const REQUEST_HEADERS: &str = "authorization, content-type, idempotency-key, if-
                                if-none-match, range, if-range, x-csrf-token, x-request-id, x-panel-explain, traceparent";
 const EXPOSED: &str = "etag, location, retry-after, x-request-id, idempotency-replayed, \
                        ratelimit, ratelimit-policy, age, x-panel-stale, accept-ranges, \
-                       content-range, content-disposition, x-panel-explain";
+                       content-range, content-disposition, x-panel-explain, deprecation, \
+                       sunset, link";
 const MAX_AGE_SECONDS: &str = "600";
 
 /// The origins that may call from browsers.

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use http::{Method, request};
 use panel_kernel::access::need_of;
+use panel_kernel::deprecation::SUNSET_EXTENSION;
 use panel_kernel::directory::{Node, NodeReport};
 use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::service::internal::OPENAPI_PATH;
 use parking_lot::Mutex;
 use serde::Serialize;
-use utoipa::openapi::OpenApi;
+use utoipa::openapi::{Deprecated, OpenApi};
 
 use crate::dispatch::Dispatcher;
 use crate::health::{Health, MemberReport};
@@ -59,6 +60,12 @@ struct RouteItem {
     method: String,
     path: String,
     summary: Option<String>,
+    /// It should no longer be used.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    deprecated: bool,
+    /// From then on it may be gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sunset: Option<serde_json::Value>,
 }
 
 #[derive(Serialize)]
@@ -218,6 +225,11 @@ fn routes(document: &OpenApi) -> Vec<RouteItem> {
                 method: method.to_owned(),
                 path: path.clone(),
                 summary: operation.summary.clone(),
+                deprecated: operation.deprecated == Some(Deprecated::True),
+                sunset: operation
+                    .extensions
+                    .as_ref()
+                    .and_then(|all| all.get(SUNSET_EXTENSION).cloned()),
             });
         }
     }

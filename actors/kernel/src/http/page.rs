@@ -88,6 +88,7 @@ impl<T> Listing<T> {
 
 /// The query string of a list that takes nothing else.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct PageQuery {
     /// 1 to 100; 20 if not given.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
