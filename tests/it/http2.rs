@@ -20,6 +20,11 @@ const LARGE: &str = "/api/v2/openapi.json";
 /// How a client begins, with settings that say nothing.
 const BEGINNING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
+/// The kinds of frames (RFC 9113, 6).
+const HEADERS: u8 = 1;
+const GOAWAY: u8 = 7;
+const CONTINUATION: u8 = 9;
+
 struct Site {
     node: Node,
     certificate: SiteCertificate,
@@ -239,9 +244,82 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_only_seems_to_ask_is_let_go() {
+    let site = Site::start(&[("PANEL_GATEWAY__HEAD_TIMEOUT", "1s")]).await;
+    // `:method: GET`, and then a field that takes its time.
+    let head = frame(HEADERS, 0, 1, &[0x82, 0, 1, b'x', 100]);
+    let slow = frame(CONTINUATION, 0, 1, b"y");
+    let ping = frame(6, 0, 0, &[0; 8]);
+    for (what, first, again) in [
+        ("a head that comes byte by byte", head, slow),
+        ("one that only asks whether we are there", Vec::new(), ping),
+        ("one that only changes its settings", Vec::new(), frame(4, 0, 0, &[])),
+    ] {
+        let (mut reading, mut writing) = tokio::io::split(site.line().await);
+        writing.write_all(&[BEGINNING, &first].concat()).await.unwrap();
+        let writer = tokio::spawn(async move {
+            while writing.write_all(&again).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        });
+        let mut rest = Vec::new();
+        let read = tokio::time::timeout(WITHIN, reading.read_to_end(&mut rest)).await;
+        drop(read.unwrap_or_else(|_| panic!("{what}: it goes on")));
+        writer.abort();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn heads_that_are_small_until_they_are_unpacked_are_refused() {
+    let site = Site::start(&[]).await;
+    let before = site.node.resident_bytes();
+    // A field of 3,000 bytes, kept in the table, and then named by a byte each time: 48 MB in 16 KiB.
+    let kept = [&[0x40, 1, b'x', 127, 0xb9, 0x16][..], &[b'y'; 3_000]].concat();
+    let asks = [&[0x82, 0x84, 0x87, 0x41, 1, b'x'][..], &kept].concat();
+    for (named, ends) in [(1, false), (20, false)].into_iter().chain([(16_000, true); 10]) {
+        let sent = [
+            BEGINNING.to_vec(),
+            frame(HEADERS, 1, 1, &asks),
+            frame(CONTINUATION, 4, 1, &vec![0xbe; named]),
+        ]
+        .concat();
+        let mut line = site.line().await;
+        line.write_all(&sent).await.unwrap();
+        // A head that is much too large ends its connection.
+        let (kind, stream) = if ends { (GOAWAY, 0) } else { (HEADERS, 1) };
+        let mut read = Vec::new();
+        let answered = async {
+            let mut piece = [0; 1024];
+            while !has_frame(&read, kind, stream) {
+                let count = line.read(&mut piece).await.unwrap();
+                assert!(count > 0, "{named}: nothing is answered, after {read:?}");
+                read.extend_from_slice(&piece[..count]);
+            }
+        };
+        tokio::time::timeout(WITHIN, answered).await.expect("it is answered");
+        // Its status, whose digits are written where it is none of the usual.
+        let refused = read.windows(3).any(|digits| digits == b"431");
+        assert_eq!(refused, named == 20, "{named}: {read:?}");
+    }
+    let grown = site.node.resident_bytes().saturating_sub(before);
+    assert!(grown < 16 * 1024 * 1024, "{grown} bytes");
+    site.node.http2().get(HEALTH).await.expect(200);
+}
+
+/// Whether there is a frame of this kind among whole ones, for this stream.
+fn has_frame(mut read: &[u8], kind: u8, stream: u32) -> bool {
+    while let [a, b, c, its_kind, _, w, x, y, z, rest @ ..] = read {
+        if *its_kind == kind && u32::from_be_bytes([*w, *x, *y, *z]) == stream {
+            return true;
+        }
+        let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+        read = rest.get(length..).unwrap_or_default();
+    }
+    false
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn frames_that_nobody_sends_end_the_connection_and_no_more() {
-    const HEADERS: u8 = 1;
-    const CONTINUATION: u8 = 9;
     let site = Site::start(&[]).await;
     let before = site.node.resident_bytes();
     // `:method: GET`, and then fields that are not indexed, without an end (CVE-2024-27316).
