@@ -16,7 +16,7 @@ on_both_databases!(
     what_is_lost_while_it_is_read_ends_the_content,
 );
 
-async fn put(rig: &Rig, key: &str, content: &[u8]) -> BlobRef {
+pub(crate) async fn put(rig: &Rig, key: &str, content: &[u8]) -> BlobRef {
     let mut writer = rig.runtime.blobs.write(key, u64::MAX).await.unwrap();
     for piece in content.chunks(100_003) {
         writer.write(piece).await.unwrap();
@@ -24,60 +24,75 @@ async fn put(rig: &Rig, key: &str, content: &[u8]) -> BlobRef {
     writer.finish().await.unwrap()
 }
 
-async fn get(rig: &Rig, blob: &BlobRef, range: Range<u64>) -> Result<Vec<u8>, BlobError> {
+pub(crate) async fn get(
+    rig: &Rig,
+    blob: &BlobRef,
+    range: Range<u64>,
+) -> Result<Vec<u8>, BlobError> {
     let pieces: Vec<_> = rig.runtime.blobs.read(blob, range).await?.try_collect().await?;
     assert!(pieces.iter().all(|piece| piece.len() <= PIECE));
     Ok(pieces.concat())
 }
 
-fn content(bytes: usize, salt: usize) -> Vec<u8> {
+pub(crate) fn content(bytes: usize, salt: usize) -> Vec<u8> {
     (0..bytes).map(|at| u8::try_from((at * 7 + salt) % 251).unwrap()).collect()
 }
 
 async fn what_is_written_is_read_whole_and_in_parts(backend: Backend) {
     let rig = Rig::start(backend).await;
-    for size in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 17] {
+    let sizes = [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 17];
+    whole_and_in_parts(&rig, &sizes, PIECE).await;
+    rig.shutdown().await;
+}
+
+/// Blobs of these sizes, which are kept in pieces of that one, are what they were.
+pub(crate) async fn whole_and_in_parts(rig: &Rig, sizes: &[usize], piece: usize) {
+    for size in sizes.iter().copied() {
         let wanted = content(size, size);
-        let blob = put(&rig, &format!("some/size-{size}"), &wanted).await;
+        let blob = put(rig, &format!("some/size-{size}"), &wanted).await;
         assert_eq!(
             (blob.bytes, &blob.sha256[..]),
             (size as u64, digest(&SHA256, &wanted).as_ref())
         );
-        assert_eq!(get(&rig, &blob, 0..u64::MAX).await.unwrap(), wanted);
-        let edges = [0, 1, PIECE - 1, PIECE, 2 * PIECE, size.saturating_sub(1), size];
+        assert_eq!(get(rig, &blob, 0..u64::MAX).await.unwrap(), wanted);
+        let edges = [0, 1, piece - 1, piece, 2 * piece, size.saturating_sub(1), size];
         for from in edges {
             for to in edges.into_iter().filter(|to| *to >= from) {
                 let expected = &wanted[from.min(size)..to.min(size)];
-                let found = get(&rig, &blob, from as u64..to as u64).await.unwrap();
+                let found = get(rig, &blob, from as u64..to as u64).await.unwrap();
                 assert!(found == expected, "{from}..{to} of {size}");
             }
         }
         // Of another content under this key, there is nothing.
         let other = BlobRef { sha256: [7; 32], ..blob.clone() };
-        assert!(matches!(get(&rig, &other, 0..1).await, Err(BlobError::Gone)));
+        assert!(matches!(get(rig, &other, 0..1).await, Err(BlobError::Gone)));
         rig.runtime.blobs.remove(&blob.key).await.unwrap();
         rig.runtime.blobs.remove(&blob.key).await.unwrap();
-        assert!(matches!(get(&rig, &blob, 0..1).await, Err(BlobError::Gone)));
+        assert!(matches!(get(rig, &blob, 0..1).await, Err(BlobError::Gone)));
     }
-    rig.shutdown().await;
 }
 
 async fn one_takes_the_place_of_another_at_once(backend: Backend) {
     let rig = Rig::start(backend).await;
+    one_after_the_other(&rig).await;
+    rig.shutdown().await;
+}
+
+/// One is there until the other is, and then that alone.
+pub(crate) async fn one_after_the_other(rig: &Rig) {
     let (one, two) = (content(2 * PIECE, 1), content(PIECE / 2, 2));
-    let first = put(&rig, "a", &one).await;
+    let first = put(rig, "a", &one).await;
     let mut writer = rig.runtime.blobs.write("a", u64::MAX).await.unwrap();
     writer.write(&two).await.unwrap();
-    assert_eq!(get(&rig, &first, 0..u64::MAX).await.unwrap(), one);
+    assert_eq!(get(rig, &first, 0..u64::MAX).await.unwrap(), one);
     let second = writer.finish().await.unwrap();
-    assert_eq!(get(&rig, &second, 0..u64::MAX).await.unwrap(), two);
-    assert!(matches!(get(&rig, &first, 0..1).await, Err(BlobError::Gone)));
+    assert_eq!(get(rig, &second, 0..u64::MAX).await.unwrap(), two);
+    assert!(matches!(get(rig, &first, 0..1).await, Err(BlobError::Gone)));
     // One that is too long is none.
     let mut long = rig.runtime.blobs.write("a", 10).await.unwrap();
     assert!(matches!(long.write(&[0; 11]).await, Err(BlobError::TooLarge(10))));
     drop(long);
-    assert_eq!(get(&rig, &second, 0..u64::MAX).await.unwrap(), two);
-    rig.shutdown().await;
+    assert_eq!(get(rig, &second, 0..u64::MAX).await.unwrap(), two);
 }
 
 async fn what_is_lost_while_it_is_read_ends_the_content(backend: Backend) {

@@ -10,6 +10,7 @@ mod audit;
 mod auth;
 mod blobs;
 mod breaches;
+mod buckets;
 mod certificates;
 mod compression;
 mod configuration;

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Sees to it that there are the servers that tests start themselves, each its own: Redis, aiosmtpd to
-# send mail to, Django's OAuth Toolkit to sign in through, Pebble to have certificates issued by, and Chromium to look
-# at pages with.
+# send mail to, Django's OAuth Toolkit to sign in through, Pebble to have certificates issued by, Chromium to look
+# at pages with, and moto to keep files in as in Amazon's S3.
 #
-#   tests/scripts/packages.sh          installs Debian's packages of those that are missing
+#   tests/scripts/packages.sh          installs Debian's packages of those that are missing, and moto from PyPI
 #   tests/scripts/packages.sh bench    those that benchmarks compare with, and measure by
 set -euo pipefail
 
@@ -37,6 +37,20 @@ forbid_start() {
     trap 'rm -f "$policy"' EXIT
 }
 
+# Debian has no moto.
+moto=${XDG_CACHE_HOME:-$HOME/.cache}/panel-tests/moto
+moto_version=5.2.5
+install_moto() {
+    [ "$what" = tests ] || return 0
+    [ "$(cat "$moto/version" 2>/dev/null)" != $moto_version ] || return 0
+    say "installing moto $moto_version in $moto"
+    rm -rf "$moto"
+    python3 -m venv "$moto"
+    "$moto/bin/pip" install -q "moto[s3]==$moto_version" flask flask-cors >&2
+    echo $moto_version >"$moto/version"
+}
+
+install_moto
 packages=$(missing)
 if [ -z "$packages" ]; then exit 0; fi
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks and tests everything. What is missing on the machine (PostgreSQL, Redis, aiosmtpd, Pebble, Chromium) is installed
+# Checks and tests everything. What is missing on the machine (PostgreSQL, Redis, aiosmtpd, Pebble, Chromium, moto) is installed
 # here; the PostgreSQL that all tests share is started here, and stopped again.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

@@ -21,6 +21,10 @@ use crate::identity::stays_private;
 const CONNECT: Duration = Duration::from_secs(3);
 /// For all of a request.
 const WHOLE: Duration = Duration::from_secs(5);
+/// Between two pieces of an answer, where a library reads it.
+const SILENCE: Duration = Duration::from_secs(10);
+/// Connections to one server that are kept for the next question.
+const IDLE: usize = 8;
 /// The longest answer, in bytes.
 const LARGEST: usize = 512 * 1024;
 
@@ -56,31 +60,8 @@ impl Outbound {
     /// # Errors
     /// What is wrong with the file.
     pub fn new(ca_file: &Path, at_once: usize) -> Result<Self, String> {
-        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        if !ca_file.as_os_str().is_empty() {
-            let named = |why: String| format!("{}: {why}", ca_file.display());
-            let read = CertificateDer::pem_file_iter(ca_file)
-                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                .map_err(|error| named(error.to_string()))?;
-            if roots.add_parsable_certificates(read).0 == 0 {
-                return Err(named("does not hold a certificate in PEM".to_owned()));
-            }
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .user_agent(concat!("panel/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT)
-            .pool_max_idle_per_host(0)
-            .build()
-            .map_err(|error| error.to_string())?;
+        let client = builder(ca_file)?.pool_max_idle_per_host(0).build();
+        let client = client.map_err(|error| error.to_string())?;
         Ok(Self { client, places: Arc::new(Semaphore::new(at_once)), patience: WHOLE })
     }
 
@@ -118,6 +99,39 @@ impl Outbound {
         *answer.headers_mut() = std::mem::take(response.headers_mut());
         Ok(answer)
     }
+}
+
+/// A client for one server that is asked again and again, by a library that has its own bounds: what is read is
+/// given up when nothing comes for so long.
+pub(crate) fn keeping_connections(ca_file: &Path) -> Result<reqwest::Client, String> {
+    let client = builder(ca_file)?.read_timeout(SILENCE).pool_max_idle_per_host(IDLE);
+    client.build().map_err(|error| error.to_string())
+}
+
+/// A client of nobody's environment, who trusts the public authorities and that of the file.
+fn builder(ca_file: &Path) -> Result<reqwest::ClientBuilder, String> {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    if !ca_file.as_os_str().is_empty() {
+        let named = |why: String| format!("{}: {why}", ca_file.display());
+        let read = CertificateDer::pem_file_iter(ca_file)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| named(error.to_string()))?;
+        if roots.add_parsable_certificates(read).0 == 0 {
+            return Err(named("does not hold a certificate in PEM".to_owned()));
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .user_agent(concat!("panel/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(CONNECT))
 }
 
 /// A URL without what may be a secret in it.

@@ -1,6 +1,6 @@
 //! `panel-node migrate`: brings every service's schema up to date, and ends.
 
-use panel_kernel::blobs::{self, BlobsLocation};
+use panel_kernel::blobs;
 use panel_kernel::data::Database;
 use panel_kernel::metrics::Metrics;
 use panel_kernel::time::Clock;
@@ -28,11 +28,10 @@ pub(super) fn migrate(args: &CommonArgs) -> Result<(), Failure> {
                 .map_err(|error| Failure::Other(format!("{name}: {error}")))?;
             say(format_args!("{name}: up to date"));
         }
-        if let Some(location @ BlobsLocation::Database(_)) =
-            config.blobs().map_err(Failure::Usage)?
-        {
+        let location = config.blobs().map_err(Failure::Usage)?;
+        if let Some(location) = location.filter(|location| location.database().is_some()) {
             let metrics = Metrics::new().map_err(Failure::other)?;
-            blobs::migrate(location, &config.database, (Clock::system(), metrics))
+            blobs::migrate(&location, &config.database, (Clock::system(), metrics))
                 .await
                 .map_err(|error| Failure::Other(format!("blobs: {error}")))?;
             say(format_args!("blobs: up to date"));

@@ -250,7 +250,7 @@ impl Config {
             (false, _) => Ok(Some(location)),
             (true, None) if self.blobs.url.expose().is_empty() => Ok(None),
             (true, _) => Err("nodes that are linked can't share a directory of files: give \
-                              database.url or blobs.url as postgres://…"
+                              database.url or blobs.url as postgres://…, or a bucket as s3://…"
                 .to_owned()),
         }
     }

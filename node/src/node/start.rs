@@ -243,8 +243,7 @@ fn blobs_health(blobs: &Blobs) -> DependencyHealth {
     if !blobs.is_configured() {
         return DependencyHealth::not_configured();
     }
-    let Some(db) = blobs.database() else { return DependencyHealth::up() };
-    db.health().cause().map_or_else(DependencyHealth::up, DependencyHealth::down)
+    blobs.trouble().map_or_else(DependencyHealth::up, DependencyHealth::down)
 }
 
 fn redis_health(health: RedisHealth) -> DependencyHealth {

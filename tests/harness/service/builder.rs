@@ -35,6 +35,7 @@ pub struct RigBuilder {
     limits: LimitsConfig,
     redis: RedisConfig,
     settings: DatabaseConfig,
+    files: BlobsConfig,
     identity: &'static str,
 }
 
@@ -51,8 +52,16 @@ impl RigBuilder {
             limits: LimitsConfig { enabled: false, ..LimitsConfig::default() },
             redis: RedisConfig::default(),
             settings: DatabaseConfig::default(),
+            files: BlobsConfig::default(),
             identity: PROBE,
         }
+    }
+
+    /// With files kept there, and not where the database is.
+    #[must_use]
+    pub fn files(mut self, files: BlobsConfig) -> Self {
+        self.files = files;
+        self
     }
 
     /// All services of the program on this database, with passwords that take no time.
@@ -158,7 +167,7 @@ impl RigBuilder {
         runtime.services = self.specs.iter().map(|spec| spec.name).collect();
         runtime.redis = Redis::new(&self.redis, &runtime.metrics).unwrap();
         self.settings.url = SecretUrl::new(self.database.url());
-        let place = BlobsConfig::default().location(&self.settings, data.path()).unwrap();
+        let place = self.files.location(&self.settings, data.path()).unwrap();
         runtime.blobs = Blobs::new(place, &self.settings, &runtime).unwrap();
 
         let before = actors().iter().map(ActorCell::get_id).collect();

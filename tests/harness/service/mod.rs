@@ -188,8 +188,7 @@ impl Rig {
         })
         .await;
         eventually("files can be kept", START, async || {
-            let health = self.runtime.blobs.database().map(Database::health);
-            if matches!(health, None | Some(DatabaseHealth::Up)) { Ok(()) } else { Err(health) }
+            self.runtime.blobs.trouble().map_or(Ok(()), Err)
         })
         .await;
         // Once it knows whose tokens it takes, it takes or refuses them.

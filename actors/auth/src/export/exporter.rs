@@ -216,7 +216,9 @@ impl Exporter {
             exports::give_back(&self.db, &self.node, now, now.plus(PAUSE)).await?;
             *is_set = true;
         }
-        if !self.blobs.is_usable() || !exports::is_due(&mut self.db.reader().await?, now).await? {
+        if self.blobs.trouble().is_some()
+            || !exports::is_due(&mut self.db.reader().await?, now).await?
+        {
             return Ok(None);
         }
         let times = (now, now.plus(CLAIM));

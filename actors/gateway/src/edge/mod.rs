@@ -45,7 +45,7 @@ use futures::FutureExt as _;
 use http::{HeaderValue, Method, Request, StatusCode, header, request};
 use hyper::body::Incoming;
 use panel_kernel::message::{Body, Extensions, Reply};
-use panel_kernel::problem::Problem;
+use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::time::Clock;
 
 use crate::cache::Cache;
@@ -133,9 +133,13 @@ impl Edge {
             tracing::error!("the edge panicked");
             Err(Problem::internal())
         });
-        let request_id = &watch.exchange.request_id;
-        let mut outgoing =
-            outcome.unwrap_or_else(|problem| Outgoing::problem(&problem, request_id));
+        let (request_id, service) = (&watch.exchange.request_id, watch.exchange.service);
+        let mut outgoing = outcome.unwrap_or_else(|mut problem| {
+            if problem.kind == Kind::Unavailable && problem.service.is_none() {
+                problem.service = service.map(str::to_owned);
+            }
+            Outgoing::problem(&problem, request_id)
+        });
         if let Some(asked) = watch.exchange.explains {
             // Boxed: hardly anybody asks.
             let explained = explain::explained(&self.0, &parts.method, &watch.exchange, asked);

@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | a directory | one node | written beside, synced, moved into place |
 //! | PostgreSQL | a cluster | pieces of 256 KiB, each in a transaction of its own |
+//! | a bucket (S3) | both | pieces of 4 MiB, each an object of its own; which blobs there are is in the database |
 //!
 //! Memory: one piece, and what buffers on the way hold, for each that is being written or read, however
 //! large the blob.
@@ -17,12 +18,14 @@
 //! the row.
 //!
 //! Failure: what was not finished is never seen, and goes: with the next start of the node (directory),
-//! or after a day (PostgreSQL).
+//! or after a day (PostgreSQL, a bucket).
 
+mod bucket;
 mod config;
 mod directory;
+mod index;
 mod store;
-mod table;
+mod sweeper;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -33,7 +36,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-pub use config::{BlobsConfig, BlobsLocation};
+pub use config::{BlobsConfig, BlobsLocation, BucketConfig};
 pub use writer::BlobWriter;
 
 use crate::data::{Database, DatabaseConfig, DbError};
@@ -43,8 +46,9 @@ use crate::problem::{Kind, Problem};
 use crate::service::Runtime;
 use crate::supervision::ChildSpec;
 use crate::time::Clock;
+use bucket::Bucket;
 use directory::Directory;
-use table::Table;
+use index::Index;
 
 /// A piece, in bytes: what is held in memory for each blob that is written or read.
 pub const PIECE: usize = 256 * 1024;
@@ -128,7 +132,7 @@ pub struct Blobs(Option<Arc<Place>>);
 #[derive(Debug)]
 enum Place {
     Directory(Directory),
-    Table(Table),
+    Index(Index),
 }
 
 impl Blobs {
@@ -147,15 +151,18 @@ impl Blobs {
         database: &DatabaseConfig,
         runtime: &Runtime,
     ) -> Result<Self, String> {
-        let place = match location {
-            BlobsLocation::Directory(root) => Place::Directory(Directory::new(root)),
-            BlobsLocation::Database(url) => {
-                let config = DatabaseConfig { connections: CONNECTIONS, ..database.clone() };
-                let (boot, clock) = (&runtime.node.boot, runtime.clock.clone());
-                let parts = (clock, runtime.metrics.clone());
-                Place::Table(Table::new(Database::new("blobs", &url, &config, boot, parts)?))
+        let (bucket, url) = match location {
+            BlobsLocation::Directory(root) => {
+                return Ok(Self(Some(Arc::new(Place::Directory(Directory::new(root))))));
             }
+            BlobsLocation::Database(url) => (None, url),
+            BlobsLocation::Bucket(config, url) => (Some(Bucket::new(&config)?), url),
         };
+        let config = DatabaseConfig { connections: CONNECTIONS, ..database.clone() };
+        let (boot, clock) = (&runtime.node.boot, runtime.clock.clone());
+        let parts = (clock, runtime.metrics.clone());
+        let db = Database::new("blobs", &url, &config, boot, parts)?;
+        let place = Place::Index(Index::new(db, bucket, database.write_timeout.0));
         Ok(Self(Some(Arc::new(place))))
     }
 
@@ -164,7 +171,7 @@ impl Blobs {
     pub fn child(&self, runtime: &Runtime) -> Option<ChildSpec> {
         match self.0.as_deref()? {
             Place::Directory(_) => None,
-            Place::Table(table) => Some(table.child(runtime)),
+            Place::Index(index) => Some(index.child(runtime)),
         }
     }
 
@@ -185,17 +192,17 @@ impl Blobs {
     pub fn database(&self) -> Option<&Database> {
         match self.0.as_deref()? {
             Place::Directory(_) => None,
-            Place::Table(table) => Some(table.database()),
+            Place::Index(index) => Some(index.database()),
         }
     }
 
-    /// Whether it can be written and read now, as far as is known.
+    /// Why it can't be written and read now, as far as is known.
     #[must_use]
-    pub fn is_usable(&self) -> bool {
+    pub fn trouble(&self) -> Option<&'static str> {
         match self.0.as_deref() {
-            None => false,
-            Some(Place::Directory(_)) => true,
-            Some(Place::Table(table)) => table.database().is_usable(),
+            None => Some("there is none"),
+            Some(Place::Directory(_)) => None,
+            Some(Place::Index(index)) => index.trouble(),
         }
     }
 
@@ -214,7 +221,7 @@ impl Blobs {
         let key = checked(key)?.to_owned();
         match &**self.place()? {
             Place::Directory(directory) => BlobWriter::to_directory(directory, key, most).await,
-            Place::Table(table) => BlobWriter::to_table(table, key, most).await,
+            Place::Index(index) => BlobWriter::to_index(index, key, most).await,
         }
     }
 
@@ -228,7 +235,7 @@ impl Blobs {
         let range = range.start.min(blob.bytes)..range.end.min(blob.bytes);
         match &**self.place()? {
             Place::Directory(directory) => directory.read(blob, range).await,
-            Place::Table(table) => table.read(blob, range).await,
+            Place::Index(index) => index.read(blob, range).await,
         }
     }
 
@@ -241,7 +248,7 @@ impl Blobs {
         let key = checked(key)?;
         match &**self.place()? {
             Place::Directory(directory) => directory.remove(key).await,
-            Place::Table(table) => table.remove(key).await,
+            Place::Index(index) => index.remove(key).await,
         }
     }
 
@@ -255,13 +262,13 @@ impl Blobs {
 /// # Errors
 /// A sentence.
 pub async fn migrate(
-    location: BlobsLocation,
+    location: &BlobsLocation,
     database: &DatabaseConfig,
     parts: (Clock, Metrics),
 ) -> Result<(), String> {
-    let BlobsLocation::Database(url) = location else { return Ok(()) };
-    let db = Database::new("blobs", &url, database, "migrate", parts)?;
-    db.open_once(&table::MIGRATIONS).await.map_err(|error| error.to_string())
+    let Some(url) = location.database() else { return Ok(()) };
+    let db = Database::new("blobs", url, database, "migrate", parts)?;
+    db.open_once(&index::MIGRATIONS).await.map_err(|error| error.to_string())
 }
 
 /// Refuses what is no key: a path, in a directory, must lead nowhere else.

@@ -1,4 +1,4 @@
-//! The SQL of blobs in PostgreSQL.
+//! The SQL of blobs: which there are, and in PostgreSQL the pieces of those that lie there.
 
 use std::time::Duration;
 
@@ -11,7 +11,49 @@ const AT_ONCE: i64 = 64;
 /// How long a blob may take to be written.
 const UNFINISHED: Duration = Duration::from_secs(24 * 3_600);
 
-/// What was begun and not finished, and what another blob has replaced; pieces first.
+/// Where the pieces of a blob are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shelf {
+    /// In PostgreSQL, beside this.
+    Table,
+    /// In a bucket, under the name of the upload.
+    Bucket,
+}
+
+impl Shelf {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Bucket => "bucket",
+        }
+    }
+
+    fn of(text: &str) -> Result<Self, DbError> {
+        match text {
+            "table" => Ok(Self::Table),
+            "bucket" => Ok(Self::Bucket),
+            other => {
+                let why = format!("nobody knows the shelf {other}");
+                Err(DbError::Fault(sqlx::Error::Decode(why.into())))
+            }
+        }
+    }
+}
+
+/// What a blob lies under, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub(super) upload: String,
+    pub(super) shelf: Shelf,
+}
+
+impl Stored {
+    fn of((upload, shelf): (String, String)) -> Result<Self, DbError> {
+        Ok(Self { upload, shelf: Shelf::of(&shelf)? })
+    }
+}
+
+/// What was begun and not finished in the table, and what another blob has replaced there; pieces first.
 pub(super) const EXPIRIES: [Expiry; 2] = [
     Expiry {
         delete: "DELETE FROM pieces WHERE (upload, number) IN \
@@ -22,6 +64,7 @@ pub(super) const EXPIRIES: [Expiry; 2] = [
     Expiry {
         delete: "DELETE FROM blobs WHERE upload IN \
                  (SELECT b.upload FROM blobs b WHERE b.finished_at IS NULL AND b.begun_at <= $1 \
+                    AND b.shelf = 'table' \
                     AND NOT EXISTS (SELECT 1 FROM pieces p WHERE p.upload = b.upload) LIMIT $2)",
         keep: UNFINISHED,
     },
@@ -29,12 +72,21 @@ pub(super) const EXPIRIES: [Expiry; 2] = [
 
 pub(super) async fn begin(
     tx: &mut Tx,
-    upload: &str,
+    stored: &Stored,
     key: &str,
     now: Timestamp,
 ) -> Result<(), DbError> {
-    let row = sql("INSERT INTO blobs (upload, key, begun_at) VALUES ($1, $2, $3)");
-    tx.execute(row.bind(upload).bind(key).bind(now)).await.map(drop)
+    let row = sql("INSERT INTO blobs (upload, key, begun_at, shelf) VALUES ($1, $2, $3, $4)");
+    let row = row.bind(&stored.upload).bind(key).bind(now).bind(stored.shelf.text());
+    tx.execute(row).await.map(drop)
+}
+
+/// Whether an upload may go on: nobody has withdrawn it, and it is not so old that it was given up.
+pub(super) async fn is_wanted(conn: &mut Conn, upload: &str) -> Result<bool, DbError> {
+    let row = sql("SELECT upload FROM blobs \
+                   WHERE upload = $1 AND finished_at IS NULL AND withdrawn = 0");
+    let row: Option<(String,)> = conn.optional(row.bind(upload)).await?;
+    Ok(row.is_some())
 }
 
 /// One more piece; `false` if nobody knows of the upload any more.
@@ -59,23 +111,44 @@ pub(super) async fn finish(
     upload: &str,
     blob: &BlobRef,
     now: Timestamp,
-) -> Result<Option<String>, DbError> {
-    let replaced = sql("UPDATE blobs SET finished_at = NULL, begun_at = 0 \
-                        WHERE key = $1 AND finished_at IS NOT NULL RETURNING upload");
-    let replaced: Option<(String,)> = tx.optional(replaced.bind(&blob.key)).await?;
+) -> Result<Option<Stored>, DbError> {
+    let replaced = sql("UPDATE blobs SET finished_at = NULL, \
+                          begun_at = CASE shelf WHEN 'table' THEN 0 ELSE $2 END \
+                        WHERE key = $1 AND finished_at IS NOT NULL RETURNING upload, shelf");
+    let replaced: Option<(String, String)> =
+        tx.optional(replaced.bind(&blob.key).bind(now)).await?;
     let row = sql("UPDATE blobs SET bytes = $2, sha256 = $3, finished_at = $4 \
                    WHERE upload = $1 AND finished_at IS NULL AND withdrawn = 0 RETURNING upload");
     let bytes = i64::try_from(blob.bytes).unwrap_or(i64::MAX);
     let row = row.bind(upload).bind(bytes).bind(blob.sha256).bind(now);
     tx.one::<(String,)>(row).await?;
-    Ok(replaced.map(|(upload,)| upload))
+    replaced.map(Stored::of).transpose()
 }
 
-/// Nobody finds the blob of that key any more, nor finishes one that was begun; what is left of them.
-pub(super) async fn withdraw(tx: &mut Tx, key: &str) -> Result<Vec<String>, DbError> {
-    let row = sql("UPDATE blobs SET finished_at = NULL, begun_at = 0, withdrawn = 1 \
-                   WHERE key = $1 RETURNING upload");
-    let uploads: Vec<(String,)> = tx.all(row.bind(key)).await?;
+/// Nobody finds the blob of that key any more, nor finishes one that was begun; what is left of them. What is
+/// in a bucket stays known for a while: somebody may be writing there who has not heard of it.
+pub(super) async fn withdraw(
+    tx: &mut Tx,
+    key: &str,
+    now: Timestamp,
+) -> Result<Vec<Stored>, DbError> {
+    let row = sql("UPDATE blobs SET finished_at = NULL, withdrawn = 1, \
+                     begun_at = CASE shelf WHEN 'table' THEN 0 ELSE $2 END \
+                   WHERE key = $1 RETURNING upload, shelf");
+    let rows: Vec<(String, String)> = tx.all(row.bind(key).bind(now)).await?;
+    rows.into_iter().map(Stored::of).collect()
+}
+
+/// Of what is not there, or not any more, since long: what may still lie in a bucket, some of it.
+pub(super) async fn left_in_bucket(
+    conn: &mut Conn,
+    now: Timestamp,
+) -> Result<Vec<String>, DbError> {
+    let rows = sql("SELECT upload FROM blobs \
+                    WHERE finished_at IS NULL AND begun_at <= $1 AND shelf = 'bucket' \
+                    ORDER BY begun_at LIMIT $2");
+    let rows = rows.bind(now.minus(UNFINISHED)).bind(AT_ONCE);
+    let uploads: Vec<(String,)> = conn.all(rows).await?;
     Ok(uploads.into_iter().map(|(upload,)| upload).collect())
 }
 
@@ -92,11 +165,12 @@ pub(super) async fn forget(tx: &mut Tx, upload: &str) -> Result<(), DbError> {
 }
 
 /// Under what the pieces of this very blob are.
-pub(super) async fn find(conn: &mut Conn, blob: &BlobRef) -> Result<Option<String>, DbError> {
-    let row = sql("SELECT upload FROM blobs \
+pub(super) async fn find(conn: &mut Conn, blob: &BlobRef) -> Result<Option<Stored>, DbError> {
+    let row = sql("SELECT upload, shelf FROM blobs \
                    WHERE key = $1 AND sha256 = $2 AND finished_at IS NOT NULL");
-    let upload: Option<(String,)> = conn.optional(row.bind(&blob.key).bind(blob.sha256)).await?;
-    Ok(upload.map(|(upload,)| upload))
+    let row: Option<(String, String)> =
+        conn.optional(row.bind(&blob.key).bind(blob.sha256)).await?;
+    row.map(Stored::of).transpose()
 }
 
 pub(super) async fn piece(

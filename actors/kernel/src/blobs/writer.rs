@@ -3,7 +3,7 @@
 use aws_lc_rs::digest::{Context, SHA256};
 
 use super::directory::{Directory, Staged};
-use super::table::{Table, Upload};
+use super::index::{Index, Upload};
 use super::{BlobError, PIECE};
 use crate::message::BlobRef;
 
@@ -23,7 +23,7 @@ pub struct BlobWriter {
 #[derive(Debug)]
 enum Sink {
     Directory(Staged),
-    Table(Upload),
+    Index(Upload),
 }
 
 struct Hash(Context);
@@ -43,8 +43,8 @@ impl BlobWriter {
         Ok(Self::new(Sink::Directory(directory.stage().await?), key, most))
     }
 
-    pub(super) async fn to_table(table: &Table, key: String, most: u64) -> Result<Self, BlobError> {
-        Ok(Self::new(Sink::Table(table.begin(&key).await?), key, most))
+    pub(super) async fn to_index(index: &Index, key: String, most: u64) -> Result<Self, BlobError> {
+        Ok(Self::new(Sink::Index(index.begin(&key).await?), key, most))
     }
 
     fn new(sink: Sink, key: String, most: u64) -> Self {
@@ -68,8 +68,9 @@ impl BlobWriter {
             return Err(BlobError::TooLarge(self.most));
         }
         self.hash.0.update(bytes);
-        while self.held.len() + bytes.len() >= PIECE {
-            let (now, later) = bytes.split_at(PIECE - self.held.len());
+        let piece = self.sink.piece_bytes();
+        while self.held.len() + bytes.len() >= piece {
+            let (now, later) = bytes.split_at(piece - self.held.len());
             self.held.extend_from_slice(now);
             bytes = later;
             let piece = std::mem::take(&mut self.held);
@@ -94,17 +95,25 @@ impl BlobWriter {
         let blob = BlobRef { key: self.key, bytes: self.bytes, sha256 };
         match self.sink {
             Sink::Directory(staged) => staged.finish(&blob).await?,
-            Sink::Table(upload) => upload.finish(&blob).await?,
+            Sink::Index(upload) => upload.finish(&blob).await?,
         }
         Ok(blob)
     }
 }
 
 impl Sink {
+    /// How much of it is written at a time.
+    const fn piece_bytes(&self) -> usize {
+        match self {
+            Self::Directory(_) => PIECE,
+            Self::Index(upload) => upload.piece_bytes(),
+        }
+    }
+
     async fn piece(&mut self, piece: Vec<u8>) -> Result<(), BlobError> {
         match self {
             Self::Directory(staged) => staged.write(&piece).await,
-            Self::Table(upload) => upload.write(piece).await,
+            Self::Index(upload) => upload.write(piece).await,
         }
     }
 }
