@@ -41,6 +41,8 @@ async fn refusals_name_the_place_and_the_reason() {
         ),
         ("[gateway]\nhead_timeout = 'soon'\n", &["gateway.head_timeout", "length of time"]),
         ("[forum]\nmax_body_chars = 0\n", &["forum.max_body_chars"]),
+        ("[blobs]\nurl = 's3://files'\n", &["blobs.url", "blobs.access_key_id"]),
+        ("[blobs]\nurl = 's3://files/../x'\n", &["blobs.url", "s3://bucket/prefix"]),
         ("[somewhere]\n", &["somewhere", "no such section"]),
         ("[node]\nname = 'a/b'\n", &["node.name"]),
     ] {
@@ -60,6 +62,28 @@ async fn refusals_name_the_place_and_the_reason() {
     assert!(stderr(&refused).contains("PANEL_GATEWAY__MAX_BODY_BYTES"), "{}", stderr(&refused));
     let usage = Node::builder().cli(&["frobnicate"]).await;
     assert_eq!(usage.status.code(), Some(2));
+}
+
+/// Which files are in a bucket is in the database, and nodes that are linked must have the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn linked_nodes_know_of_the_same_files() {
+    let gateway = || {
+        let names = ["PANEL_BLOBS__ACCESS_KEY_ID", "PANEL_BLOBS__SECRET_ACCESS_KEY"];
+        let node = Node::builder().env("PANEL_BLOBS__URL", "s3://files");
+        let node = node.env("PANEL_CLUSTER__LISTEN", "127.0.0.1:0");
+        let node = node.env("PANEL_CLUSTER__TLS_DIR", "/nowhere");
+        names.into_iter().fold(node, |node, name| node.env(name, "key-of-bucket"))
+    };
+    let refused = gateway().cli(&["config", "check", "--roles", "gateway"]).await;
+    assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+    let text = stderr(&refused);
+    assert!(text.contains("blobs.url") && text.contains("linked"), "{text}");
+    let database = "postgres://panel@db.example/panel";
+    let show = ["config", "show", "--roles", "gateway"];
+    let shown = gateway().env("DATABASE_URL", database).cli(&show).await;
+    assert!(shown.status.success(), "{}", stderr(&shown));
+    let text = String::from_utf8(shown.stdout).unwrap();
+    assert!(text.contains("s3://files") && !text.contains("secret_access_key = \"key"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -245,12 +245,13 @@ impl Config {
     /// Where files are kept; `None` for a gateway in a cluster that has been told of no such place.
     pub(crate) fn blobs(&self) -> Result<Option<BlobsLocation>, String> {
         let location = self.blobs.location(&self.database, &self.node.data_dir)?;
-        let is_directory = matches!(location, BlobsLocation::Directory(_));
-        match (is_directory && self.cluster.is_wanted(), self.own_services().next()) {
+        // What is in a directory, or in a bucket by a file beside, one node alone knows of.
+        let is_own = !matches!(location.database(), Some(DatabaseUrl::Postgres(_)));
+        match (is_own && self.cluster.is_wanted(), self.own_services().next()) {
             (false, _) => Ok(Some(location)),
             (true, None) if self.blobs.url.expose().is_empty() => Ok(None),
-            (true, _) => Err("nodes that are linked can't share a directory of files: give \
-                              database.url or blobs.url as postgres://…, or a bucket as s3://…"
+            (true, _) => Err("nodes that are linked can't share files that one of them alone \
+                              knows of: give database.url as postgres://…, or blobs.url"
                 .to_owned()),
         }
     }

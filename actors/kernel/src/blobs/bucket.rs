@@ -36,6 +36,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Between two looks whether a bucket that failed is back.
 const LOOK: Duration = Duration::from_secs(2);
+/// Objects that are removed at a time.
+const AT_ONCE: usize = 8;
 /// An object that there is not, to see whether the bucket answers.
 const NOTHING: &str = "nothing";
 
@@ -123,20 +125,18 @@ impl Bucket {
     /// Removes all pieces of an upload.
     pub(super) async fn clear(&self, upload: &str) -> Result<(), BlobError> {
         let folder = self.prefix.clone().join(upload);
-        loop {
-            // As many as a question has answers, and then again: what is removed is not listed.
-            let listed = async { self.store.list(Some(&folder)).take(1_000).try_collect().await };
-            let found: Vec<object_store::ObjectMeta> = self.ask(listed).await?;
-            if found.is_empty() {
-                return Ok(());
+        let listed = stream::unfold(self.store.list(Some(&folder)), |mut listed| async {
+            let next = self.ask(listed.try_next()).await.transpose()?;
+            Some((next, listed))
+        });
+        let remove = async |object: object_store::ObjectMeta| {
+            match self.ask(self.store.delete(&object.location)).await {
+                // Somebody else is at it as well.
+                Err(BlobError::Gone) => Ok(()),
+                other => other,
             }
-            for object in found {
-                match self.ask(self.store.delete(&object.location)).await {
-                    Ok(()) | Err(BlobError::Gone) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-        }
+        };
+        listed.try_for_each_concurrent(AT_ONCE, remove).await
     }
 
     /// The bytes `range` of an upload.
