@@ -9,6 +9,7 @@
 //! | GET `slow?ms=` | 200 after that time |
 //! | GET `shared?control=&vary=&tags=&ms=` | how often it was asked, after that time, with these headers and tags |
 //! | POST `write` `{"value", "fault"?, "purge"?}` | one row in `effects`, exactly once; 201 `{"id", "value"}` |
+//! | POST `files?key=` | the file that is its body, kept under `kept/<key>`; 201 `{"key", "bytes", "sha256", "media_type"}`, exactly once; 422 without a key |
 //! | GET `effects` | `{"count", "values"}` |
 //! | GET `counts` | how often each handler was entered: `{"ok": 3, …}` |
 //!
@@ -24,11 +25,13 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use panel_kernel::access::{Guarded as _, Need};
+use panel_kernel::blobs::Blobs;
 use panel_kernel::config::PoolConfig;
 use panel_kernel::data::{Answer, Database, DbError, Migrations, REPLAYED, sql};
-use panel_kernel::http::{CacheFor, Caller, Params, Payload, Write};
+use panel_kernel::http::{CacheFor, Caller, Params, Payload, Upload, Write};
 use panel_kernel::identity::{IdentityReport, PATH as IDENTITY};
-use panel_kernel::ids::Id;
+use panel_kernel::ids::{Id, hex};
 use panel_kernel::message::Principal;
 use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::purge::Purge;
@@ -36,8 +39,13 @@ use panel_kernel::service::{Assembly, ServiceContext, ServiceSpec};
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::issuer::Issuer;
+
+/// The longest file that it takes, in bytes.
+pub const LONGEST_FILE: u64 = 6 * 1024 * 1024;
 
 /// Its name.
 pub const NAME: &str = "probe";
@@ -71,6 +79,12 @@ pub enum Fault {
 struct Handlers {
     probe: Probe,
     db: Database,
+    blobs: Blobs,
+}
+
+#[derive(Deserialize)]
+struct File {
+    key: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -132,13 +146,14 @@ impl Probe {
             pool,
             migrations: migrations(),
             subscriptions: &[],
-            openapi: utoipa::openapi::OpenApi::default,
+            openapi: || documented().into_openapi(),
             assemble: Arc::new(move |context| Assembly::new(probe.router(context))),
         }
     }
 
     fn router(&self, context: &ServiceContext) -> Router {
-        let handlers = Handlers { probe: self.clone(), db: context.db.clone() };
+        let blobs = context.runtime.blobs.clone();
+        let handlers = Handlers { probe: self.clone(), db: context.db.clone(), blobs };
         let routes = Router::new()
             .route("/ok", get(ok))
             .route("/echo", get(echo).post(echo))
@@ -151,6 +166,7 @@ impl Probe {
             .route("/counts", get(counts));
         Router::new()
             .nest("/api/v2/probe", routes)
+            .merge(Router::from(documented()))
             .route(IDENTITY, get(identity))
             .with_state(handlers)
     }
@@ -158,6 +174,37 @@ impl Probe {
     fn enter(&self, route: &'static str) {
         *self.counts.lock().entry(route).or_default() += 1;
     }
+}
+
+/// The routes that the gateway must know of.
+fn documented() -> OpenApiRouter<Handlers> {
+    OpenApiRouter::new().uploading(Need::Account, LONGEST_FILE, routes!(files))
+}
+
+/// Keep a file
+#[utoipa::path(post, path = "/api/v2/probe/files", tag = "probe", responses((status = 201)))]
+async fn files(
+    State(handlers): State<Handlers>,
+    Write(context): Write,
+    Params(File { key }): Params<File>,
+    upload: Upload,
+) -> Result<Answer, Problem> {
+    handlers.probe.enter("files");
+    let key = key.ok_or_else(|| Problem::field("key", "required", "say under which key"))?;
+    let (key, blob) = (format!("kept/{key}"), upload.blob);
+    let told = json!({
+        "key": key,
+        "bytes": blob.bytes,
+        "sha256": hex(&blob.sha256),
+        "media_type": upload.media_type,
+    });
+    let written = handlers.db.write(&context, move |_| {
+        Box::pin(async move { Ok::<_, Problem>(Answer::json(StatusCode::CREATED, &told)) })
+    });
+    // First it is written down; whoever hears that the other failed does it again, under the same key.
+    let answer = written.await?;
+    handlers.blobs.adopt(&blob, &key).await?;
+    Ok(answer)
 }
 
 /// The probe's schema.

@@ -91,3 +91,4 @@ mod tls;
 mod transfer;
 mod tricks;
 mod unknown_outcome;
+mod uploads;

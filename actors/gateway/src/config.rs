@@ -46,6 +46,11 @@ pub struct GatewayConfig {
     pub cache_redis_bytes: u64,
     /// Files that are being sent at one time. Each takes some 600 KiB of memory at most.
     pub max_downloads: usize,
+    /// Files that are being received at one time. Each takes a piece of memory: 256 KiB, or 4 MiB where there is a
+    /// bucket.
+    pub max_uploads: usize,
+    /// The longest file that is received, in bytes. Routes may take less.
+    pub max_upload_bytes: u64,
     /// Event streams that are open at one time. Each is a connection, of `max_connections`.
     pub max_streams: usize,
     /// Verified tokens remembered, at most.
@@ -76,6 +81,8 @@ impl Default for GatewayConfig {
             cache_bytes: 32 * 1024 * 1024,
             cache_redis_bytes: 32 * 1024 * 1024,
             max_downloads: 256,
+            max_uploads: 32,
+            max_upload_bytes: 64 * 1024 * 1024,
             max_streams: 8_000,
             token_cache: 10_000,
             balance: BTreeMap::new(),
@@ -115,6 +122,12 @@ impl GatewayConfig {
         }
         if !(1..=100_000).contains(&self.max_downloads) {
             return bad("max_downloads", "must be between 1 and 100000".to_owned());
+        }
+        if !(1..=10_000).contains(&self.max_uploads) {
+            return bad("max_uploads", "must be between 1 and 10000".to_owned());
+        }
+        if self.max_upload_bytes == 0 {
+            return bad("max_upload_bytes", "must be at least 1".to_owned());
         }
         if self.max_streams > 1_000_000 {
             return bad("max_streams", "must be at most 1000000".to_owned());

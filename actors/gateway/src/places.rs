@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use panel_kernel::problem::{Kind, Problem};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -45,6 +46,17 @@ pub(crate) enum Full {
     Gateway,
     /// This one has as many as it may have.
     Client(usize),
+}
+
+impl Full {
+    /// What is said of it: 503 that `all` of them are taken, or 429 that so many of `yours` are.
+    pub(crate) fn refusal(self, all: &str, yours: &str) -> Problem {
+        let problem = match self {
+            Self::Gateway => Problem::new(Kind::Unavailable, all),
+            Self::Client(most) => Problem::new(Kind::RateLimited, format!("{most} {yours}")),
+        };
+        problem.retry_after(5)
+    }
 }
 
 /// A place, until it is dropped.

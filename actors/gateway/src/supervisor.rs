@@ -18,7 +18,8 @@ use crate::cache::{Cache, Sharing};
 use crate::config::GatewayConfig;
 use crate::dispatch::{Balances, Budgets, DispatchMetrics, Dispatcher};
 use crate::edge::{
-    Browsers, Compressor, Cors, Edge, EdgeParts, Files, Limits, Observer, Refreshes, Targets, hsts,
+    Browsers, Compressor, Cors, Edge, EdgeParts, Files, Limits, Observer, Refreshes, Targets,
+    Uploads, hsts,
 };
 use crate::error::GatewayError;
 use crate::health::{Dependencies, DependencyHealth, Health};
@@ -167,6 +168,7 @@ impl Gateway {
             refreshes: Refreshes::new(server.shutdown.clone()),
             compressor: Compressor::new(&config.compression, &runtime.metrics)?,
             files: Files::new(runtime.blobs.clone(), config.max_downloads),
+            uploads: Uploads::new(runtime.blobs.clone(), &config, &runtime.metrics)?,
             streams: Streams::new(
                 config.max_streams,
                 (dispatcher.clone(), identity.clone()),
@@ -201,7 +203,7 @@ impl Gateway {
     pub fn child(&self) -> ChildSpec {
         let top = SupervisorSpec::new("gateway", &self.runtime.tree).child(self.follower_child());
         let told = (&self.edge.0.streams, &self.edge.0.cache);
-        let top = top.child(PushDoor::child(told));
+        let top = top.child(PushDoor::child(told)).child(self.edge.uploads_child());
         let top = top.child(watch_child(told, &self.runtime.directory));
         let sharer = self.edge.0.cache.sharer().map(|sharer| sharer.child());
         let top = sharer.into_iter().fold(top, SupervisorSpec::child);

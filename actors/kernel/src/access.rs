@@ -7,6 +7,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -64,9 +65,23 @@ impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nothing => f.write_str(NOTHING),
-            Self::Account => f.write_str("account"),
-            Self::Session => f.write_str("session"),
+            Self::Account => f.write_str(ACCOUNT),
+            Self::Session => f.write_str(SESSION),
             Self::Rank(role) => role.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Need {
+    type Err = ();
+
+    /// As it is written in the document.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            NOTHING => Ok(Self::Nothing),
+            ACCOUNT => Ok(Self::Account),
+            SESSION => Ok(Self::Session),
+            role => role.parse().map(Self::Rank).map_err(drop),
         }
     }
 }
@@ -99,6 +114,11 @@ pub trait Guarded<S> {
     #[must_use]
     fn guarded(self, need: Need, routes: UtoipaMethodRouter<S>) -> Self;
 
+    /// These routes, which take a file of at most so many bytes as their body: it is put into the blob store on its way
+    /// ([`crate::http::Upload`]). Who may not ask is refused before anything is read.
+    #[must_use]
+    fn uploading(self, need: Need, most: u64, routes: UtoipaMethodRouter<S>) -> Self;
+
     /// The same for routes that are to end: their answers and the document say so, refusals too.
     #[must_use]
     fn deprecated(
@@ -112,6 +132,16 @@ pub trait Guarded<S> {
 impl<S: Clone + Send + Sync + 'static> Guarded<S> for OpenApiRouter<S> {
     fn guarded(self, need: Need, routes: UtoipaMethodRouter<S>) -> Self {
         self.routes(guard(need, routes))
+    }
+
+    fn uploading(self, need: Need, most: u64, routes: UtoipaMethodRouter<S>) -> Self {
+        let (schemas, mut paths, handlers) = guard(need, routes);
+        for item in paths.paths.values_mut() {
+            for (_, operation) in operations(item) {
+                extend(operation, ExtensionsBuilder::new().add(UPLOAD, most));
+            }
+        }
+        self.routes((schemas, paths, handlers))
     }
 
     fn deprecated(
@@ -166,6 +196,34 @@ pub fn open_writes(document: OpenApi) -> impl Iterator<Item = (Method, String)> 
     })
 }
 
+/// A route that takes a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadRoute {
+    /// How it is asked.
+    pub method: Method,
+    /// Its path, with parameters in braces.
+    pub path: String,
+    /// Who may.
+    pub need: Need,
+    /// The longest file, in bytes.
+    pub most: u64,
+}
+
+/// The routes that take files.
+pub fn uploads(document: OpenApi) -> impl Iterator<Item = UploadRoute> {
+    document.paths.paths.into_iter().flat_map(|(path, mut item)| {
+        let all: Vec<UploadRoute> = operations(&mut item)
+            .filter_map(|(method, operation)| {
+                let declared = operation.extensions.as_ref()?;
+                let most = declared.get(UPLOAD)?.as_u64()?;
+                let need = declared.get(ACCESS)?.as_str()?.parse().ok()?;
+                Some(UploadRoute { method, path: path.clone(), need, most })
+            })
+            .collect();
+        all
+    })
+}
+
 /// What the document says that a route needs.
 #[must_use]
 pub fn need_of(document: &OpenApi, method: &Method, route: &str) -> Option<String> {
@@ -211,6 +269,10 @@ pub(crate) fn extend(operation: &mut Operation, extensions: ExtensionsBuilder) {
 /// Where the document says what an operation needs.
 const ACCESS: &str = "x-panel-access";
 const NOTHING: &str = "nothing";
+const ACCOUNT: &str = "account";
+const SESSION: &str = "session";
+/// Where it says how long a file it takes.
+const UPLOAD: &str = "x-panel-upload";
 
 const BEARER: &str = "bearer";
 const COOKIE: &str = "cookie";

@@ -81,6 +81,11 @@ impl Operation<'_> {
         if !kept {
             self.breaks("", format!("needs {after}, and needed {before}"));
         }
+        let (before, after) = (old["x-panel-upload"].as_u64(), new["x-panel-upload"].as_u64());
+        if let Some(before) = before.filter(|before| after.is_none_or(|after| after < *before)) {
+            let now = after.map_or_else(|| "no file".to_owned(), |most| format!("{most} bytes"));
+            self.breaks("", format!("takes {now}, and took a file of {before}"));
+        }
         let (before, after) = (&old["x-panel-scope"], &new["x-panel-scope"]);
         if before.is_string() && after.is_string() && before != after {
             self.breaks("", format!("takes keys with {after}, and took those with {before}"));

@@ -32,6 +32,7 @@ fn released() -> Value {
             },
             "/things/{id}": {
                 "put": {
+                    "x-panel-upload": 100,
                     "parameters": [{"name": "id", "in": "path", "required": true}],
                     "requestBody": {"content": json(json!({"$ref": "#/components/schemas/New"}))},
                     "responses": {"200": {"content": json(item)}},
@@ -105,6 +106,7 @@ fn what_was_promised_is_kept() {
         (&format!("{NAMED}/properties/more"), more("string")),
         // More freedom for who asks.
         (&format!("{GET}/x-panel-access"), json!("nothing")),
+        (&format!("{PUT}/x-panel-upload"), json!(200)),
         (&format!("{GET}/parameters/0/schema/maximum"), json!(200)),
         (&format!("{GET}/parameters/1/schema/enum"), json!(["new", "old", "best"])),
         (&format!("{NEW}/required"), json!([])),
@@ -146,6 +148,11 @@ fn what_breaks_who_asks_is_named() {
     for (at, value, expected) in [
         ("/paths/~1things", Value::Null, vec![format!("{get}: is gone")]),
         (PUT, Value::Null, vec![format!("{put}: is gone")]),
+        (
+            &format!("{PUT}/x-panel-upload"),
+            json!(99),
+            vec![format!("{put}: takes 99 bytes, and took a file of 100")],
+        ),
         (
             &format!("{GET}/x-panel-access"),
             json!("session"),

@@ -17,10 +17,7 @@ pub(super) async fn read(
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
-    if parts.headers.contains_key(header::CONTENT_ENCODING) {
-        let detail = "compressed bodies are not taken; send it as it is";
-        return Err(Problem::new(Kind::UnsupportedMediaType, detail));
-    }
+    plain(parts)?;
     let too_large = || {
         let detail = format!("at most {} bytes", config.max_body_bytes);
         Problem::new(Kind::PayloadTooLarge, detail)
@@ -49,9 +46,18 @@ pub(super) async fn read(
     }
 }
 
+/// Refuses what is small until it is unpacked.
+pub(super) fn plain(parts: &request::Parts) -> Result<(), Problem> {
+    if parts.headers.contains_key(header::CONTENT_ENCODING) {
+        let detail = "compressed bodies are not taken; send it as it is";
+        return Err(Problem::new(Kind::UnsupportedMediaType, detail));
+    }
+    Ok(())
+}
+
 /// Reads on for a moment, keeping nothing. A client that is still sending when the connection
 /// closes is reset, and never sees why it was refused (RFC 9112, 9.6).
-async fn linger(mut body: Incoming) {
+pub(super) async fn linger(mut body: Incoming) {
     let reading = async {
         let mut bytes = 0;
         while let Some(Ok(frame)) = body.frame().await {

@@ -1,6 +1,5 @@
 //! The request as a message.
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, header, request};
 use panel_kernel::identity::{Found, SiteCookie};
 use panel_kernel::ids::random_hex;
@@ -25,7 +24,7 @@ const FORWARDED: [HeaderName; 8] = [
 
 pub(super) fn build(
     parts: &request::Parts,
-    body: Bytes,
+    body: Payload,
     principal: Principal,
     deadline: Timestamp,
     (exchange, sign_in): (&Exchange, SiteCookie),
@@ -56,7 +55,7 @@ pub(super) fn build(
     Ok(Envelope {
         uri: origin_form.map(http::Uri::from).unwrap_or_default(),
         headers,
-        body: Payload::Inline(body),
+        body,
         principal,
         deadline,
         idempotency_key: if method.is_safe() {
@@ -72,7 +71,7 @@ pub(super) fn build(
 }
 
 /// The client's key, or one of ours so that we may send the request again.
-fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, Problem> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, Problem> {
     let Some(value) = headers.get("idempotency-key") else {
         return Ok(IdempotencyKey { value: random_hex(), origin: KeyOrigin::Gateway });
     };

@@ -19,7 +19,7 @@ use panel_kernel::problem::{Kind, Problem};
 use super::Exchange;
 use crate::limits::Client;
 use crate::outgoing::{Content, Outgoing};
-use crate::places::{Full, OfOne, Place, Places};
+use crate::places::{OfOne, Place, Places};
 use crate::server::AnswerBody;
 
 /// How long the store may take for the first piece, and for each other.
@@ -129,15 +129,8 @@ impl Files {
 
     /// Takes a place.
     fn begin(&self, client: Client) -> Result<Sending, Problem> {
-        let place = self.places.enter(client).map_err(|full| match full {
-            Full::Gateway => {
-                let detail = "too many files are being sent";
-                Problem::new(Kind::Unavailable, detail).retry_after(5)
-            }
-            Full::Client(most) => {
-                let detail = format!("{most} files are being sent to you already");
-                Problem::new(Kind::RateLimited, detail).retry_after(5)
-            }
+        let place = self.places.enter(client).map_err(|full| {
+            full.refusal("too many files are being sent", "files are being sent to you already")
         })?;
         Ok(Sending { begun: Instant::now(), _place: place })
     }

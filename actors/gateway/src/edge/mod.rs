@@ -4,7 +4,7 @@
 //! 2. `head`: its URL and headers are not too long, its path has one meaning
 //! 3. `cors`: browsers' preflights are answered
 //! 4. the target: own route, service, gone, nothing
-//! 5. `body`: it arrives whole, in time, and is not too large
+//! 5. `body`: it arrives whole, in time, and is not too large; `upload`: a file goes into the blob store, after 7
 //! 6. `authenticate`, `origin`: credentials become a principal; bad ones are refused, and so is what
 //!    another site's page would change
 //! 7. `limit`: who asks for too much is told to wait; everybody, what they have left
@@ -35,6 +35,7 @@ mod limit;
 mod observe;
 mod origin;
 mod target;
+mod upload;
 mod watch;
 
 use std::panic::AssertUnwindSafe;
@@ -44,8 +45,9 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use http::{HeaderValue, Method, Request, StatusCode, header, request};
 use hyper::body::Incoming;
-use panel_kernel::message::{Body, Extensions, Reply};
+use panel_kernel::message::{Body, Extensions, Payload, Reply};
 use panel_kernel::problem::{Kind, Problem};
+use panel_kernel::supervision::ChildSpec;
 use panel_kernel::time::Clock;
 
 use crate::cache::Cache;
@@ -69,6 +71,8 @@ pub(crate) use finish::hsts;
 pub(crate) use limit::Limits;
 pub(crate) use observe::Observer;
 pub(crate) use target::{Target, Targets};
+use upload::Receipt;
+pub(crate) use upload::Uploads;
 use watch::Watch;
 
 /// Everything the edge needs. Cheap to clone.
@@ -89,6 +93,7 @@ pub(crate) struct EdgeParts {
     pub(crate) refreshes: Refreshes,
     pub(crate) compressor: Compressor,
     pub(crate) files: Files,
+    pub(crate) uploads: Uploads,
     pub(crate) streams: Streams,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) own: Own,
@@ -189,14 +194,23 @@ impl Edge {
                 return Ok(refusal);
             }
         };
-        let body = body::read(body, parts, &edge.config).await?;
-        let principal = authenticate::principal(edge, exchange, parts).await?;
-        exchange.explains = explain::asked(parts, &principal);
+        let (principal, body, receipt) = match edge.targets.upload(&parts.method, parts.uri.path())
+        {
+            // Boxed: most requests bring no file, and need not carry the size of this.
+            Some(route) => Box::pin(upload::received(edge, exchange, parts, (route, body))).await?,
+            None => {
+                let body = body::read(body, parts, &edge.config).await?;
+                let principal = authenticate::principal(edge, exchange, parts).await?;
+                exchange.explains = explain::asked(parts, &principal);
+                (principal, Payload::Inline(body), None)
+            }
+        };
         let deadline = edge.clock.now().plus(edge.config.request_timeout.0);
-        let question = if body.is_empty() {
-            edge.cache.question(service, parts, &principal, edge.clock.now())
-        } else {
-            None
+        let question = match &body {
+            Payload::Inline(body) if body.is_empty() => {
+                edge.cache.question(service, parts, &principal, edge.clock.now())
+            }
+            _ => None,
         };
         let reader = Reader::of(&principal, exchange.client);
         let affinity = edge.dispatcher.affinity(service, &parts.headers, &principal);
@@ -207,8 +221,13 @@ impl Edge {
                 Box::pin(cache::answer(edge, &question, (envelope, affinity), exchange)).await?
             }
             None => {
+                let receipt = receipt.map(Receipt::sent);
                 let mut writing = edge.cache.writing(service, &parts.method, exchange.number);
-                let answered = edge.dispatcher.call(service, envelope, affinity).await?;
+                let answered = edge.dispatcher.call(service, envelope, affinity).await;
+                if let Some(receipt) = receipt {
+                    receipt.answered(&answered);
+                }
+                let answered = answered?;
                 writing.answered(&answered.reply);
                 exchange.cache_status = cache::bypassed(&answered.reply);
                 exchange.member = Some(answered.node);
@@ -232,6 +251,11 @@ impl Edge {
         if outgoing.status == StatusCode::NOT_MODIFIED {
             outgoing.headers.remove(header::CONTENT_TYPE);
         }
+    }
+
+    /// What removes uploads that came to nothing.
+    pub(crate) fn uploads_child(&self) -> ChildSpec {
+        self.0.uploads.child()
     }
 
     /// Waits for what is asked for anew behind readers, once that is to end.

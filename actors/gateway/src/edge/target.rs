@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use http::Method;
-use panel_kernel::access::open_writes;
+use panel_kernel::access::{UploadRoute, open_writes, uploads};
 use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::service::ServiceSpec;
 
@@ -25,6 +25,8 @@ pub(crate) struct Targets {
     pages: Vec<(&'static str, &'static str)>,
     /// What anybody may change, by method and path.
     open: HashSet<(Method, String)>,
+    /// Where files are sent to.
+    uploads: Vec<UploadRoute>,
 }
 
 impl Targets {
@@ -35,13 +37,19 @@ impl Targets {
                 .clone()
                 .flat_map(|spec| spec.pages.iter().map(move |page| (*page, spec.name)))
                 .collect(),
-            open: specs.flat_map(|spec| open_writes((spec.openapi)())).collect(),
+            open: specs.clone().flat_map(|spec| open_writes((spec.openapi)())).collect(),
+            uploads: specs.flat_map(|spec| uploads((spec.openapi)())).collect(),
         }
     }
 
     /// Whether this changes something, and needs nobody to be signed in.
     pub(crate) fn is_open(&self, method: &Method, path: &str) -> bool {
         self.open.contains(&(method.clone(), path.to_owned()))
+    }
+
+    /// The route that takes a file, where this is sent to one.
+    pub(crate) fn upload(&self, method: &Method, path: &str) -> Option<&UploadRoute> {
+        self.uploads.iter().find(|route| route.method == *method && is_of(path, &route.path))
     }
 
     /// Who answers `path`.
@@ -72,6 +80,19 @@ fn no_route() -> Problem {
     Problem::new(Kind::NotFound, "there is no such route")
 }
 
+/// Whether `path` is one of those that `template` stands for.
+fn is_of(path: &str, template: &str) -> bool {
+    let (mut segments, mut wanted) = (path.split('/'), template.split('/'));
+    loop {
+        match (segments.next(), wanted.next()) {
+            (None, None) => return true,
+            (Some(segment), Some(name)) if name.starts_with('{') && !segment.is_empty() => {}
+            (Some(segment), Some(literal)) if segment == literal => {}
+            _ => return false,
+        }
+    }
+}
+
 /// Whether `path` is `prefix` or below it.
 fn under(path: &str, prefix: &str) -> bool {
     path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -82,11 +103,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_template_stands_for_paths() {
+        for (path, template, expected) in [
+            ("/a/b", "/a/b", true),
+            ("/a/b", "/a/{id}", true),
+            ("/a/", "/a/{id}", false),
+            ("/a", "/a/{id}", false),
+            ("/a/b/c", "/a/{id}", false),
+            ("/a/b/c", "/a/{id}/c", true),
+            ("/a/b/d", "/a/{id}/c", false),
+        ] {
+            assert_eq!(is_of(path, template), expected, "{path} {template}");
+        }
+    }
+
+    #[test]
     fn prefixes_are_whole_segments() {
         let targets = Targets {
             services: vec!["forum", "auth"],
             pages: vec![("/setup", "auth")],
             open: HashSet::new(),
+            uploads: Vec::new(),
         };
         assert_eq!(targets.resolve("/api/v2/forum/threads").unwrap(), Target::Service("forum"));
         assert_eq!(targets.resolve("/api/v2/forum").unwrap(), Target::Service("forum"));

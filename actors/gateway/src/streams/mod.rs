@@ -42,7 +42,7 @@ use crate::dispatch::Dispatcher;
 use crate::identity::Identity;
 use crate::limits::Client;
 use crate::outgoing::{Content, Outgoing};
-use crate::places::{Full, OfOne, Places};
+use crate::places::{OfOne, Places};
 use crate::server::{AnswerBody, Handover};
 
 pub(crate) use door::{PushDoor, watch_child};
@@ -140,15 +140,9 @@ impl Streams {
         else {
             return Err(Problem::new(Kind::Internal, "the stream is of an unknown form"));
         };
-        let place = self.0.places.enter(reader.client).map_err(|full| match full {
-            Full::Gateway => {
-                let detail = "as many streams are open as there may be";
-                Problem::new(Kind::Unavailable, detail).retry_after(5)
-            }
-            Full::Client(most) => {
-                let detail = format!("you have {most} streams open already");
-                Problem::new(Kind::RateLimited, detail).retry_after(5)
-            }
+        let place = self.0.places.enter(reader.client).map_err(|full| {
+            let all = "as many streams are open as there may be";
+            full.refusal(all, "streams are open to you already")
         })?;
         let inbox = Arc::new(Inbox::default());
         let key = (service.to_owned(), topic.clone());

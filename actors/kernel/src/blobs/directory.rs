@@ -5,18 +5,22 @@ use std::io::{self, SeekFrom};
 use std::ops::Range;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, StreamExt as _};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 
-use super::{BlobError, Content, PIECE};
+use super::{BlobError, Content, PIECE, UNFINISHED, UPLOADS};
 use crate::ids::{hex, random_hex};
 use crate::message::BlobRef;
+use crate::supervision::ChildSpec;
 
 /// Where files are until they are whole. No key begins with a dot.
 const STAGING: &str = ".partial";
+/// Between two looks for uploads that nobody has adopted.
+const TIDY: Duration = Duration::from_secs(600);
 /// Between key and content in a name. No key has one.
 const MARK: char = '~';
 
@@ -68,6 +72,55 @@ impl Directory {
         Ok(stream::iter([Ok(piece)]).chain(rest).boxed())
     }
 
+    /// Moves a file to another key, and removes what was there.
+    pub(super) async fn adopt(&self, blob: &BlobRef, to: &BlobRef) -> Result<(), BlobError> {
+        let (from, target) = (self.path(&blob.key, &blob.sha256), self.path(&to.key, &to.sha256));
+        if from == target {
+            return Ok(());
+        }
+        let unavailable = |error: io::Error| BlobError::Unavailable(error.to_string());
+        let folder = target.parent().unwrap_or(&self.root);
+        make_private(folder).map_err(unavailable)?;
+        match tokio::fs::rename(&from, &target).await {
+            // It may have been done before.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                tokio::fs::metadata(&target).await?;
+            }
+            moved => moved.map_err(unavailable)?,
+        }
+        self.placed(&to.key, &target).await
+    }
+
+    /// Removes uploads that nobody has adopted, from time to time.
+    pub(super) fn tidier(&self) -> ChildSpec {
+        let directory = self.clone();
+        ChildSpec::task("blobs", move || directory.clone().tidying())
+    }
+
+    async fn tidying(self) -> Result<(), String> {
+        loop {
+            if let Err(error) = self.remove_old_uploads().await {
+                tracing::warn!(%error, "old uploads were not removed");
+            }
+            tokio::time::sleep(TIDY).await;
+        }
+    }
+
+    pub(super) async fn remove_old_uploads(&self) -> Result<(), BlobError> {
+        let mut files = match tokio::fs::read_dir(self.root.join(UPLOADS)).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            files => files?,
+        };
+        while let Some(file) = files.next_entry().await? {
+            let written = file.metadata().await.and_then(|about| about.modified());
+            let age = written.ok().and_then(|at| at.elapsed().ok());
+            if age.is_some_and(|age| age > UNFINISHED) {
+                remove(&file.path()).await?;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) async fn remove(&self, key: &str) -> Result<(), BlobError> {
         let found = of_key(&self.root, key, None).await?;
         for path in &found {
@@ -79,7 +132,23 @@ impl Directory {
         Ok(())
     }
 
-    fn path(&self, key: &str, sha256: &[u8; 32]) -> PathBuf {
+    /// A file has come to its place: that stays so, and what was there before goes.
+    async fn placed(&self, key: &str, target: &Path) -> Result<(), BlobError> {
+        let unavailable = |error: io::Error| BlobError::Unavailable(error.to_string());
+        let root = &self.root;
+        // The folders above may be new, and the root in its own.
+        let folder = target.parent().unwrap_or(root);
+        let above = folder.ancestors().take_while(|folder| folder.starts_with(root));
+        for folder in above.chain(root.parent()) {
+            sync(folder).await.map_err(unavailable)?;
+        }
+        for replaced in of_key(root, key, Some(target)).await? {
+            remove(&replaced).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn path(&self, key: &str, sha256: &[u8; 32]) -> PathBuf {
         self.root.join(format!("{key}{MARK}{}", hex(&sha256[..16])))
     }
 }
@@ -156,15 +225,7 @@ impl Staged {
         let folder = target.parent().unwrap_or(root);
         make_private(folder).map_err(unavailable)?;
         tokio::fs::rename(&self.place.0, &target).await.map_err(unavailable)?;
-        // The folders above may be new, and the root in its own.
-        let above = folder.ancestors().take_while(|folder| folder.starts_with(root));
-        for folder in above.chain(root.parent()) {
-            sync(folder).await.map_err(unavailable)?;
-        }
-        for replaced in of_key(root, &blob.key, Some(&target)).await? {
-            remove(&replaced).await?;
-        }
-        Ok(())
+        self.directory.placed(&blob.key, &target).await
     }
 }
 

@@ -64,7 +64,7 @@ impl Index {
         let node = &runtime.node;
         let leases = Leases::new(self.db.clone(), &node.name, &node.boot);
         let has_table = self.db.is_postgres();
-        let expiries = if has_table { &store::EXPIRIES[..] } else { &[] };
+        let expiries = if has_table { &store::EXPIRIES[..] } else { &[store::UNADOPTED] };
         let upkeep = Upkeep {
             db: self.db.clone(),
             migrations: MIGRATIONS,
@@ -110,6 +110,23 @@ impl Index {
         let rest = Rest { db: self.db.clone(), upload, range };
         let Some((piece, rest)) = next(rest).await? else { return Ok(stream::empty().boxed()) };
         Ok(stream::iter([Ok(piece)]).chain(stream::try_unfold(rest, next)).boxed())
+    }
+
+    /// Gives a blob another key.
+    pub(super) async fn adopt(&self, blob: &BlobRef, to: &BlobRef) -> Result<(), BlobError> {
+        let (from, key, now) = (blob.clone(), to.key.clone(), self.db.clock().now());
+        let adopting = self
+            .db
+            .transact(move |tx| Box::pin(async move { store::adopt(tx, &from, &key, now).await }));
+        match adopting.await {
+            Ok(None) => Ok(()),
+            Ok(Some(replaced)) => {
+                drop(self.discard(replaced).await);
+                Ok(())
+            }
+            Err(DbError::Fault(sqlx::Error::RowNotFound)) => Err(BlobError::Gone),
+            Err(error) => Err(error.into()),
+        }
     }
 
     pub(super) async fn remove(&self, key: &str) -> Result<(), BlobError> {

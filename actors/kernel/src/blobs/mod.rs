@@ -32,6 +32,7 @@ mod writer;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -40,6 +41,7 @@ pub use config::{BlobsConfig, BlobsLocation, BucketConfig};
 pub use writer::BlobWriter;
 
 use crate::data::{Database, DatabaseConfig, DbError};
+use crate::ids::random_hex;
 use crate::message::BlobRef;
 use crate::metrics::Metrics;
 use crate::problem::{Kind, Problem};
@@ -52,6 +54,10 @@ use index::Index;
 
 /// A piece, in bytes: what is held in memory for each blob that is written or read.
 pub const PIECE: usize = 256 * 1024;
+/// Below this are uploads: keys under which nothing stays.
+const UPLOADS: &str = "uploads";
+/// How long what is not finished, or not adopted, may wait for it.
+const UNFINISHED: Duration = Duration::from_secs(24 * 3_600);
 /// The longest key.
 const MAX_KEY: usize = 200;
 /// Sessions of one node with the database that has the blobs.
@@ -166,11 +172,11 @@ impl Blobs {
         Ok(Self(Some(Arc::new(place))))
     }
 
-    /// What keeps it usable, as a child of the root; none where nothing has to.
+    /// What keeps it usable and tidy, as a child of the root; none where there is no store.
     #[must_use]
     pub fn child(&self, runtime: &Runtime) -> Option<ChildSpec> {
         match self.0.as_deref()? {
-            Place::Directory(_) => None,
+            Place::Directory(directory) => Some(directory.tidier()),
             Place::Index(index) => Some(index.child(runtime)),
         }
     }
@@ -237,6 +243,29 @@ impl Blobs {
             Place::Directory(directory) => directory.read(blob, range).await,
             Place::Index(index) => index.read(blob, range).await,
         }
+    }
+
+    /// Begins a blob that nobody has a place for yet: an upload. It goes after a day, unless it is adopted.
+    ///
+    /// # Errors
+    /// [`BlobError`].
+    pub async fn receive(&self, most: u64) -> Result<BlobWriter, BlobError> {
+        self.write(&format!("{UPLOADS}/{}", random_hex()), most).await
+    }
+
+    /// Gives a blob another key, to stay under. What was there before is gone then. Doing it again changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`BlobError::Gone`] if it is neither here nor there.
+    pub async fn adopt(&self, blob: &BlobRef, key: &str) -> Result<BlobRef, BlobError> {
+        checked(&blob.key)?;
+        let adopted = BlobRef { key: checked(key)?.to_owned(), ..blob.clone() };
+        match &**self.place()? {
+            Place::Directory(directory) => directory.adopt(blob, &adopted).await?,
+            Place::Index(index) => index.adopt(blob, &adopted).await?,
+        }
+        Ok(adopted)
     }
 
     /// Removes the blob under `key`, and keeps one that is being written there from ever being it (in a

@@ -1,16 +1,12 @@
 //! The SQL of blobs: which there are, and in PostgreSQL the pieces of those that lie there.
 
-use std::time::Duration;
-
+use super::UNFINISHED;
 use crate::data::{Conn, DbError, Expiry, Tx, sql};
 use crate::message::BlobRef;
 use crate::time::Timestamp;
 
 /// Pieces that are removed in one transaction.
 const AT_ONCE: i64 = 64;
-/// How long a blob may take to be written.
-const UNFINISHED: Duration = Duration::from_secs(24 * 3_600);
-
 /// Where the pieces of a blob are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shelf {
@@ -53,8 +49,17 @@ impl Stored {
     }
 }
 
+/// Uploads that nobody has adopted.
+pub(super) const UNADOPTED: Expiry = Expiry {
+    delete: "UPDATE blobs SET finished_at = NULL, withdrawn = 1 WHERE upload IN \
+             (SELECT upload FROM blobs \
+              WHERE key LIKE 'uploads/%' AND finished_at <= $1 LIMIT $2)",
+    keep: UNFINISHED,
+};
+
 /// What was begun and not finished in the table, and what another blob has replaced there; pieces first.
-pub(super) const EXPIRIES: [Expiry; 2] = [
+pub(super) const EXPIRIES: [Expiry; 3] = [
+    UNADOPTED,
     Expiry {
         delete: "DELETE FROM pieces WHERE (upload, number) IN \
                  (SELECT p.upload, p.number FROM blobs b JOIN pieces p ON p.upload = b.upload \
@@ -112,17 +117,48 @@ pub(super) async fn finish(
     blob: &BlobRef,
     now: Timestamp,
 ) -> Result<Option<Stored>, DbError> {
-    let replaced = sql("UPDATE blobs SET finished_at = NULL, \
-                          begun_at = CASE shelf WHEN 'table' THEN 0 ELSE $2 END \
-                        WHERE key = $1 AND finished_at IS NOT NULL RETURNING upload, shelf");
-    let replaced: Option<(String, String)> =
-        tx.optional(replaced.bind(&blob.key).bind(now)).await?;
+    let replaced = replace(tx, &blob.key, now).await?;
     let row = sql("UPDATE blobs SET bytes = $2, sha256 = $3, finished_at = $4 \
                    WHERE upload = $1 AND finished_at IS NULL AND withdrawn = 0 RETURNING upload");
     let bytes = i64::try_from(blob.bytes).unwrap_or(i64::MAX);
     let row = row.bind(upload).bind(bytes).bind(blob.sha256).bind(now);
     tx.one::<(String,)>(row).await?;
-    replaced.map(Stored::of).transpose()
+    Ok(replaced)
+}
+
+/// Whoever was the blob of that key is it no more.
+async fn replace(tx: &mut Tx, key: &str, now: Timestamp) -> Result<Option<Stored>, DbError> {
+    let row = sql("UPDATE blobs SET finished_at = NULL, \
+                     begun_at = CASE shelf WHEN 'table' THEN 0 ELSE $2 END \
+                   WHERE key = $1 AND finished_at IS NOT NULL RETURNING upload, shelf");
+    let row: Option<(String, String)> = tx.optional(row.bind(key).bind(now)).await?;
+    row.map(Stored::of).transpose()
+}
+
+/// A blob has another key from now on; what was there, if anything was.
+///
+/// # Errors
+/// [`DbError::Fault`] if it is neither here nor there.
+pub(super) async fn adopt(
+    tx: &mut Tx,
+    blob: &BlobRef,
+    key: &str,
+    now: Timestamp,
+) -> Result<Option<Stored>, DbError> {
+    let of = |key: &str| {
+        let row = sql("SELECT upload FROM blobs \
+                       WHERE key = $1 AND sha256 = $2 AND finished_at IS NOT NULL");
+        row.bind(key).bind(blob.sha256)
+    };
+    let here: Option<(String,)> = tx.optional(of(&blob.key)).await?;
+    let Some((upload,)) = here else {
+        tx.one::<(String,)>(of(key)).await?;
+        return Ok(None);
+    };
+    let replaced = replace(tx, key, now).await?;
+    let row = sql("UPDATE blobs SET key = $2 WHERE upload = $1");
+    tx.execute(row.bind(&upload).bind(key)).await?;
+    Ok(replaced)
 }
 
 /// Nobody finds the blob of that key any more, nor finishes one that was begun; what is left of them. What is

@@ -87,6 +87,34 @@ async fn what_was_not_finished_is_never_there() {
 }
 
 #[tokio::test]
+async fn uploads_that_nobody_has_adopted_go_after_a_day() {
+    let dir = tempfile::tempdir().unwrap();
+    let (blobs, directory) = (store(dir.path()), Directory::new(dir.path().to_owned()));
+    let mut received = Vec::new();
+    for content in [b"1", b"2", b"3"] {
+        let mut writer = blobs.receive(1).await.unwrap();
+        writer.write(content).await.unwrap();
+        received.push(writer.finish().await.unwrap());
+    }
+    let adopted = blobs.adopt(&received[0], "kept/one").await.unwrap();
+    // Once more, by whoever has not heard of it.
+    assert_eq!(blobs.adopt(&received[0], "kept/one").await.unwrap(), adopted);
+    let long_ago = std::time::SystemTime::UNIX_EPOCH;
+    let kept = directory.path(&adopted.key, &adopted.sha256);
+    for path in [&kept, &directory.path(&received[1].key, &received[1].sha256)] {
+        std::fs::File::open(path).unwrap().set_modified(long_ago).unwrap();
+    }
+    directory.remove_old_uploads().await.unwrap();
+    let gone = blobs.read(&received[1], 0..1).await.map(drop);
+    assert!(matches!(gone, Err(BlobError::Gone)));
+    for there in [&adopted, &received[2]] {
+        blobs.read(there, 0..1).await.map(drop).unwrap();
+    }
+    let gone = blobs.adopt(&received[1], "kept/two").await;
+    assert!(matches!(gone, Err(BlobError::Gone)));
+}
+
+#[tokio::test]
 async fn where_there_is_no_store_that_is_said() {
     let blobs = Blobs::none();
     assert!(matches!(blobs.write("a", 1).await, Err(BlobError::Unavailable(_))));

@@ -52,6 +52,12 @@ impl BlobWriter {
         Self { sink, key, hash, bytes: 0, most, held: Vec::new() }
     }
 
+    /// Under which key it will be.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// How many bytes were written so far.
     #[must_use]
     pub const fn bytes(&self) -> u64 {

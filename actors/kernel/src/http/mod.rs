@@ -8,6 +8,7 @@ mod file;
 mod html;
 mod page;
 mod stream;
+mod upload;
 pub mod validate;
 
 pub use cache_for::CacheFor;
@@ -20,3 +21,5 @@ pub use page::{
     Listing, MAX_PAGE_BYTES, NewestFirst, PageQuery, PageRequest, json_bytes, last_that_fits,
 };
 pub use stream::EventStream;
+pub(crate) use upload::Received;
+pub use upload::Upload;

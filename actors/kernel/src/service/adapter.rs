@@ -14,7 +14,7 @@ use tower::Service as _;
 use super::label::Label;
 use crate::access::within_scopes;
 use crate::data::{PURGE, RequestShape, WriteContext};
-use crate::http::{EventStream, Tags};
+use crate::http::{EventStream, Received, Tags};
 use crate::ids::hex;
 use crate::keys::sha256;
 use crate::message::{
@@ -132,12 +132,17 @@ pub(super) async fn serve(
     {
         return Reply::problem(&problem);
     }
-    let Payload::Inline(body) = envelope.body else {
-        // No route of this release takes spooled bodies.
-        return Reply::refuse(Refusal::Unsupported);
-    };
     let wants_options = envelope.method == Method::OPTIONS;
-    let mut request = http::Request::new(HttpBody::from(body.clone()));
+    let (mut request, body) = match envelope.body {
+        Payload::Inline(body) => (http::Request::new(HttpBody::from(body.clone())), body),
+        Payload::Blob(blob) => {
+            // The same file is the same request, wherever it lies.
+            let body = Bytes::copy_from_slice(&sha256(&[b"blob", &blob.sha256]));
+            let mut request = http::Request::new(HttpBody::empty());
+            request.extensions_mut().insert(Received(blob));
+            (request, body)
+        }
+    };
     *request.method_mut() = envelope.method.clone();
     *request.headers_mut() = envelope.headers;
     *request.uri_mut() = envelope.uri.clone();
