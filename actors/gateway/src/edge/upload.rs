@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{Version, header, request};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
-use panel_kernel::access::UploadRoute;
+use panel_kernel::access::{UploadRoute, within_scopes};
 use panel_kernel::blobs::{BlobError, BlobWriter, Blobs};
 use panel_kernel::message::{BlobRef, Payload, Principal};
 use panel_kernel::metrics::Metrics;
@@ -80,6 +80,7 @@ async fn take(
     let principal = authenticate::principal(edge, exchange, parts).await?;
     exchange.explains = explain::asked(parts, &principal);
     route.need.check(&principal)?;
+    within_scopes(&principal, exchange.service.unwrap_or_default(), &parts.method)?;
     body::plain(parts)?;
     envelope::idempotency_key(&parts.headers)?;
     let client = exchange.principal.map_or_else(|| exchange.client.into(), Client::User);
