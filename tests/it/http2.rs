@@ -135,6 +135,7 @@ async fn where_nothing_is_asked_it_ends() {
     for said in [&b""[..], b"PRI * HTTP/2.0\r\n", BEGINNING] {
         let mut line = site.line().await;
         line.write_all(said).await.unwrap();
+        line.flush().await.unwrap();
         let mut rest = Vec::new();
         let read = tokio::time::timeout(WITHIN, line.read_to_end(&mut rest)).await;
         drop(read.unwrap_or_else(|_| panic!("{said:?} goes on")));
@@ -257,8 +258,9 @@ async fn who_only_seems_to_ask_is_let_go() {
     ] {
         let (mut reading, mut writing) = tokio::io::split(site.line().await);
         writing.write_all(&[BEGINNING, &first].concat()).await.unwrap();
+        writing.flush().await.unwrap();
         let writer = tokio::spawn(async move {
-            while writing.write_all(&again).await.is_ok() {
+            while writing.write_all(&again).await.is_ok() && writing.flush().await.is_ok() {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         });
@@ -285,6 +287,7 @@ async fn heads_that_are_small_until_they_are_unpacked_are_refused() {
         .concat();
         let mut line = site.line().await;
         line.write_all(&sent).await.unwrap();
+        line.flush().await.unwrap();
         // A head that is much too large ends its connection.
         let (kind, stream) = if ends { (GOAWAY, 0) } else { (HEADERS, 1) };
         let mut read = Vec::new();
@@ -347,7 +350,10 @@ async fn frames_that_nobody_sends_end_the_connection_and_no_more() {
         ("what is no HTTP/2", b"GET / HTTP/1.1\r\nhost: x\r\n\r\n".repeat(10)),
     ] {
         let (mut reading, mut writing) = tokio::io::split(site.line().await);
-        let writer = tokio::spawn(async move { drop(writing.write_all(&bytes).await) });
+        let writer = tokio::spawn(async move {
+            drop(writing.write_all(&bytes).await);
+            drop(writing.flush().await);
+        });
         let mut rest = Vec::new();
         let read =
             tokio::time::timeout(Duration::from_secs(5), reading.read_to_end(&mut rest)).await;

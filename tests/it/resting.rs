@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use panel_harness::http::secured;
-use panel_harness::{Node, SiteCertificate, eventually};
+use panel_harness::http::{narrow, secured};
+use panel_harness::{Node, NodeBuilder, SiteCertificate, Thread, eventually};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -16,17 +16,23 @@ const GET: &str = "GET /api/v2/services HTTP/1.1\r\nhost: panel\r\n\r\n";
 trait Line: AsyncRead + AsyncWrite + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Unpin> Line for S {}
 
-/// The status of the next answer, which has a length.
+/// The status of the next answer.
 async fn status(line: &mut impl Line) -> u16 {
+    let (status, length) = length(line).await;
+    line.read_exact(&mut vec![0; length]).await.unwrap();
+    status
+}
+
+/// The same, and how long its body is that comes now.
+async fn length(line: &mut impl Line) -> (u16, usize) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(line.read_u8().await.unwrap());
     }
     let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
     let length = head.split("content-length: ").nth(1).unwrap_or("0\r\n");
-    let length: usize = length.split("\r\n").next().unwrap().parse().unwrap();
-    line.read_exact(&mut vec![0; length]).await.unwrap();
-    head[9..12].parse().unwrap()
+    let length = length.split("\r\n").next().unwrap().parse().unwrap();
+    (head[9..12].parse().unwrap(), length)
 }
 
 /// So many connections of the node rest. Whoever asks for that does so at another port.
@@ -40,6 +46,8 @@ async fn rest(node: &Node, lines: u64) {
 
 async fn say(line: &mut impl Line, what: &[u8], answers: usize) -> Vec<u16> {
     line.write_all(what).await.unwrap();
+    // Under TLS what is written need not have left.
+    line.flush().await.unwrap();
     let mut statuses = Vec::new();
     for _ in 0..answers {
         statuses.push(status(line).await);
@@ -105,6 +113,51 @@ async fn what_is_said_after_a_rest_is_heard_whole() {
     let config = site.client_config(&[b"http/1.1"]);
     let secret = secured(stream, under_tls.http(), &config).await.unwrap();
     tokio::join!(everything_is_heard(&clear, line), everything_is_heard(&under_tls, secret));
+}
+
+/// A node with something that is longer than a socket takes, and the request for it.
+async fn with_much_to_read(node: NodeBuilder) -> (Node, String) {
+    let node = node.env(PATIENCE, "5m").start().await;
+    let admin = node.admin("root").await;
+    let thread = Thread::open(&admin).await;
+    for _ in 0..20 {
+        thread.reply(&admin, &"much to read ".repeat(2_000)).await.expect(201);
+    }
+    let ask = GET.replace("/api/v2/services", &format!("{}?limit=100", thread.posts));
+    (node, ask)
+}
+
+/// Pauses now and then for longer than it takes to rest: at one of the pauses the node has no more to do than to send
+/// what is written already.
+async fn read_slowly(mut line: impl Line, ask: &str) {
+    // Less than a TLS session keeps of what is written, if the socket takes no more.
+    const PIECE: usize = 40 * 1_024;
+    line.write_all(ask.as_bytes()).await.unwrap();
+    line.flush().await.unwrap();
+    let mut left = length(&mut line).await.1;
+    assert!(left > 10 * PIECE, "{left}");
+    let mut piece = vec![0; PIECE];
+    while left > 0 {
+        let read = tokio::time::timeout(WITHIN, line.read_exact(&mut piece)).await;
+        left -= read.expect("the node goes on").unwrap();
+        piece.resize(PIECE.min(left), 0);
+        tokio::time::sleep(LATE).await;
+    }
+    assert_eq!(say(&mut line, GET.as_bytes(), 1).await, [200]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reads_slowly_has_all_of_an_answer() {
+    let site = SiteCertificate::new();
+    let ((clear, ask), (under_tls, also)) = tokio::join!(
+        with_much_to_read(Node::builder()),
+        with_much_to_read(Node::builder().tls(&site))
+    );
+    let line = narrow(clear.http()).await.unwrap();
+    let stream = narrow(under_tls.http()).await.unwrap();
+    let config = site.client_config(&[b"http/1.1"]);
+    let secret = secured(stream, under_tls.http(), &config).await.unwrap();
+    tokio::join!(read_slowly(line, &ask), read_slowly(secret, &also));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use panel_harness::http::narrow;
 use panel_harness::{Backend, Session, eventually, on_both_databases};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 
 use crate::forum::{Forum, posts};
 
@@ -19,18 +20,9 @@ const WEBSOCKET: &str =
 /// More than fits into the buffers of such a connection.
 const TOLD: usize = 160;
 
-/// A connection with as little room for what is not read yet as there can be: the window of its client is small, and
-/// so are its segments, by which the other end measures its own room. (On one machine they are of 64 KiB.)
-async fn narrow(address: &str) -> TcpStream {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(2_048).unwrap();
-    socket2::SockRef::from(&socket).set_tcp_mss(536).unwrap();
-    socket.connect(address.parse().unwrap()).await.unwrap()
-}
-
 /// Asks for everything that was told since `after`, and reads no more of the answer than its head.
 async fn open(by: &Session, address: &str, after: &str, more: &str) -> TcpStream {
-    let mut stream = narrow(address).await;
+    let mut stream = narrow(address).await.unwrap();
     let request = format!(
         "GET {NOTIFICATIONS}/stream?after={after} HTTP/1.1\r\nhost: x\r\n\
          authorization: Bearer {}\r\n{more}\r\n",

@@ -218,6 +218,7 @@ async fn old_and_new_clients_agree_and_come_back_quickly() {
                 .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
                 .await
                 .unwrap();
+            stream.flush().await.unwrap();
             stream.read_u8().await.unwrap();
             let session = stream.get_ref().1;
             assert_eq!(session.protocol_version(), Some(expected));
@@ -228,6 +229,7 @@ async fn old_and_new_clients_agree_and_come_back_quickly() {
     // Who offers nothing is spoken to in HTTP/1.1; who offers something else is refused.
     let mut stream = connect(&node, &site.client_config(&[])).await.unwrap();
     stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+    stream.flush().await.unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
     assert!(answer.starts_with(b"HTTP/1."), "{}", String::from_utf8_lossy(&answer));

@@ -9,7 +9,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ClientConfig;
@@ -60,6 +60,18 @@ impl Way {
         tokio::spawn(async move { drop(connection.await) });
         Ok(Line::Http1(sender))
     }
+}
+
+/// A connection with as little room for what is not read yet as there can be: the window of its client is small, and
+/// so are its segments, by which the other end measures its own room. (On one machine they are of 64 KiB.)
+///
+/// # Errors
+/// If nobody listens there.
+pub async fn narrow(address: &str) -> std::io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(2_048)?;
+    socket2::SockRef::from(&socket).set_tcp_mss(536)?;
+    socket.connect(address.parse().map_err(std::io::Error::other)?).await
 }
 
 /// A TLS session on this stream, with the host of `address`.

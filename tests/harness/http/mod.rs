@@ -16,8 +16,8 @@ use tokio_rustls::rustls::ClientConfig;
 
 pub use answer::{Answer, FieldProblem, Problem};
 pub use http::{Method, StatusCode};
-pub use line::secured;
 use line::{Line, Way};
+pub use line::{narrow, secured};
 pub use raw::{raw, raw_within};
 pub use request::RequestBuilder;
 use request::{header_name, header_value};

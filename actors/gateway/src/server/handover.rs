@@ -64,21 +64,19 @@ async fn send(mut wire: Wire<Stream>, mut pieces: BoxStream<'static, Bytes>, chu
             () = gone(&mut wire, &mut unwanted) => return,
         };
         let Some(piece) = piece else { break };
-        let sent = if chunked {
-            let mut chunk = format!("{:x}\r\n", piece.len()).into_bytes();
-            chunk.extend_from_slice(&piece);
-            chunk.extend_from_slice(b"\r\n");
-            wire.write_all(&chunk).await
-        } else {
-            wire.write_all(&piece).await
-        };
-        if sent.is_err() {
+        let piece = if chunked { chunk(&piece) } else { piece };
+        // Under TLS what is written need not have left.
+        if wire.write_all(&piece).await.is_err() || wire.flush().await.is_err() {
             return;
         }
     }
     if !chunked || wire.write_all(b"0\r\n\r\n").await.is_ok() {
         drop(wire.shutdown().await);
     }
+}
+
+fn chunk(piece: &[u8]) -> Bytes {
+    [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat().into()
 }
 
 /// Waits until the client is gone, or does what no client does. What it sends meanwhile means nothing.

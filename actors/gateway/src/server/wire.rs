@@ -123,11 +123,7 @@ impl<S: AsyncWrite + Unpin> Wire<S> {
     }
 
     /// Ends what has waited too long. Any progress starts the wait anew.
-    fn patiently(
-        &mut self,
-        cx: &mut Context<'_>,
-        wrote: Poll<Result<usize>>,
-    ) -> Poll<Result<usize>> {
+    fn patiently<T>(&mut self, cx: &mut Context<'_>, wrote: Poll<Result<T>>) -> Poll<Result<T>> {
         if wrote.is_ready() {
             self.stalled = None;
             return wrote;
@@ -192,9 +188,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        // Under TLS what was written may wait for its client to read on.
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        ready!(self.patiently(cx, flushed))?;
         // hyper flushes when it has written all it has.
         self.turn.flushed();
-        Pin::new(&mut self.stream).poll_flush(cx)
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
@@ -210,7 +209,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
 mod tests {
     use std::time::Instant;
 
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufWriter, duplex};
 
     use super::*;
 
@@ -229,6 +228,31 @@ mod tests {
         let mut read = [0; 16];
         client.read_exact(&mut read).await.unwrap();
         assert_eq!(read, [7; 16], "what the client had room for, it has");
+    }
+
+    #[tokio::test]
+    async fn what_is_written_and_does_not_leave_is_given_up_too() {
+        let turn = Arc::new(Turn::default());
+        turn.service();
+        let (mut client, stream) = duplex(16);
+        // As TLS does, it takes more than leaves at once.
+        let mut wire = Wire::new(BufWriter::new(stream), Arc::clone(&turn), PATIENCE);
+        wire.write_all(&[7; 24]).await.unwrap();
+        turn.answered();
+        let reading = async {
+            tokio::time::sleep(PATIENCE / 2).await;
+            assert!(!turn.is_clients(), "it waits for the rest of an answer");
+            client.read_exact(&mut [0; 24]).await.unwrap();
+        };
+        let (flushed, ()) = tokio::join!(wire.flush(), reading);
+        flushed.unwrap();
+        assert!(turn.is_clients());
+        turn.service();
+        wire.write_all(&[7; 24]).await.unwrap();
+        turn.answered();
+        let began = Instant::now();
+        assert_eq!(wire.flush().await.unwrap_err().kind(), ErrorKind::TimedOut);
+        assert!(began.elapsed() >= PATIENCE);
     }
 
     #[tokio::test]
