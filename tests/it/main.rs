@@ -88,6 +88,7 @@ mod supervision;
 mod telling;
 mod throttle;
 mod tls;
+mod traffic;
 mod transfer;
 mod tricks;
 mod unknown_outcome;

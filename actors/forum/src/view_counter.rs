@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use panel_kernel::data::{Database, DbError};
+use panel_kernel::http::Caller;
 use panel_kernel::ids::Id;
 use panel_kernel::supervision::{Address, ChildSpec};
 use ractor::{Actor, ActorProcessingErr, ActorRef, Message};
@@ -51,9 +52,10 @@ impl Views {
         Self { db, address: Address::new(), waiting: Arc::default() }
     }
 
-    /// Counts a view, if there is room for it.
-    pub(crate) fn seen(&self, thread: Id) {
-        if self.waiting.load(Ordering::Relaxed) < MAX_WAITING
+    /// Counts a view, if somebody has one and there is room for it.
+    pub(crate) fn seen(&self, caller: &Caller, thread: Id) {
+        if !caller.is_mirrored
+            && self.waiting.load(Ordering::Relaxed) < MAX_WAITING
             && self.address.send(ViewCounterMessage::Seen(thread)).is_ok()
         {
             self.waiting.fetch_add(1, Ordering::Relaxed);

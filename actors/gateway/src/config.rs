@@ -1,6 +1,7 @@
 //! The `[gateway]` section.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use panel_kernel::config::{BadValue, Span};
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,8 @@ pub struct GatewayConfig {
     pub max_streams: usize,
     /// Verified tokens remembered, at most.
     pub token_cache: u64,
+    /// Where it is said how requests are spread over members beyond that; empty: nowhere.
+    pub traffic_file: PathBuf,
     /// How a member of a service is chosen, by service.
     pub balance: BTreeMap<String, Balance>,
     /// Which answers are made smaller.
@@ -85,6 +88,7 @@ impl Default for GatewayConfig {
             max_upload_bytes: 64 * 1024 * 1024,
             max_streams: 8_000,
             token_cache: 10_000,
+            traffic_file: PathBuf::new(),
             balance: BTreeMap::new(),
             compression: CompressionConfig::default(),
             tls: TlsConfig::default(),

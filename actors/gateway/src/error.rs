@@ -11,6 +11,9 @@ pub enum GatewayError {
     /// None can be issued.
     #[error("{0} (gateway.tls.acme)")]
     Acme(String),
+    /// The traffic file can't be used.
+    #[error("{0} (gateway.traffic_file)")]
+    Traffic(FileError),
     /// Its metrics clash with others of the same name.
     #[error(transparent)]
     Metrics(#[from] prometheus::Error),

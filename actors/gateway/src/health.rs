@@ -111,6 +111,10 @@ pub(crate) struct MemberReport {
     pub(crate) breaker: BreakerState,
     /// Whether it has what it needs, a database mostly. If not, others are asked.
     pub(crate) ready: bool,
+    /// Whether this gateway leaves it alone for a while, because it fails more than the others.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub(crate) ejected: bool,
     /// Requests this gateway has in flight there.
     pub(crate) in_flight: usize,
     /// Its release.
@@ -154,6 +158,7 @@ fn service_report(directory: &Directory, name: &str) -> ServiceReport {
             status: member.status(),
             breaker: member.breaker(),
             ready: member.is_ready(),
+            ejected: member.record().is_ejected(Instant::now()),
             in_flight: member.in_flight(),
             version: member.version.clone(),
         })
@@ -185,6 +190,7 @@ fn missing(directory: &Directory, service: &str, there: &[MemberReport]) -> Vec<
             status: MemberStatus::Down,
             breaker: BreakerState::Closed,
             ready: false,
+            ejected: false,
             in_flight: 0,
             version: node.version.to_string(),
         })

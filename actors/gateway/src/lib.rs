@@ -8,6 +8,7 @@
 //! ├── stream_watch      notices lost members: what they stored, they may not have pushed, or purged
 //! ├── limits            (with Redis) tells the other gateways what clients have taken
 //! ├── cache             (with Redis) keeps answers there, for all gateways
+//! ├── traffic           (with a traffic file) reads it again when it has changed
 //! ├── acme              (with TLS, if asked for) has the site's certificate issued and renewed
 //! ├── certificates      (with TLS) reads the site's certificate again when it was renewed
 //! ├── listener          accepts on the public address; one task per connection
@@ -17,9 +18,11 @@
 //!
 //! If a listener fails it is restarted on the same socket: connections wait in the kernel's
 //! backlog for that moment. If the identity follower fails, signed-in people go on working
-//! with the keys it had. If the watch of the certificate fails, the one that was read last stays in force. If the push door or the watch fails, streams ask what they have missed when it is
+//! with the keys it had. If the watch of the certificate fails, the one that was read last stays in force. If that of
+//! the traffic file fails, what it said last stays in force. If the push door or the watch fails, streams ask what they have missed when it is
 //! back, or after two minutes. If the reports of limits fail, each gateway limits by itself for that moment.
 
+mod behind;
 mod cache;
 mod compression;
 mod config;
@@ -32,6 +35,7 @@ mod health;
 mod identity;
 mod limits;
 mod listener;
+mod matching;
 mod outgoing;
 mod own;
 mod places;
@@ -42,6 +46,7 @@ mod site;
 mod streams;
 mod supervisor;
 mod tls;
+mod traffic;
 
 pub use compression::CompressionConfig;
 pub use config::GatewayConfig;
@@ -49,10 +54,12 @@ pub use dispatch::Balance;
 pub use error::GatewayError;
 pub use health::{Dependencies, DependencyHealth};
 pub use identity::TokenCheck;
-pub use limits::{LimitRule, LimitsConfig, RuleMethods, RulePer};
+pub use limits::{LimitRule, LimitsConfig, RulePer};
 pub use listener::{Listener, ListenerMessage};
+pub use matching::RuleMethods;
 pub use own::own_document;
 pub use proxies::{ForwardedHeader, Network};
 pub use supervisor::{Gateway, GatewayParts, Sockets};
 pub use tls::TlsConfig;
 pub use tls::acme::{AcmeConfig, ChallengeChoice, SCHEMA, migrations, renew};
+pub use traffic::TrafficConfig;

@@ -14,12 +14,12 @@ use prometheus::IntGauge;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::behind::Behind;
 use crate::cache::{Cache, Sharing};
 use crate::config::GatewayConfig;
-use crate::dispatch::{Balances, Budgets, DispatchMetrics, Dispatcher};
+use crate::dispatch::{Balances, Budgets, DispatchMetrics, Dispatcher, Mirrors};
 use crate::edge::{
-    Browsers, Compressor, Cors, Edge, EdgeParts, Files, Limits, Observer, Refreshes, Targets,
-    Uploads, hsts,
+    Browsers, Compressor, Cors, Edge, EdgeParts, Files, Limits, Observer, Targets, Uploads, hsts,
 };
 use crate::error::GatewayError;
 use crate::health::{Dependencies, DependencyHealth, Health};
@@ -31,6 +31,7 @@ use crate::server::{Handler, ServerLimits, ServerParts, Tls};
 use crate::service_port::ServicePort;
 use crate::site::{SecureSite, origin_of};
 use crate::streams::{PushDoor, Streams, watch_child};
+use crate::traffic::{Traffic, Watch};
 
 /// Sockets the node has bound for the gateway.
 #[derive(Debug)]
@@ -82,6 +83,8 @@ pub struct Gateway {
     redirect: Option<Arc<TcpListener>>,
     parts: ServerParts,
     secured: Option<SecureSite>,
+    /// Reads the traffic file again, where there is one.
+    traffic: Option<ChildSpec>,
 }
 
 impl std::fmt::Debug for Gateway {
@@ -106,15 +109,17 @@ impl Gateway {
             dependencies,
             sockets,
         } = parts;
-        let (clock, directory) = (runtime.clock.clone(), runtime.directory.clone());
+        let clock = runtime.clock.clone();
         let names = || services.iter().map(|spec| spec.name);
-        let dispatcher = Dispatcher {
-            directory,
-            clock: clock.clone(),
-            balances: Balances::new(names(), &config.balance),
-            budgets: Budgets::new(names()),
-            metrics: DispatchMetrics::new(&runtime.metrics)?,
+        let server = ServerParts {
+            resting: Some(resting(&runtime.metrics)?),
+            ..ServerParts::plain(bounds(&config), CancellationToken::new())
         };
+        let behind = Behind::new(server.shutdown.clone());
+        let traffic =
+            Traffic::load(config.traffic_file.clone(), names().collect(), identity_service);
+        let traffic = traffic.map_err(GatewayError::Traffic)?;
+        let dispatcher = dispatcher(&runtime, (names().collect(), &config), &traffic, &behind)?;
         let identity = Identity::new(identity_service, &runtime.issuer, config.token_cache);
         let secured = SecureSite::new(&config.tls, database.as_ref(), &runtime)?;
         let health = Health {
@@ -122,7 +127,7 @@ impl Gateway {
             dependencies: with_own(
                 dependencies,
                 identity.clone(),
-                secured.as_ref().map(|secured| secured.tls.clone()),
+                (secured.as_ref().map(|secured| secured.tls.clone()), traffic.clone()),
                 clock.clone(),
             ),
             started: Instant::now(),
@@ -132,10 +137,6 @@ impl Gateway {
             health: health.clone(),
             dispatcher: dispatcher.clone(),
             documents: Documents::default(),
-        };
-        let server = ServerParts {
-            resting: Some(resting(&runtime.metrics)?),
-            ..ServerParts::plain(bounds(&config), CancellationToken::new())
         };
         let limiter = Limiter::new(&limits, runtime.redis.clone(), clock.clone());
         let names = services.iter().map(|spec| spec.name);
@@ -165,7 +166,7 @@ impl Gateway {
                 Sharing::of(&runtime, config.cache_redis_bytes),
                 &runtime.metrics,
             )?,
-            refreshes: Refreshes::new(server.shutdown.clone()),
+            behind,
             compressor: Compressor::new(&config.compression, &runtime.metrics)?,
             files: Files::new(runtime.blobs.clone(), config.max_downloads),
             uploads: Uploads::new(runtime.blobs.clone(), &config, &runtime.metrics)?,
@@ -181,6 +182,7 @@ impl Gateway {
             own,
         }));
         Ok(Self {
+            traffic: Watch::child(&traffic, &runtime.metrics)?,
             runtime,
             edge,
             follower: (identity, dispatcher),
@@ -209,6 +211,7 @@ impl Gateway {
         let top = sharer.into_iter().fold(top, SupervisorSpec::child);
         let limits = self.limiter.as_ref().and_then(Limiter::child);
         let top = limits.into_iter().fold(top, SupervisorSpec::child);
+        let top = self.traffic.clone().into_iter().fold(top, SupervisorSpec::child);
         let top = self.site(top);
         let services = self.services.iter();
         let services = services.map(|(service, socket)| self.service_child(service, socket));
@@ -278,8 +281,25 @@ impl Gateway {
             tracing::warn!(left, "connections did not end in time");
         }
         // They were told with the rest, and wait for nobody.
-        self.edge.refreshes_ended().await;
+        self.edge.behind_ended().await;
     }
+}
+
+fn dispatcher(
+    runtime: &Runtime,
+    (services, config): (Vec<&'static str>, &GatewayConfig),
+    traffic: &Traffic,
+    behind: &Behind,
+) -> prometheus::Result<Dispatcher> {
+    Ok(Dispatcher {
+        directory: runtime.directory.clone(),
+        clock: runtime.clock.clone(),
+        balances: Balances::new(services.iter().copied(), &config.balance),
+        traffic: traffic.clone(),
+        mirrors: Mirrors::new(behind.clone(), &runtime.metrics)?,
+        budgets: Budgets::new(services),
+        metrics: DispatchMetrics::new(&runtime.metrics)?,
+    })
 }
 
 fn resting(metrics: &Metrics) -> prometheus::Result<IntGauge> {
@@ -314,11 +334,11 @@ fn listener_child<H: Handler>(
     })
 }
 
-/// Adds what the gateway itself knows: whether revocations are up to date, and its certificate good.
+/// Adds what the gateway itself knows: whether revocations are up to date, its certificate good, and the traffic file in force.
 fn with_own(
     dependencies: Dependencies,
     identity: Identity,
-    tls: Option<Tls>,
+    (tls, traffic): (Option<Tls>, Traffic),
     clock: Clock,
 ) -> Dependencies {
     Arc::new(move || {
@@ -330,6 +350,14 @@ fn with_own(
             DependencyHealth::down("keys and revocations are not up to date")
         };
         report.insert("identity", health);
+        if let Some(is_in_force) = traffic.is_in_force() {
+            let health = if is_in_force {
+                DependencyHealth::up()
+            } else {
+                DependencyHealth::down("it can't be used: what it said before is in force")
+            };
+            report.insert("traffic_file", health);
+        }
         if let Some(tls) = &tls {
             let health = match tls.certificate().validity() {
                 None => DependencyHealth::down("none was issued yet"),

@@ -6,7 +6,8 @@ use crate::cli::RunArgs;
 use crate::config::Config;
 
 pub(super) fn check(args: &RunArgs) -> Result<(), Failure> {
-    Config::load(args)?;
+    let config = Config::load(args)?;
+    config.check_files().map_err(Failure::Usage)?;
     say("The configuration is good.");
     Ok(())
 }

@@ -67,6 +67,7 @@ fn nodes(status: &Value) -> Vec<Vec<String>> {
 /// A row for each member of each service; one for a service that has none.
 fn members(status: &Value) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
+    let ejected = Value::from("ejected");
     for (name, service) in status["services"].as_object().into_iter().flatten() {
         let members = service["members"].as_array().map_or(&[][..], Vec::as_slice);
         if members.is_empty() {
@@ -77,7 +78,8 @@ fn members(status: &Value) -> Vec<Vec<String>> {
                 name.clone(),
                 cell(&member["node"]),
                 cell(&member["status"]),
-                cell(&member["breaker"]),
+                // One that fails more than others is left alone, however well it answers probes.
+                cell(if member["ejected"] == true { &ejected } else { &member["breaker"] }),
                 cell(&member["in_flight"]),
                 cell(&member["version"]),
             ]);

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use panel_cluster::ClusterConfig;
-use panel_gateway::{GatewayConfig, LimitsConfig, SCHEMA};
+use panel_gateway::{GatewayConfig, LimitsConfig, SCHEMA, TrafficConfig};
 use panel_kernel::blobs::{BlobsConfig, BlobsLocation};
 use panel_kernel::config::{BadValue, Section};
 use panel_kernel::data::{DatabaseConfig, DatabaseUrl};
@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::cli::{CommonArgs, LogFormatArg, RunArgs};
-use crate::services::{GATEWAY, SERVICES};
+use crate::services::{GATEWAY, IDENTITY, SERVICES};
 use crate::telemetry::LogSection;
 
 pub(crate) use layers::ConfigError;
@@ -200,6 +200,17 @@ impl Config {
         self.check_acme()?;
         self.faults.check("faults")?;
         crate::telemetry::check(&self.log.level).or_else(|reason| bad("log.level", reason))
+    }
+
+    /// Checks what is said in other files, which are read when the node starts.
+    pub(crate) fn check_files(&self) -> Result<(), String> {
+        let path = &self.gateway.traffic_file;
+        if path.as_os_str().is_empty() || !self.has_role(GATEWAY) {
+            return Ok(());
+        }
+        let services: Vec<&str> = SERVICES.iter().map(|service| service.name).collect();
+        let read = TrafficConfig::read(path, &services, IDENTITY);
+        read.map(drop).map_err(|error| format!("{error} (gateway.traffic_file)"))
     }
 
     /// What a certificate that is issued needs beside its own section.

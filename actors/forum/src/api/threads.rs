@@ -157,7 +157,7 @@ pub(super) async fn read_thread(
             return Ok((cache, Redirect::permanent(&there)).into_response());
         }
     };
-    forum.views.seen(id);
+    forum.views.seen(&caller, id);
     let shown = etag::versioned(thread.version, &thread);
     Ok((cache, shown).into_response())
 }

@@ -107,7 +107,7 @@ pub(super) async fn thread(
         let at = if first > 1 { format!("{path}?from={first}") } else { path };
         return Ok(Redirect::temporary(&at).into_response());
     }
-    forum.views.seen(id);
+    forum.views.seen(&caller, id);
     let page = Listing::within_bytes(posts, LIMIT, Post::bytes, |last| last.number.to_string());
     let last = page.items.last().map_or(first, |post| post.number);
     let at = |from: i64| if from > 1 { format!("{path}?from={from}") } else { path.clone() };

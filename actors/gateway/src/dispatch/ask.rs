@@ -8,7 +8,7 @@ use panel_kernel::message::{Body, Envelope, Extensions, Payload, Principal, Trac
 use panel_kernel::problem::{Kind, Problem};
 use serde::de::DeserializeOwned;
 
-use super::{Affinity, Dispatcher};
+use super::Dispatcher;
 
 /// How long it waits for the answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -57,7 +57,8 @@ impl Dispatcher {
             request_id: random_hex(),
             extensions: Extensions::default(),
         };
-        let reply = self.call(service, envelope, Affinity::NONE).await?.reply;
+        let plan = self.own_plan(service);
+        let reply = self.call(service, envelope, &plan).await?.reply;
         match reply.body {
             Body::Inline(json) if reply.status.is_success() => {
                 serde_json::from_slice(&json).map_err(|error| odd(error.to_string()))

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::Plan;
 use http::{HeaderMap, HeaderName};
 use panel_kernel::directory::Member;
 use panel_kernel::message::Principal;
@@ -76,12 +77,14 @@ impl Serialize for Balance {
 }
 
 /// What ties a request to a member of its service, as a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Affinity(u64);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Affinity(u64);
 
 impl Affinity {
-    /// Nothing does.
-    pub(crate) const NONE: Self = Self(0);
+    /// Whether anything does.
+    pub(super) const fn is_some(self) -> bool {
+        self.0 != 0
+    }
 }
 
 /// How members of each service are chosen. Cheap to clone; clones take turns together.
@@ -133,15 +136,20 @@ impl Chooser {
         &self,
         members: &[Arc<Member>],
         tried: &[Arc<Member>],
-        (affinity, principal): (Affinity, &Principal),
+        (plan, principal): (&Plan, &Principal),
     ) -> Option<Arc<Member>> {
         let fit = |member: &Arc<Member>| {
             member.takes_requests_of(principal)
                 && !tried.iter().any(|other| Arc::ptr_eq(other, member))
         };
+        if let Some(policy) = &plan.policy {
+            let fit: Vec<_> = members.iter().filter(|member| fit(member)).cloned().collect();
+            let fit = plan.narrowed(policy, fit);
+            return self.choose_of(&fit, |_| true, plan.affinity);
+        }
         let ready = |member: &&Arc<Member>| member.is_ready() && fit(member);
-        self.choose_of(members, ready, affinity)
-            .or_else(|| self.choose_of(members, |member: &&Arc<Member>| fit(member), affinity))
+        self.choose_of(members, ready, plan.affinity)
+            .or_else(|| self.choose_of(members, |member: &&Arc<Member>| fit(member), plan.affinity))
     }
 
     fn choose_of(
@@ -173,7 +181,7 @@ impl Chooser {
     }
 }
 
-fn less_busy(fit: &[&Arc<Member>]) -> Option<Arc<Member>> {
+pub(super) fn less_busy(fit: &[&Arc<Member>]) -> Option<Arc<Member>> {
     let count = fit.len();
     if count < 2 {
         return fit.first().map(|member| Arc::clone(member));

@@ -10,6 +10,7 @@ use super::Cause;
 pub(crate) struct DispatchMetrics {
     retries: IntCounterVec,
     given_up: IntCounterVec,
+    ejected: IntCounterVec,
 }
 
 impl DispatchMetrics {
@@ -25,11 +26,26 @@ impl DispatchMetrics {
             ),
             &["service"],
         )?;
-        Ok(Self { retries: metrics.register(retries)?, given_up: metrics.register(given_up)? })
+        let ejected = IntCounterVec::new(
+            Opts::new(
+                "panel_dispatch_ejections_total",
+                "Members left alone for a while because they failed more than the others.",
+            ),
+            &["service", "node"],
+        )?;
+        Ok(Self {
+            retries: metrics.register(retries)?,
+            given_up: metrics.register(given_up)?,
+            ejected: metrics.register(ejected)?,
+        })
     }
 
     pub(super) fn retried(&self, service: &str, cause: Cause) {
         self.retries.with_label_values(&[service, cause.name()]).inc();
+    }
+
+    pub(super) fn ejected(&self, service: &str, node: &str) {
+        self.ejected.with_label_values(&[service, node]).inc();
     }
 
     pub(super) fn given_up(&self, service: &str) {

@@ -11,22 +11,29 @@
 mod ask;
 mod balance;
 mod budget;
+mod judge;
 mod metrics;
+mod mirror;
+mod plan;
 
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use panel_kernel::directory::{CallError, Directory, Member};
-use panel_kernel::message::{Envelope, Principal, Refusal, Reply};
+use panel_kernel::message::{Envelope, Refusal, Reply};
 use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::time::Clock;
 
+use crate::traffic::Traffic;
+
 pub use balance::Balance;
-pub(crate) use balance::{Affinity, Balances};
+pub(crate) use balance::Balances;
 pub(crate) use budget::Budgets;
 pub(crate) use metrics::DispatchMetrics;
+pub(crate) use mirror::Mirrors;
+pub(crate) use plan::Plan;
 
 /// The most members (or lives of one member) a request is tried on.
 const ATTEMPTS: usize = 3;
@@ -37,6 +44,8 @@ pub(crate) struct Dispatcher {
     pub(crate) directory: Directory,
     pub(crate) clock: Clock,
     pub(crate) balances: Balances,
+    pub(crate) traffic: Traffic,
+    pub(crate) mirrors: Mirrors,
     pub(crate) budgets: Budgets,
     pub(crate) metrics: DispatchMetrics,
 }
@@ -75,27 +84,31 @@ pub(crate) enum Cause {
 }
 
 impl Dispatcher {
-    /// What ties a request of this client to a member of a service.
-    pub(crate) fn affinity(
-        &self,
-        service: &str,
-        headers: &HeaderMap,
-        principal: &Principal,
-    ) -> Affinity {
-        self.balances.of(service).affinity(headers, principal)
-    }
-
     /// Sends a request to a member, and to others as long as that helps.
     pub(crate) async fn call(
         &self,
         service: &str,
         envelope: Envelope,
-        affinity: Affinity,
+        plan: &Plan,
+    ) -> Result<Answered, Problem> {
+        let original = Mirrors::original(plan, &envelope);
+        let answered = self.race(service, envelope, plan).await?;
+        if let Some(original) = original {
+            self.mirrors.send(self, service, original, &answered.reply);
+        }
+        Ok(answered)
+    }
+
+    async fn race(
+        &self,
+        service: &str,
+        envelope: Envelope,
+        plan: &Plan,
     ) -> Result<Answered, Problem> {
         let mut race = Race {
             dispatcher: self,
             service,
-            affinity,
+            plan,
             envelope,
             tried: Vec::new(),
             started: 0,
@@ -117,6 +130,34 @@ impl Dispatcher {
     }
 }
 
+impl Dispatcher {
+    /// Notes how a member has done, where that is looked at.
+    fn judge(
+        &self,
+        (service, plan): (&str, &Plan),
+        member: &Arc<Member>,
+        outcome: &Result<Reply, Miss>,
+    ) {
+        let Some(outliers) = plan.policy.as_ref().and_then(|policy| policy.outliers) else {
+            return;
+        };
+        if plan.is_pinned() {
+            return;
+        }
+        let members = self.directory.members(service);
+        if let Some(ejected) = judge::note(outliers, &members, member, outcome) {
+            let (node, seconds) = (&member.node, ejected.as_secs());
+            tracing::warn!(
+                service,
+                node,
+                seconds,
+                "a member fails more than others, and is left alone"
+            );
+            self.metrics.ejected(service, node);
+        }
+    }
+}
+
 fn answered(member: &Member, reply: Reply, attempts: usize) -> Answered {
     Answered { reply, node: member.node.clone(), attempts }
 }
@@ -125,7 +166,7 @@ fn answered(member: &Member, reply: Reply, attempts: usize) -> Answered {
 struct Race<'a> {
     dispatcher: &'a Dispatcher,
     service: &'a str,
-    affinity: Affinity,
+    plan: &'a Plan,
     envelope: Envelope,
     tried: Vec<Arc<Member>>,
     started: usize,
@@ -200,10 +241,11 @@ impl Race<'_> {
         Self: 'b,
     {
         self.started += 1;
-        let (member, clock) = (Arc::clone(member), self.dispatcher.clock.clone());
-        let envelope = self.envelope.clone();
+        let (dispatcher, service, plan) = (self.dispatcher, self.service, self.plan);
+        let (member, envelope) = (Arc::clone(member), self.envelope.clone());
         Box::pin(async move {
-            let outcome = ask(&member, envelope, &clock).await;
+            let outcome = ask(&member, envelope, &dispatcher.clock).await;
+            dispatcher.judge((service, plan), &member, &outcome);
             (member, outcome)
         })
     }
@@ -216,7 +258,7 @@ impl Race<'_> {
     /// Read anew each time: a front door that was restarted meanwhile is another member.
     fn next(&self) -> Option<Arc<Member>> {
         let members = self.dispatcher.directory.members(self.service);
-        let asking = (self.affinity, &self.envelope.principal);
+        let asking = (self.plan, &self.envelope.principal);
         self.dispatcher.balances.of(self.service).choose(&members, &self.tried, asking)
     }
 

@@ -9,13 +9,11 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use panel_kernel::message::{Envelope, Reply};
 use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::time::{Clock, Timestamp};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::cache_status::{CacheStatus, Forwarded};
 use super::{EdgeParts, Exchange, from_reply};
 use crate::cache::{Cache, Kept, Landing, Outcome, Question, Standing, is_failure};
-use crate::dispatch::{Affinity, Dispatcher};
+use crate::dispatch::{Dispatcher, Plan};
 use crate::outgoing::{Content, Outgoing};
 
 const STALE: HeaderName = HeaderName::from_static("x-panel-stale");
@@ -31,7 +29,7 @@ struct Asking<'a> {
     dispatcher: &'a Dispatcher,
     question: &'a Question<'a>,
     envelope: Envelope,
-    affinity: Affinity,
+    plan: Plan,
     /// What came of it, and who answered; `None` as long as it was not sent.
     answered: Option<(Outcome, Option<String>)>,
 }
@@ -39,7 +37,7 @@ struct Asking<'a> {
 impl Asking<'_> {
     async fn ask(&mut self) -> Landing {
         let (service, envelope) = (self.question.service, self.envelope.clone());
-        let asked = self.dispatcher.call(service, envelope, self.affinity).await;
+        let asked = self.dispatcher.call(service, envelope, &self.plan).await;
         let (outcome, member) = match asked {
             Ok(answered) => (Ok(answered.reply), Some(answered.node)),
             Err(problem) => (Err(problem), None),
@@ -50,49 +48,22 @@ impl Asking<'_> {
     }
 }
 
-/// The questions that are asked anew behind those who were shown what there is. They are of nobody's connection, and
-/// end with the gateway.
-#[derive(Clone)]
-pub(crate) struct Refreshes {
-    tasks: TaskTracker,
-    ending: CancellationToken,
-}
-
-impl Refreshes {
-    /// None yet; all end when `ending` is cancelled.
-    pub(crate) fn new(ending: CancellationToken) -> Self {
-        Self { tasks: TaskTracker::new(), ending }
-    }
-
-    /// Waits for the last of them to have ended, once they are to.
-    pub(crate) async fn ended(&self) {
-        self.tasks.close();
-        self.tasks.wait().await;
-    }
-
-    /// Asks anew for what is kept, by this envelope, until its deadline. If nothing comes of it, nothing happens:
-    /// the next who comes asks again.
-    fn begin(
-        &self,
-        edge: &EdgeParts,
-        (question, kept): (&Question<'_>, &Arc<Kept>),
-        envelope: Envelope,
-        affinity: Affinity,
-    ) {
-        let Some(turn) = edge.cache.refresh(kept) else { return };
-        let (cache, dispatcher, clock) =
-            (edge.cache.clone(), edge.dispatcher.clone(), edge.clock.clone());
-        let (question, kept, ending) = (question.to_owned(), Arc::clone(kept), self.ending.clone());
-        self.tasks.spawn(async move {
-            let _turn = turn;
-            let refreshing =
-                refresh(cache, dispatcher, &clock, (question, kept), envelope, affinity);
-            tokio::select! {
-                () = Box::pin(refreshing) => {}
-                () = ending.cancelled() => {}
-            }
-        });
-    }
+/// Asks anew for what is kept, by this envelope, until its deadline, behind those who were shown what there is. If
+/// nothing comes of it, nothing happens: the next who comes asks again.
+fn ask_anew(
+    edge: &EdgeParts,
+    (question, kept): (&Question<'_>, &Arc<Kept>),
+    envelope: Envelope,
+    plan: Plan,
+) {
+    let Some(turn) = edge.cache.refresh(kept) else { return };
+    let (cache, dispatcher, clock) =
+        (edge.cache.clone(), edge.dispatcher.clone(), edge.clock.clone());
+    let (question, kept) = (question.to_owned(), Arc::clone(kept));
+    edge.behind.spawn(async move {
+        let _turn = turn;
+        refresh(cache, dispatcher, &clock, (question, kept), envelope, plan).await;
+    });
 }
 
 async fn refresh(
@@ -101,7 +72,7 @@ async fn refresh(
     clock: &Clock,
     (question, kept): (Question<'static>, Arc<Kept>),
     envelope: Envelope,
-    affinity: Affinity,
+    plan: Plan,
 ) {
     let patience = clock.now().until(envelope.deadline) + GRACE;
     let mut asking = Asking {
@@ -109,7 +80,7 @@ async fn refresh(
         dispatcher: &dispatcher,
         question: &question,
         envelope,
-        affinity,
+        plan,
         answered: None,
     };
     let joined = cache.join(&question, &kept, || asking.ask());
@@ -124,7 +95,7 @@ async fn refresh(
 pub(super) async fn answer(
     edge: &EdgeParts,
     question: &Question<'_>,
-    (envelope, affinity): (Envelope, Affinity),
+    (envelope, plan): (Envelope, Plan),
     exchange: &mut Exchange,
 ) -> Result<Outgoing, Problem> {
     let found = edge.cache.find(question);
@@ -137,7 +108,7 @@ pub(super) async fn answer(
             return Ok(shown(kept, exchange, now, None));
         }
         (Some(kept), Some(Standing::Revalidating)) => {
-            edge.refreshes.begin(edge, (question, kept), envelope, affinity);
+            ask_anew(edge, (question, kept), envelope, plan);
             note(edge, question, exchange, "revalidating");
             return Ok(shown(kept, exchange, now, Some("stale-while-revalidate")));
         }
@@ -145,7 +116,7 @@ pub(super) async fn answer(
     }
     let patience = now.until(envelope.deadline) + GRACE;
     let (cache, dispatcher) = (&edge.cache, &edge.dispatcher);
-    let mut asking = Asking { cache, dispatcher, question, envelope, affinity, answered: None };
+    let mut asking = Asking { cache, dispatcher, question, envelope, plan, answered: None };
     // Only what was for everybody the last time is waited for together: waiting for an answer that
     // is for somebody else would put readers of a slow route one behind the other.
     let landing = match kept.as_ref().filter(|kept| !kept.only_stands_in()) {

@@ -27,6 +27,8 @@ pub(crate) struct Exchange {
     pub(crate) service: Option<&'static str>,
     pub(crate) route: Option<String>,
     pub(crate) member: Option<String>,
+    /// Whether it asks for a release that is to be tried.
+    pub(crate) is_canary: bool,
     /// On how many members it was tried.
     pub(crate) attempts: usize,
     /// Whether, and to whom, it is explained.
@@ -76,6 +78,7 @@ impl Exchange {
             service: None,
             route: None,
             member: None,
+            is_canary: false,
             attempts: 0,
             explains: None,
             principal: None,

@@ -39,6 +39,11 @@ pub(super) async fn explained(
     said.text("route", route.unwrap_or("none"));
     if let Some(member) = &exchange.member {
         said.text("member", member);
+        let service = exchange.service.unwrap_or_default();
+        if let Some((release, by)) = edge.dispatcher.chosen(service, member, exchange.is_canary) {
+            said.text("release", &release);
+            said.text("chosen", by.name());
+        }
         said.number("attempts", exchange.attempts);
     }
     // Who shows credentials is never answered from what is kept.

@@ -50,6 +50,7 @@ use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::supervision::ChildSpec;
 use panel_kernel::time::Clock;
 
+use crate::behind::Behind;
 use crate::cache::Cache;
 use crate::config::GatewayConfig;
 use crate::dispatch::Dispatcher;
@@ -62,7 +63,6 @@ use crate::streams::handshake::{self, Handshake};
 use crate::streams::{Reader, Streams};
 
 pub(crate) use authenticate::Browsers;
-pub(crate) use cache::Refreshes;
 pub(crate) use compress::Compressor;
 pub(crate) use cors::Cors;
 pub(crate) use exchange::Exchange;
@@ -90,7 +90,8 @@ pub(crate) struct EdgeParts {
     pub(crate) browsers: Browsers,
     pub(crate) limits: Limits,
     pub(crate) cache: Cache,
-    pub(crate) refreshes: Refreshes,
+    /// What is done of nobody's connection.
+    pub(crate) behind: Behind,
     pub(crate) compressor: Compressor,
     pub(crate) files: Files,
     pub(crate) uploads: Uploads,
@@ -205,25 +206,29 @@ impl Edge {
                 (principal, Payload::Inline(body), None)
             }
         };
-        let deadline = edge.clock.now().plus(edge.config.request_timeout.0);
+        let plan = edge.dispatcher.plan(service, parts, &principal);
+        let patience = plan.timeout(parts).unwrap_or(edge.config.request_timeout.0);
+        let deadline = edge.clock.now().plus(patience);
+        exchange.is_canary = plan.is_canary();
         let question = match &body {
-            Payload::Inline(body) if body.is_empty() => {
+            // What is tried is neither shown to others nor taken from them.
+            Payload::Inline(body) if body.is_empty() && !plan.is_canary() => {
                 edge.cache.question(service, parts, &principal, edge.clock.now())
             }
             _ => None,
         };
         let reader = Reader::of(&principal, exchange.client);
-        let affinity = edge.dispatcher.affinity(service, &parts.headers, &principal);
+        let canary = plan.canary_header().cloned();
         let asking = (&*exchange, edge.browsers.sign_in);
         let envelope = envelope::build(parts, body, principal, deadline, asking)?;
         let mut outgoing = match question {
             Some(question) => {
-                Box::pin(cache::answer(edge, &question, (envelope, affinity), exchange)).await?
+                Box::pin(cache::answer(edge, &question, (envelope, plan), exchange)).await?
             }
             None => {
                 let receipt = receipt.map(Receipt::sent);
                 let mut writing = edge.cache.writing(service, &parts.method, exchange.number);
-                let answered = edge.dispatcher.call(service, envelope, affinity).await;
+                let answered = edge.dispatcher.call(service, envelope, &plan).await;
                 if let Some(receipt) = receipt {
                     receipt.answered(&answered);
                 }
@@ -235,6 +240,8 @@ impl Edge {
                 from_reply(answered.reply, exchange)
             }
         };
+        // Other caches on the way keep apart what is tried.
+        outgoing.headers.extend(canary.map(|header| (header::VARY, header.into())));
         self.represent(parts, &mut outgoing);
         if let Content::Blob(_) = outgoing.content {
             // Boxed: most answers are none, and need not carry the size of this.
@@ -258,9 +265,9 @@ impl Edge {
         self.0.uploads.child()
     }
 
-    /// Waits for what is asked for anew behind readers, once that is to end.
-    pub(crate) async fn refreshes_ended(&self) {
-        self.0.refreshes.ended().await;
+    /// Waits for what is done of nobody's connection, once that is to end.
+    pub(crate) async fn behind_ended(&self) {
+        self.0.behind.ended().await;
     }
 
     /// How long a node that is told to stop goes on as before.
@@ -270,7 +277,8 @@ impl Edge {
 
     /// How long shutdown waits for requests: no request takes longer than its deadline.
     pub(crate) fn longest_request(&self) -> Duration {
-        self.0.config.request_timeout.0
+        let usual = self.0.config.request_timeout.0;
+        self.0.dispatcher.traffic.longest_timeout().map_or(usual, |longest| longest.max(usual))
     }
 }
 

@@ -4,6 +4,7 @@ use panel_kernel::config::{BadValue, Span};
 use serde::{Deserialize, Serialize};
 
 use super::rules::BUILT_IN;
+use crate::matching::{RuleMethods, check_beginning};
 
 /// How much one client may ask for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,19 +80,6 @@ impl Default for LimitRule {
     }
 }
 
-/// What requests do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RuleMethods {
-    /// Whatever it is.
-    #[default]
-    Any,
-    /// They change nothing.
-    Reads,
-    /// They may change something.
-    Writes,
-}
-
 /// Whose requests are counted together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -161,9 +149,7 @@ impl LimitRule {
         if is_taken || BUILT_IN.contains(&name.as_str()) {
             return Err(format!("name: there is a limit {name:?} already"));
         }
-        if !path.is_empty() && (!path.starts_with('/') || path.ends_with('/')) {
-            return Err(format!("path: {path:?} must begin with / and not end with one"));
-        }
+        check_beginning(path)?;
         if !(1..=MOST_PER_MINUTE).contains(per_minute) {
             return Err(format!("per_minute: must be between 1 and {MOST_PER_MINUTE}"));
         }

@@ -36,7 +36,7 @@ use panel_kernel::supervision::ChildSpec;
 use panel_kernel::time::Clock;
 use parking_lot::Mutex;
 
-pub use config::{LimitRule, LimitsConfig, RuleMethods, RulePer};
+pub use config::{LimitRule, LimitsConfig, RulePer};
 use gcra::Bucket;
 pub(crate) use gcra::Standing;
 use reporter::{Reporter, Reports};

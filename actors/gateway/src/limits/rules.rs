@@ -6,9 +6,10 @@ use std::sync::Arc;
 use http::Method;
 use panel_kernel::message::Principal;
 
-use super::config::{LimitRule, LimitsConfig, RuleMethods, RulePer};
+use super::config::{LimitRule, LimitsConfig, RulePer};
 use super::gcra::Quota;
 use super::{Client, Terms};
+use crate::matching::{RuleMethods, begins};
 
 /// Names that rules may not have.
 pub(super) const BUILT_IN: [&str; 5] = ["anonymous", "user", "key", "writes", "global"];
@@ -68,12 +69,7 @@ impl Policy {
     /// With whose requests this one is counted; `None` where the limit is none for it.
     pub(super) fn client(&self, asked: Asked<'_>) -> Option<Client> {
         let Rule { service, path, methods, per } = &self.rule;
-        let is_meant = match methods {
-            RuleMethods::Any => true,
-            RuleMethods::Reads => asked.method.is_safe(),
-            RuleMethods::Writes => !asked.method.is_safe(),
-        };
-        if !is_meant
+        if !methods.include(asked.method)
             || (!service.is_empty() && **service != *asked.service)
             || !begins(asked.path, path)
         {
@@ -98,12 +94,6 @@ impl Policy {
             Per::Of(RulePer::Everybody) => Some(Client::Everybody),
         }
     }
-}
-
-/// Whether a path begins so, whole segments.
-fn begins(path: &str, beginning: &str) -> bool {
-    path.strip_prefix(beginning).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        || beginning.is_empty()
 }
 
 /// All limits, in the order in which they are asked: first each client's own, then everybody's, so that who is

@@ -69,7 +69,7 @@ fn read_open(path: &Path, file: &File) -> Result<Zeroizing<Vec<u8>>, FileError> 
     let read = file.take(MOST_BYTES + 1).read_to_end(&mut bytes);
     let read = read.map_err(|error| FileError::unreadable(path, &error))?;
     if read as u64 > MOST_BYTES {
-        return Err(FileError::new(path, "is too long to be a certificate or key"));
+        return Err(FileError::new(path, format!("is longer than {MOST_BYTES} bytes")));
     }
     Ok(bytes)
 }

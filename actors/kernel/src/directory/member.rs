@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::breaker::{Breaker, BreakerState};
 use super::door::Door;
 use super::outstanding::Bytes;
-use super::{Directory, MemberStatus, Standing};
+use super::{Directory, MemberStatus, Record, Standing};
 use crate::message::{Envelope, FrontDoorMessage, Parcel, Principal, Reply, ReplyGuard};
 use crate::time::Clock;
 
@@ -37,6 +37,7 @@ pub struct Member {
     standing: Arc<Standing>,
     breaker: Breaker,
     is_ready: AtomicBool,
+    record: Record,
 }
 
 /// Why a call brought no reply.
@@ -80,6 +81,7 @@ impl Member {
             standing,
             breaker,
             is_ready,
+            record: Record::default(),
         }
     }
 
@@ -149,6 +151,12 @@ impl Member {
     /// Notes what it has said of that; returns what it said before.
     pub fn set_ready(&self, is_ready: bool) -> bool {
         self.is_ready.swap(is_ready, Ordering::Relaxed)
+    }
+
+    /// How it has done with requests, where that is noted.
+    #[must_use]
+    pub const fn record(&self) -> &Record {
+        &self.record
     }
 
     /// Whether a request of a client should be sent there.

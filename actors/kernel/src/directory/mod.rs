@@ -6,6 +6,7 @@ mod door;
 mod member;
 mod node;
 mod outstanding;
+mod record;
 mod standing;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ pub use breaker::BreakerState;
 pub use door::Admits;
 pub use member::{CallError, IN_FLIGHT, Member};
 pub use node::{Node, NodeReport};
+pub use record::{Record, Tally};
 pub use standing::{MemberStatus, Standing};
 
 /// The scope of process groups that Panel's front doors join.

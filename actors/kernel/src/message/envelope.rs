@@ -116,6 +116,9 @@ impl Extensions {
     pub const CLIENT_IP: &'static str = "client-ip";
     /// There if nobody wants the body of the answer.
     pub const HEAD: &'static str = "head";
+    /// There if nobody reads the answer: the request is a copy of one that was answered elsewhere, to see how another
+    /// release does.
+    pub const MIRRORED: &'static str = "mirrored";
     /// What a browser carries of a sign-in that it has begun through somebody else (text).
     pub const SIGN_IN: &'static str = "sign-in";
     /// The number of the exchange at its gateway (text, hexadecimal): what it makes old is told to that one with the

@@ -45,6 +45,8 @@ pub struct Request {
     pub client_ip: Option<String>,
     /// Whether nobody wants the body of the answer: the client has sent a HEAD.
     pub is_head: bool,
+    /// Whether it is a copy of one that was answered elsewhere: nobody reads the answer.
+    pub is_mirrored: bool,
     /// What the browser carries of a sign-in through somebody else.
     pub sign_in: Option<String>,
     /// For writes: under which key.
@@ -74,6 +76,7 @@ impl Request {
             trace: TraceContext::begin(),
             client_ip: None,
             is_head: false,
+            is_mirrored: false,
             sign_in: None,
             idempotency_key,
             begun: Begun::default(),
@@ -149,6 +152,7 @@ pub(super) async fn serve(
     request.extensions_mut().insert(Arc::new(Request {
         client_ip: envelope.extensions.text(Extensions::CLIENT_IP).map(str::to_owned),
         is_head: envelope.extensions.get(Extensions::HEAD).is_some(),
+        is_mirrored: envelope.extensions.get(Extensions::MIRRORED).is_some(),
         sign_in: envelope.extensions.text(Extensions::SIGN_IN).map(str::to_owned),
         principal: envelope.principal,
         now,
