@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 on_both_databases!(routes_have_times_of_their_own);
 
-const WITHIN: Duration = Duration::from_secs(20);
+const WITHIN: Duration = Duration::from_secs(30);
 const LATER: &str = "99.1.0";
 const FILE: &str = "PANEL_GATEWAY__TRAFFIC_FILE";
 const THREADS: &str = "/api/v2/forum/threads";
@@ -272,7 +272,7 @@ async fn copies_of_what_is_read_are_shown_to_another_release_and_count_nothing()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_member_that_fails_more_than_others_is_left_alone_for_a_while() {
     const EJECTED: &str = "panel_dispatch_ejections_total";
-    let outliers = "[forum.outliers]\nleast = 10\neject = \"3s\"";
+    let outliers = "[forum.outliers]\nleast = 10\neject = \"10s\"";
     let site = Site::start(outliers).await;
     let ejections = async || site.count(EJECTED, &[("service", "forum"), ("node", "n3")]).await;
     let n3 = site.cluster.node("n3");
@@ -281,7 +281,6 @@ async fn a_member_that_fails_more_than_others_is_left_alone_for_a_while() {
         let members = health["services"]["forum"]["members"].as_array().unwrap().clone();
         members.into_iter().find(|member| member["node"] == "n3").unwrap()[key].clone()
     };
-    // As long as both fail as often, it is nobody's.
     n3.arm("write.before_transaction=error*100000").await;
     let mut replies = 0;
     let begun = Instant::now();
@@ -293,7 +292,9 @@ async fn a_member_that_fails_more_than_others_is_left_alone_for_a_while() {
     }
     assert_eq!(member("ejected").await, json!(true));
     let acted = n3.acted("write.before_transaction").await;
-    for _ in 0..20 {
+    // So long it is certainly left alone.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(3) {
         site.thread.reply(&site.admin, "past it").await.expect(201);
     }
     assert_eq!(n3.acted("write.before_transaction").await, acted, "it is asked for nothing");
