@@ -44,7 +44,7 @@ async fn measure(name: &str, backend: Backend, rounds: usize) {
         .database(&database)
         .data_dir(&home)
         .env("PANEL_LIMITS__ENABLED", "false")
-        .env("PANEL_GATEWAY__CACHE_BYTES", "0")
+        .env("PANEL_GATEWAY__CACHE__BYTES", "0")
         .env("PANEL_AUTH__ARGON2_MEMORY_KIB", &MEMORY_KIB.to_string())
         .env("PANEL_AUTH__ARGON2_ITERATIONS", &ITERATIONS.to_string())
         .start()

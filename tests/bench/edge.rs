@@ -102,7 +102,7 @@ async fn reads(node: &str, rounds: usize) -> f64 {
     println!("{}", against(name, (kept, &asked), (file, &from_file), rounds).await.line());
     drop(subject);
     let through: Subject = {
-        let uncached = [&limits[..], &[("PANEL_GATEWAY__CACHE_BYTES", "0")]].concat();
+        let uncached = [&limits[..], &[("PANEL_GATEWAY__CACHE__BYTES", "0")]].concat();
         start_node_with(&uncached, node, &dir, &database)
     };
     all_up(&Client::new(&through.address)).await;

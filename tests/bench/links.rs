@@ -43,7 +43,7 @@ fn node(name: &str, roles: &str, (database, trust): (&TestDatabase, &Trust)) -> 
         .roles(roles)
         .database(database)
         .data_dir(&home)
-        .env("PANEL_GATEWAY__CACHE_BYTES", "0")
+        .env("PANEL_GATEWAY__CACHE__BYTES", "0")
         .args(["--tls-dir", tls.to_str().unwrap()])
 }
 

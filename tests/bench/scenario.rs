@@ -163,7 +163,7 @@ pub(crate) struct Subject {
 
 /// What is measured is the way to the services and back.
 const UNCACHED: [(&str, &str); 2] =
-    [("PANEL_LIMITS__ENABLED", "false"), ("PANEL_GATEWAY__CACHE_BYTES", "0")];
+    [("PANEL_LIMITS__ENABLED", "false"), ("PANEL_GATEWAY__CACHE__BYTES", "0")];
 
 /// Starts the node and waits for its first 200.
 pub(crate) fn start_node(binary: &str, dir: &TempDir, database: &TestDatabase) -> Subject {

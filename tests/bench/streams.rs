@@ -112,7 +112,7 @@ async fn memory(what: &str, open: impl AsyncFn(String, String)) {
     let node = Node::builder()
         .database(&database)
         .env("PANEL_GATEWAY__MAX_CONNECTIONS", &most)
-        .env("PANEL_GATEWAY__MAX_STREAMS", &most)
+        .env("PANEL_GATEWAY__STREAMS__MAX", &most)
         .start()
         .await;
     let mut people = Vec::with_capacity(IDLE / OF_ONE);

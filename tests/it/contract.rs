@@ -118,7 +118,7 @@ async fn reads_carry_tags_and_honour_them() {
 
 #[tokio::test]
 async fn options_and_cross_origin_requests() {
-    let node = Node::builder().env("PANEL_GATEWAY__CORS_ORIGINS", "https://app.example.org");
+    let node = Node::builder().env("PANEL_GATEWAY__CORS__ORIGINS", "https://app.example.org");
     let node = node.start().await;
     let client = node.client();
     let options = client.options("/api/v2/forum/threads").await.expect(204);

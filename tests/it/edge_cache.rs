@@ -223,7 +223,7 @@ async fn a_service_that_is_not_there_at_all_is_stood_in_for() {
 async fn a_cache_of_no_bytes_keeps_nothing() {
     let probe = Probe::new();
     let rig = RigBuilder::new(Backend::Sqlite.database().await).probe(&probe);
-    let rig = Box::pin(rig.gateway(|gateway| gateway.cache_bytes = 0).start()).await;
+    let rig = Box::pin(rig.gateway(|gateway| gateway.cache.bytes = 0).start()).await;
     let client = rig.client();
     assert_eq!((count(&client, SHARED).await, count(&client, SHARED).await), (1, 2));
     probe.fail(true);

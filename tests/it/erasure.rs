@@ -25,7 +25,7 @@ const TOLD: Duration = Duration::from_secs(20);
 async fn rig(backend: Backend, clock: &Clock) -> Rig {
     let builder = RigBuilder::everything(backend.database().await)
         .clock(clock.clone())
-        .gateway(|gateway| gateway.trusted_proxies = vec!["127.0.0.1".parse().unwrap()]);
+        .gateway(|gateway| gateway.proxies.trusted = vec!["127.0.0.1".parse().unwrap()]);
     let rig = Box::pin(builder.start()).await;
     rig.await_signing_key().await;
     rig

@@ -19,7 +19,7 @@ async fn rig(clock: &Clock, proxies: &[&str]) -> Rig {
     let proxies = proxies.iter().map(|proxy| proxy.parse().unwrap()).collect();
     let rig = RigBuilder::new(Backend::Sqlite.database().await)
         .clock(clock.clone())
-        .gateway(|gateway| gateway.trusted_proxies = proxies)
+        .gateway(|gateway| gateway.proxies.trusted = proxies)
         .limits(|limits| {
             limits.anonymous_per_minute = 60;
             limits.user_per_minute = 600;
@@ -148,8 +148,8 @@ async fn a_busy_page_is_not_limited_by_default_and_nothing_is_if_limits_are_off(
 async fn the_standard_header_is_believed_where_it_is_asked_for_and_from_whole_networks() {
     let proxies = ["127.0.0.0/8".parse().unwrap()].to_vec();
     let rig = RigBuilder::new(Backend::Sqlite.database().await).gateway(|gateway| {
-        gateway.trusted_proxies = proxies;
-        gateway.forwarded_header = ForwardedHeader::Forwarded;
+        gateway.proxies.trusted = proxies;
+        gateway.proxies.header = ForwardedHeader::Forwarded;
     });
     let rig = Box::pin(rig.start()).await;
     let client = rig.client().with_header("x-forwarded-for", "9.9.9.9");

@@ -20,8 +20,8 @@ async fn rig(server: &RedisServer, redis_bytes: u64) -> (Rig, Clock, Probe) {
     let rig = RigBuilder::new(Backend::Sqlite.database().await).clock(clock.clone()).probe(&probe);
     let rig = rig.redis(&server.url(), |redis| redis.timeout = "500ms".parse().unwrap());
     let rig = rig.gateway(|gateway| {
-        gateway.cache_bytes = 1;
-        gateway.cache_redis_bytes = redis_bytes;
+        gateway.cache.bytes = 1;
+        gateway.cache.redis_bytes = redis_bytes;
     });
     let rig = Box::pin(rig.start()).await;
     eventually("redis is up", SOON, async || rig.runtime.redis.is_up()).await;

@@ -99,7 +99,7 @@ async fn events_come_and_a_reader_goes_on_where_they_were(backend: Backend) {
 
 async fn whose_page_it_is_is_looked_at(backend: Backend) {
     let friend = "https://friend.example";
-    let forum = Forum::configured(backend, &[("PANEL_GATEWAY__CORS_ORIGINS", friend)]).await;
+    let forum = Forum::configured(backend, &[("PANEL_GATEWAY__CORS__ORIGINS", friend)]).await;
     let (ada, bob, thread, post) = scene(&forum).await;
     let address = forum.node.http();
     let login = json!({"login": "ada", "password": PASSWORD, "cookie": true});

@@ -34,7 +34,7 @@ async fn start_with(builder: RigBuilder, accounts: Value, clock: &Clock) -> Rig 
     let builder = builder
         .clock(clock.clone())
         .identity("auth")
-        .gateway(|gateway| gateway.trusted_proxies = vec!["127.0.0.1".parse().unwrap()])
+        .gateway(|gateway| gateway.proxies.trusted = vec!["127.0.0.1".parse().unwrap()])
         .service((panel_auth::SERVICE.configure)(&section).unwrap());
     let rig = Box::pin(builder.start()).await;
     rig.await_signing_key().await;

@@ -237,7 +237,7 @@ async fn who_sends_nothing_any_more_is_refused_and_has_no_place() {
     let builder = RigBuilder::new(Backend::Sqlite.database().await);
     let builder = builder.gateway(|gateway| {
         gateway.body_timeout = Span::seconds(1);
-        gateway.max_uploads = 5;
+        gateway.files.max_uploads = 5;
     });
     let rig = Box::pin(builder.start()).await;
     let token = rig.probe.issuer.token(&rig.runtime, new_id(), Role::User);

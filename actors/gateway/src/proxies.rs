@@ -6,11 +6,14 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-/// Proxies that are believed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Proxies {
-    pub(crate) networks: Vec<Network>,
-    pub(crate) header: ForwardedHeader,
+/// The `[gateway.proxies]` section: proxies in front of the gateway that are believed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Proxies {
+    /// Addresses and networks of those that are, as far as they say for whom they ask.
+    pub trusted: Vec<Network>,
+    /// In which header they say it.
+    pub header: ForwardedHeader,
 }
 
 /// In which header they say it. The other one is whatever a client has sent, and is not looked at.
@@ -33,7 +36,7 @@ pub struct Network(IpNet);
 impl Proxies {
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.networks.iter().any(|network| network.0.contains(&address))
+        self.trusted.iter().any(|network| network.0.contains(&address))
     }
 }
 

@@ -120,7 +120,8 @@ impl Gateway {
             Traffic::load(config.traffic_file.clone(), names().collect(), identity_service);
         let traffic = traffic.map_err(GatewayError::Traffic)?;
         let dispatcher = dispatcher(&runtime, (names().collect(), &config), &traffic, &behind)?;
-        let identity = Identity::new(identity_service, &runtime.issuer, config.token_cache);
+        let identity =
+            Identity::new(identity_service, &runtime.issuer, config.authentication.token_cache);
         let secured = SecureSite::new(&config.tls, database.as_ref(), &runtime)?;
         let health = Health {
             services: names().collect(),
@@ -142,13 +143,13 @@ impl Gateway {
         let names = services.iter().map(|spec| spec.name);
         let edge = Edge(Arc::new(EdgeParts {
             targets: Targets::new(services.iter()),
-            proxies: config.proxies(),
-            cors: Cors::new(&config.cors_origins),
+            proxies: config.proxies.clone(),
+            cors: Cors::new(&config.cors.origins),
             credentials: Credentials::new(
                 identity.clone(),
                 dispatcher.clone(),
                 clock.clone(),
-                config.token_cache,
+                config.authentication.token_cache,
             ),
             browsers: Browsers {
                 cookie: SiteCookie::session(&runtime.public_url),
@@ -161,17 +162,17 @@ impl Gateway {
             observer: Observer::new(&runtime.metrics)?,
             limits: Limits::new(limiter.clone(), &runtime.metrics)?,
             cache: Cache::new(
-                config.cache_bytes,
+                config.cache.bytes,
                 names,
-                Sharing::of(&runtime, config.cache_redis_bytes),
+                Sharing::of(&runtime, config.cache.redis_bytes),
                 &runtime.metrics,
             )?,
             behind,
             compressor: Compressor::new(&config.compression, &runtime.metrics)?,
-            files: Files::new(runtime.blobs.clone(), config.max_downloads),
+            files: Files::new(runtime.blobs.clone(), config.files.max_downloads),
             uploads: Uploads::new(runtime.blobs.clone(), &config, &runtime.metrics)?,
             streams: Streams::new(
-                config.max_streams,
+                config.streams.max,
                 (dispatcher.clone(), identity.clone()),
                 server.shutdown.clone(),
                 &runtime.metrics,

@@ -11,9 +11,9 @@ const COMMON: [(&str, &str); 2] = [("DATABASE_URL", "database.url"), ("REDIS_URL
 /// Keys that are lists, and may be written with commas as on the command line.
 const LISTS: [&str; 6] = [
     "node.roles",
-    "gateway.cors_origins",
+    "gateway.cors.origins",
     "gateway.tls.acme.names",
-    "gateway.trusted_proxies",
+    "gateway.proxies.trusted",
     "cluster.seeds",
     "faults.arm",
 ];

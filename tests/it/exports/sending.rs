@@ -106,7 +106,7 @@ fn rfind(text: &[u8], what: &[u8]) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn so_many_are_sent_at_a_time() {
     let builder = RigBuilder::everything(Backend::Sqlite.database().await);
-    let rig = Box::pin(builder.gateway(|gateway| gateway.max_downloads = 9).start()).await;
+    let rig = Box::pin(builder.gateway(|gateway| gateway.files.max_downloads = 9).start()).await;
     rig.await_signing_key().await;
     let (ada, bob) = (
         Session::register(&rig.client(), "ada").await,

@@ -11,9 +11,10 @@
 //! soon after. What they say is gone is not shown again, whatever fails ([`marks`]). What a service changes and
 //! tells nobody of (views) is seen when those times are over.
 //!
-//! Memory is bounded by `gateway.cache_bytes`; what may not be shown any more goes, and what is read
+//! Memory is bounded by `gateway.cache.bytes`; what may not be shown any more goes, and what is read
 //! least goes first.
 
+mod config;
 pub(crate) mod control;
 mod expiry;
 mod flights;
@@ -45,6 +46,7 @@ use refreshing::{Refreshing, Turn};
 use shared::Shared;
 use writing::{Done, Writing};
 
+pub use config::CacheConfig;
 pub(crate) use kept::{Kept, Standing};
 pub(crate) use question::Question;
 pub(crate) use shared::{Sharer, Sharing};

@@ -3,7 +3,7 @@
 //!
 //! No request waits for Redis while there is a service to ask. What is kept is put there every ten seconds at most, by
 //! a task of its own ([`Sharer`]); what it has no time for is left out. It is sealed with the cluster's key, so that
-//! Redis learns nothing and nobody but gateways can put words there. It takes `gateway.cache_redis_bytes`, of which
+//! Redis learns nothing and nobody but gateways can put words there. It takes `gateway.cache.redis_bytes`, of which
 //! what was put there longest ago makes room; and no more than a day.
 //!
 //! What is gone must be gone there as well: services stamp that ([`stamps`]), and an answer is believed

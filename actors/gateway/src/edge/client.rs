@@ -91,8 +91,8 @@ mod tests {
             FORWARDED => ForwardedHeader::Forwarded,
             _ => ForwardedHeader::XForwardedFor,
         };
-        let networks = trusted.iter().map(|one| one.parse().unwrap()).collect();
-        let proxies = Proxies { networks, header };
+        let trusted = trusted.iter().map(|one| one.parse().unwrap()).collect();
+        let proxies = Proxies { trusted, header };
         address(&headers, peer.parse().unwrap(), &proxies).to_string()
     }
 
@@ -147,8 +147,8 @@ mod tests {
         assert_eq!(by("x-other", &["192.0.2.9"], "127.0.0.1", &trusted), "127.0.0.1");
         let mut both = HeaderMap::new();
         both.insert(FORWARDED, "for=9.9.9.9".parse().unwrap());
-        let networks = vec!["127.0.0.1".parse().unwrap()];
-        let proxies = Proxies { networks, header: ForwardedHeader::XForwardedFor };
+        let trusted = vec!["127.0.0.1".parse().unwrap()];
+        let proxies = Proxies { trusted, header: ForwardedHeader::XForwardedFor };
         let peer = "127.0.0.1".parse().unwrap();
         assert_eq!(address(&both, peer, &proxies), peer);
     }

@@ -3,7 +3,7 @@
 //! whichever gateway.
 //!
 //! Each holds a piece in memory, and what the connection buffers of it; so many may be under way on a
-//! gateway (`gateway.max_downloads`), and so many of them for one account. Where the store does not give the
+//! gateway (`gateway.files.max_downloads`), and so many of them for one account. Where the store does not give the
 //! next piece in time, or a client takes hours, the connection ends, and the client goes on from there.
 
 use std::io;

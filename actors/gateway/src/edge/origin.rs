@@ -22,7 +22,7 @@ pub(super) fn check(
     if cors.allows(&parts.headers) || is_ours(parts, public_origin) {
         return Ok(());
     }
-    let detail = "this was sent by a page of another site; see gateway.cors_origins";
+    let detail = "this was sent by a page of another site; see gateway.cors.origins";
     Err(Problem::new(Kind::Forbidden, detail).code("cross_site"))
 }
 

@@ -2,7 +2,7 @@
 //! a reference.
 //!
 //! Nothing is read from who may not ask. Each holds a piece in memory, and a place: so many may be under way on a gateway
-//! (`gateway.max_uploads`), and so many of them for one account. A client has `gateway.body_timeout`, and longer the more it
+//! (`gateway.files.max_uploads`), and so many of them for one account. A client has `gateway.body_timeout`, and longer the more it
 //! has sent, but not for ever. What comes to nothing is removed behind the client's back: what does not arrive, and what was
 //! received for a request that is refused. What a gateway leaves that dies meanwhile goes after a day.
 
@@ -104,8 +104,8 @@ impl Uploads {
                 told: Notify::new(),
             })),
             blobs,
-            places: Places::new(config.max_uploads, OF_ONE),
-            most: config.max_upload_bytes,
+            places: Places::new(config.files.max_uploads, OF_ONE),
+            most: config.files.max_upload_bytes,
             silence: config.body_timeout.0,
             bytes: metrics.register(bytes)?,
         })

@@ -4,6 +4,7 @@
 //! a lock. While the identity service is gone, people who are signed in go on working: tokens
 //! are verified with the keys known, and refused when they expire.
 
+mod config;
 mod credentials;
 mod follower;
 mod token_check;
@@ -21,6 +22,7 @@ use panel_kernel::message::{Principal, User};
 use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::time::Timestamp;
 
+pub use config::AuthenticationConfig;
 pub(crate) use credentials::Credentials;
 pub(crate) use follower::Follower;
 pub use token_check::TokenCheck;

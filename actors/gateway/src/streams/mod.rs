@@ -12,6 +12,7 @@
 //! queue, and a timer. It ends after ten minutes at the latest, when its session is over, and when the gateway drains; the
 //! reader goes on where it was, through whichever gateway.
 
+mod config;
 mod door;
 mod feed;
 pub(crate) mod handshake;
@@ -45,6 +46,7 @@ use crate::outgoing::{Content, Outgoing};
 use crate::places::{OfOne, Places};
 use crate::server::{AnswerBody, Handover};
 
+pub use config::StreamsConfig;
 pub(crate) use door::{PushDoor, watch_child};
 use feed::Feed;
 use handshake::Handshake;

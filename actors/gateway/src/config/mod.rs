@@ -1,15 +1,24 @@
 //! The `[gateway]` section.
 
+mod cors;
+mod files;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use panel_kernel::config::{BadValue, Span};
 use serde::{Deserialize, Serialize};
 
+use crate::cache::CacheConfig;
 use crate::compression::CompressionConfig;
 use crate::dispatch::Balance;
-use crate::proxies::{ForwardedHeader, Network, Proxies};
+use crate::identity::AuthenticationConfig;
+use crate::proxies::Proxies;
+use crate::streams::StreamsConfig;
 use crate::tls::TlsConfig;
+
+pub use cors::CorsConfig;
+pub use files::FilesConfig;
 
 /// How the edge behaves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,27 +44,18 @@ pub struct GatewayConfig {
     pub max_uri_bytes: usize,
     /// The most bytes in all header fields together.
     pub max_header_bytes: usize,
-    /// Origins that browsers may call the API from, exactly as browsers send them.
-    pub cors_origins: Vec<String>,
-    /// Proxies that are believed, as far as they say for whom they ask: addresses and networks.
-    pub trusted_proxies: Vec<Network>,
-    /// In which header they say it.
-    pub forwarded_header: ForwardedHeader,
-    /// Bytes of answers kept for who is not signed in; 0: none are.
-    pub cache_bytes: u64,
-    /// Bytes of answers kept in Redis for all gateways, for while a service can't be asked; 0: none are.
-    pub cache_redis_bytes: u64,
-    /// Files that are being sent at one time. Each takes some 600 KiB of memory at most.
-    pub max_downloads: usize,
-    /// Files that are being received at one time. Each takes a piece of memory: 256 KiB, or 4 MiB where there is a
-    /// bucket.
-    pub max_uploads: usize,
-    /// The longest file that is received, in bytes. Routes may take less.
-    pub max_upload_bytes: u64,
-    /// Event streams that are open at one time. Each is a connection, of `max_connections`.
-    pub max_streams: usize,
-    /// Verified tokens remembered, at most.
-    pub token_cache: u64,
+    /// Whose pages may call the API.
+    pub cors: CorsConfig,
+    /// Proxies in front that are believed.
+    pub proxies: Proxies,
+    /// What is remembered of credentials.
+    pub authentication: AuthenticationConfig,
+    /// What is kept of answers.
+    pub cache: CacheConfig,
+    /// Which files are sent and received.
+    pub files: FilesConfig,
+    /// How many streams there are.
+    pub streams: StreamsConfig,
     /// Where it is said how requests are spread over members beyond that; empty: nowhere.
     pub traffic_file: PathBuf,
     /// How a member of a service is chosen, by service.
@@ -78,16 +78,12 @@ impl Default for GatewayConfig {
             max_body_bytes: INLINE_LIMIT,
             max_uri_bytes: 8 * 1024,
             max_header_bytes: 32 * 1024,
-            cors_origins: Vec::new(),
-            trusted_proxies: Vec::new(),
-            forwarded_header: ForwardedHeader::default(),
-            cache_bytes: 32 * 1024 * 1024,
-            cache_redis_bytes: 32 * 1024 * 1024,
-            max_downloads: 256,
-            max_uploads: 32,
-            max_upload_bytes: 64 * 1024 * 1024,
-            max_streams: 8_000,
-            token_cache: 10_000,
+            cors: CorsConfig::default(),
+            proxies: Proxies::default(),
+            authentication: AuthenticationConfig::default(),
+            cache: CacheConfig::default(),
+            files: FilesConfig::default(),
+            streams: StreamsConfig::default(),
             traffic_file: PathBuf::new(),
             balance: BTreeMap::new(),
             compression: CompressionConfig::default(),
@@ -100,11 +96,6 @@ impl Default for GatewayConfig {
 const INLINE_LIMIT: usize = 128 * 1024;
 
 impl GatewayConfig {
-    /// The proxies that are believed.
-    pub(crate) fn proxies(&self) -> Proxies {
-        Proxies { networks: self.trusted_proxies.clone(), header: self.forwarded_header }
-    }
-
     /// Checks the bounds.
     ///
     /// # Errors
@@ -124,17 +115,8 @@ impl GatewayConfig {
         if self.max_connections == 0 {
             return bad("max_connections", "must be at least 1".to_owned());
         }
-        if !(1..=100_000).contains(&self.max_downloads) {
-            return bad("max_downloads", "must be between 1 and 100000".to_owned());
-        }
-        if !(1..=10_000).contains(&self.max_uploads) {
-            return bad("max_uploads", "must be between 1 and 10000".to_owned());
-        }
-        if self.max_upload_bytes == 0 {
-            return bad("max_upload_bytes", "must be at least 1".to_owned());
-        }
-        if self.max_streams > 1_000_000 {
-            return bad("max_streams", "must be at most 1000000".to_owned());
+        if self.streams.max > 1_000_000 {
+            return bad("streams.max", "must be at most 1000000".to_owned());
         }
         for (key, span) in [
             ("head_timeout", self.head_timeout),
@@ -152,14 +134,8 @@ impl GatewayConfig {
         if self.drain_delay.0.as_secs() > 60 {
             return bad("drain_delay", "must be at most 60s".to_owned());
         }
-        for origin in &self.cors_origins {
-            let well_formed = origin.split_once("://").is_some_and(|(scheme, host)| {
-                matches!(scheme, "http" | "https") && !host.is_empty() && !host.contains('/')
-            });
-            if !well_formed {
-                let reason = format!("{origin:?} is not an origin like https://example.org");
-                return bad("cors_origins", reason);
-            }
+        if let Err((key, reason)) = self.cors.check().and_then(|()| self.files.check()) {
+            return bad(key, reason);
         }
         Ok(self)
     }
