@@ -81,18 +81,50 @@ impl Timestamp {
 /// Always six digits, so that times order as texts do.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ok(at) = OffsetDateTime::from_unix_timestamp(self.as_seconds()) else {
-            return f.write_str("out-of-range");
+        f.write_str(Text::of(*self).as_str())
+    }
+}
+
+/// As it is shown. There are many in every answer, so no formatter makes it.
+struct Text([u8; 27]);
+
+impl Text {
+    const OUT_OF_RANGE: &str = "out-of-range";
+
+    /// Outside the years 0 to 9999: empty.
+    fn of(at: Timestamp) -> Self {
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        let Ok(day) = OffsetDateTime::from_unix_timestamp(at.as_seconds()) else {
+            return Self([0; 27]);
         };
-        let (hour, minute, second) = at.to_hms();
-        write!(
-            f,
-            "{:04}-{:02}-{:02}T{hour:02}:{minute:02}:{second:02}.{:06}Z",
-            at.year(),
-            u8::from(at.month()),
-            at.day(),
-            self.0.rem_euclid(1_000_000)
-        )
+        let Ok(year) = u32::try_from(day.year()) else { return Self([0; 27]) };
+        let (hour, minute, second) = day.to_hms();
+        let micros = u32::try_from(at.0.rem_euclid(1_000_000)).unwrap_or_default();
+        for (end, mut number) in [
+            (4, year),
+            (7, u8::from(day.month()).into()),
+            (10, day.day().into()),
+            (13, hour.into()),
+            (16, minute.into()),
+            (19, second.into()),
+            (26, micros),
+        ] {
+            for digit in text[..end].iter_mut().rev() {
+                if number == 0 {
+                    break;
+                }
+                *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
+                number /= 10;
+            }
+        }
+        Self(text)
+    }
+
+    fn as_str(&self) -> &str {
+        match std::str::from_utf8(&self.0) {
+            Ok(text) if self.0[0] != 0 => text,
+            _ => Self::OUT_OF_RANGE,
+        }
     }
 }
 
@@ -104,7 +136,7 @@ impl fmt::Debug for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(Text::of(*self).as_str())
     }
 }
 
@@ -190,6 +222,25 @@ mod tests {
         assert_eq!(whole.to_string(), "2026-09-21T14:13:20.000000Z");
         assert!(whole.to_string() < at.to_string());
         assert_eq!(Timestamp::from_micros(-1).to_string(), "1969-12-31T23:59:59.999999Z");
+    }
+
+    #[test]
+    fn it_is_shown_as_the_library_would_show_it() {
+        let last = Timestamp::midnight(10_000, 1, 1).as_micros() - 1;
+        let first = Timestamp::midnight(0, 1, 1).as_micros();
+        // A step that no calendar knows of.
+        let steps = (first..=last).step_by(86_413_777_777_771).chain([first, -1, 0, last]);
+        for micros in steps {
+            let nanos = i128::from(micros) * 1_000;
+            let by_library = OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap();
+            let (date, time) = (by_library.date(), by_library.time());
+            let seconds = format!("{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second());
+            let expected = format!("{date}T{seconds}.{:06}Z", time.microsecond());
+            assert_eq!(Timestamp::from_micros(micros).to_string(), expected);
+        }
+        for outside in [first - 1, last + 1, i64::MIN, i64::MAX] {
+            assert_eq!(Timestamp::from_micros(outside).to_string(), "out-of-range");
+        }
     }
 
     #[test]

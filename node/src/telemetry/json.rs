@@ -3,17 +3,17 @@
 
 use std::fmt;
 
+use panel_kernel::time::Clock;
 use serde::Serialize;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
 /// Writes events, one object per line.
 #[derive(Debug)]
-pub(super) struct Json;
+pub(super) struct Json(pub(super) Clock);
 
 /// Writes a span's fields, once, in the form in which they are put into each of its events.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         writer.write_str("{\"timestamp\":\"")?;
-        SystemTime.format_time(&mut writer)?;
+        write!(writer, "{}", self.0.now())?;
         writer.write_str("\",\"level\":\"")?;
         writer.write_str(event.metadata().level().as_str())?;
         writer.write_char('"')?;
@@ -177,7 +177,7 @@ mod tests {
     fn logged(say: impl FnOnce()) -> Vec<serde_json::Value> {
         let lines = Lines::default();
         let subscriber = tracing_subscriber::fmt()
-            .event_format(Json)
+            .event_format(Json(Clock::system()))
             .fmt_fields(SpanFields)
             .with_writer(lines.clone())
             .finish();

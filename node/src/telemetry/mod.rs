@@ -9,6 +9,7 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal as _;
 use std::panic::PanicHookInfo;
 
+use panel_kernel::time::Clock;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
@@ -79,7 +80,7 @@ pub(crate) fn start(log: &LogSection) -> Result<Logging, String> {
     let started = if pretty {
         builder.with_ansi(std::io::stderr().is_terminal()).try_init()
     } else {
-        builder.event_format(Json).fmt_fields(SpanFields).try_init()
+        builder.event_format(Json(Clock::system())).fmt_fields(SpanFields).try_init()
     };
     started.map_err(|error| failed(&error))?;
     std::panic::set_hook(Box::new(tell_of_panic));

@@ -100,9 +100,19 @@ impl Question<'_> {
 
 /// Service, path and query, the parameters in the order of their names.
 pub(super) fn place(service: &str, uri: &http::Uri) -> Arc<str> {
-    let mut parameters: Vec<&str> =
-        uri.query().unwrap_or_default().split('&').filter(|one| !one.is_empty()).collect();
+    let (path, query) = (uri.path(), uri.query().unwrap_or_default());
+    let mut place = String::with_capacity(service.len() + path.len() + query.len() + 2);
+    place.extend([service, " ", path, "?"]);
+    if !query.contains('&') {
+        place.push_str(query);
+        return place.into();
+    }
+    let mut parameters: Vec<&str> = query.split('&').filter(|one| !one.is_empty()).collect();
     // Stable: of two with one name, the order may mean something.
     parameters.sort_by_key(|one| one.split('=').next());
-    format!("{service} {}?{}", uri.path(), parameters.join("&")).into()
+    for (number, parameter) in parameters.into_iter().enumerate() {
+        place.push_str(if number == 0 { "" } else { "&" });
+        place.push_str(parameter);
+    }
+    place.into()
 }

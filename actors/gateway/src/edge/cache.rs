@@ -53,10 +53,12 @@ impl Asking<'_> {
 fn ask_anew(
     edge: &EdgeParts,
     (question, kept): (&Question<'_>, &Arc<Kept>),
-    envelope: Envelope,
+    envelope: impl FnOnce() -> Result<Envelope, Problem>,
     plan: Plan,
 ) {
     let Some(turn) = edge.cache.refresh(kept) else { return };
+    // What is no request is told so when it is asked.
+    let Ok(envelope) = envelope() else { return };
     let (cache, dispatcher, clock) =
         (edge.cache.clone(), edge.dispatcher.clone(), edge.clock.clone());
     let (question, kept) = (question.to_owned(), Arc::clone(kept));
@@ -91,11 +93,11 @@ async fn refresh(
     cache.count(&question, result);
 }
 
-/// The answer to a question: from the cache, or from the service by this envelope.
+/// The answer to a question: from the cache, or from the service by this envelope, which most questions don't need.
 pub(super) async fn answer(
     edge: &EdgeParts,
     question: &Question<'_>,
-    (envelope, plan): (Envelope, Plan),
+    (envelope, plan): (impl FnOnce(&Exchange) -> Result<Envelope, Problem>, Plan),
     exchange: &mut Exchange,
 ) -> Result<Outgoing, Problem> {
     let found = edge.cache.find(question);
@@ -108,12 +110,13 @@ pub(super) async fn answer(
             return Ok(shown(kept, exchange, now, None));
         }
         (Some(kept), Some(Standing::Revalidating)) => {
-            ask_anew(edge, (question, kept), envelope, plan);
+            ask_anew(edge, (question, kept), || envelope(exchange), plan);
             note(edge, question, exchange, "revalidating");
             return Ok(shown(kept, exchange, now, Some("stale-while-revalidate")));
         }
         _ => {}
     }
+    let envelope = envelope(exchange)?;
     let patience = now.until(envelope.deadline) + GRACE;
     let (cache, dispatcher) = (&edge.cache, &edge.dispatcher);
     let mut asking = Asking { cache, dispatcher, question, envelope, plan, answered: None };

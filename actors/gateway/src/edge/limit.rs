@@ -5,7 +5,6 @@
 //! credentials that are not good counts as one of its address. The gateway's own routes,
 //! preflights and other nodes are not limited.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,16 +71,16 @@ impl Limits {
 
     /// Tells the client.
     pub(super) fn headers(headers: &mut HeaderMap, standings: &Standings) {
-        let (mut policies, mut left) = (String::new(), String::new());
+        let (mut policies, mut left) = (String::with_capacity(64), String::with_capacity(64));
+        let mut number = itoa::Buffer::new();
         // What everybody has left is no client's to plan with.
         for (policy, standing) in standings.0.iter().filter(|(policy, _)| !policy.is_everybodys()) {
-            let (terms, name) = (policy.terms(), policy.name());
             let comma = if left.is_empty() { "" } else { ", " };
-            let (burst, window) = (terms.burst, terms.window_seconds);
-            let (remaining, full_in) = (standing.remaining, seconds(standing.full_in));
-            // Writing to a text can't fail.
-            let _ = write!(policies, "{comma}\"{name}\";q={burst};w={window}");
-            let _ = write!(left, "{comma}\"{name}\";r={remaining};t={full_in}");
+            policies.extend([comma, policy.told()]);
+            left.extend([comma, "\"", policy.name(), "\";r="]);
+            left.push_str(number.format(standing.remaining));
+            left.push_str(";t=");
+            left.push_str(number.format(seconds(standing.full_in)));
         }
         for (name, text) in [(RATE_LIMIT_POLICY, policies), (RATE_LIMIT, left)] {
             if let Ok(value) = HeaderValue::try_from(text).map_err(drop)

@@ -219,14 +219,17 @@ impl Edge {
         };
         let reader = Reader::of(&principal, exchange.client);
         let canary = plan.canary_header().cloned();
-        let asking = (&*exchange, edge.browsers.sign_in);
-        let envelope = envelope::build(parts, body, principal, deadline, asking)?;
+        let envelope = |exchange: &Exchange| {
+            let asking = (exchange, edge.browsers.sign_in);
+            envelope::build(parts, body, principal, deadline, asking)
+        };
         let mut outgoing = match question {
             Some(question) => {
                 Box::pin(cache::answer(edge, &question, (envelope, plan), exchange)).await?
             }
             None => {
                 let receipt = receipt.map(Receipt::sent);
+                let envelope = envelope(exchange)?;
                 let mut writing = edge.cache.writing(service, &parts.method, exchange.number);
                 let answered = edge.dispatcher.call(service, envelope, &plan).await;
                 if let Some(receipt) = receipt {

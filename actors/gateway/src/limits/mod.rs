@@ -98,15 +98,6 @@ struct Held {
     unreported: u32,
 }
 
-/// A limit as clients are told it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Terms {
-    /// Requests at once.
-    pub(crate) burst: u32,
-    /// In which that many come back, in whole seconds.
-    pub(crate) window_seconds: u64,
-}
-
 /// Counts what clients take. Cheap to clone; clones count together.
 #[derive(Clone)]
 pub(crate) struct Limiter {
@@ -284,11 +275,13 @@ mod tests {
     #[test]
     fn terms_are_the_burst_and_its_window() {
         let limiter = limiter(&LimitsConfig::default());
-        let terms = limiter.policies.iter().map(|policy| (policy.name(), policy.terms()));
-        let terms: Vec<_> =
-            terms.map(|(name, terms)| (name, terms.burst, terms.window_seconds)).collect();
-        let expected =
-            [("anonymous", 200, 20), ("user", 400, 20), ("key", 200, 20), ("writes", 40, 20)];
-        assert_eq!(terms, expected);
+        let told: Vec<&str> = limiter.policies.iter().map(|policy| policy.told()).collect();
+        let expected = [
+            "\"anonymous\";q=200;w=20",
+            "\"user\";q=400;w=20",
+            "\"key\";q=200;w=20",
+            "\"writes\";q=40;w=20",
+        ];
+        assert_eq!(told, expected);
     }
 }

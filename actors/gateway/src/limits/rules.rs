@@ -6,9 +6,9 @@ use std::sync::Arc;
 use http::Method;
 use panel_kernel::message::Principal;
 
+use super::Client;
 use super::config::{LimitRule, LimitsConfig, RulePer};
 use super::gcra::Quota;
-use super::{Client, Terms};
 use crate::matching::{RuleMethods, begins};
 
 /// Names that rules may not have.
@@ -21,6 +21,8 @@ pub(crate) struct Policy {
     name: Box<str>,
     rule: Rule,
     pub(super) quota: Quota,
+    /// As clients are told it: `"name";q=100;w=60`.
+    told: Box<str>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -55,10 +57,15 @@ impl Policy {
         &self.name
     }
 
-    /// As clients are told it.
-    pub(crate) fn terms(&self) -> Terms {
-        let window_seconds = self.quota.window().unsigned_abs().div_ceil(1_000_000);
-        Terms { burst: self.quota.burst, window_seconds }
+    fn new(name: &str, rule: Rule, quota: Quota) -> Self {
+        let window_seconds = quota.window().unsigned_abs().div_ceil(1_000_000);
+        let told = format!("\"{name}\";q={};w={window_seconds}", quota.burst).into();
+        Self { name: name.into(), rule, quota, told }
+    }
+
+    /// As clients are told it: `"name";q=100;w=60`.
+    pub(crate) fn told(&self) -> &str {
+        &self.told
     }
 
     /// Whether it is one for all clients together.
@@ -110,7 +117,7 @@ pub(super) fn policies(config: &LimitsConfig) -> Vec<Arc<Policy>> {
     ];
     let built_in = built_in.into_iter().filter_map(|(name, rate, rule)| {
         let quota = Quota::per_minute(rate, config.burst.0)?;
-        Some(Policy { name: name.into(), rule, quota })
+        Some(Policy::new(name, rule, quota))
     });
     let own = config.rules.iter().filter_map(|rule| policy(rule, config));
     let mut all: Vec<Arc<Policy>> = built_in.chain(own).map(Arc::new).collect();
@@ -125,7 +132,7 @@ fn policy(rule: &LimitRule, config: &LimitsConfig) -> Option<Policy> {
     let LimitRule { name, service, path, methods, per, .. } = rule;
     let (service, path) = (service.as_str().into(), path.as_str().into());
     let rule = Rule { service, path, methods: *methods, per: Per::Of(*per) };
-    Some(Policy { name: name.as_str().into(), rule, quota })
+    Some(Policy::new(name, rule, quota))
 }
 
 #[cfg(test)]
