@@ -18,6 +18,7 @@
 //! | [`files`] | a web server of the test's own, with files |
 //! | [`oidc`] | an OpenID Connect provider of the test's own |
 //! | [`authority`] | an authority of the test's own that issues certificates |
+//! | [`cdn`] | a CDN of the test's own that keeps answers, and purges them |
 //! | [`smtp`] | a mail server of the test's own |
 //! | [`process`] | that nothing the harness started is left |
 //! | [`proxy`] | a TCP proxy that cuts, silences, delays and throttles |
@@ -47,6 +48,7 @@ pub mod authority;
 pub mod backend;
 pub mod browser;
 pub mod bucket;
+pub mod cdn;
 pub mod checks;
 pub mod cluster;
 pub mod events;
@@ -80,6 +82,7 @@ pub use authority::{Authority, AuthorityPlan};
 pub use backend::{Backend, TestDatabase};
 pub use browser::Browser;
 pub use bucket::Bucket;
+pub use cdn::Cdn;
 pub use cluster::{Cluster, ClusterBuilder, Network, Trust};
 pub use events::{Event, Events};
 pub use eventually::eventually;

@@ -11,6 +11,7 @@ mod auth;
 mod blobs;
 mod breaches;
 mod buckets;
+mod cdn;
 mod certificates;
 mod compression;
 mod configuration;

@@ -14,6 +14,12 @@ pub enum GatewayError {
     /// The traffic file can't be used.
     #[error("{0} (gateway.traffic_file)")]
     Traffic(FileError),
+    /// What gateways share can't be.
+    #[error("{0} (database)")]
+    Commons(String),
+    /// A CDN can't be told of purges.
+    #[error("{0} (gateway.cdn)")]
+    Cdn(String),
     /// Its metrics clash with others of the same name.
     #[error(transparent)]
     Metrics(#[from] prometheus::Error),

@@ -8,6 +8,8 @@
 //! ├── stream_watch      notices lost members: what they stored, they may not have pushed, or purged
 //! ├── limits            (with Redis) tells the other gateways what clients have taken
 //! ├── cache             (with Redis) keeps answers there, for all gateways
+//! ├── commons           (where gateways share something) keeps their database
+//! ├── cdn               (with a CDN) purges there what is old, on one gateway at a time
 //! ├── traffic           (with a traffic file) reads it again when it has changed
 //! ├── acme              (with TLS, if asked for) has the site's certificate issued and renewed
 //! ├── certificates      (with TLS) reads the site's certificate again when it was renewed
@@ -24,6 +26,8 @@
 
 mod behind;
 mod cache;
+mod cdn;
+mod commons;
 mod compression;
 mod config;
 mod dispatch;
@@ -49,6 +53,8 @@ mod tls;
 mod traffic;
 
 pub use cache::CacheConfig;
+pub use cdn::{CdnConfig, CdnKind};
+pub use commons::{SCHEMA, migrations};
 pub use compression::CompressionConfig;
 pub use config::{CorsConfig, FilesConfig, GatewayConfig};
 pub use dispatch::Balance;
@@ -63,5 +69,5 @@ pub use proxies::{ForwardedHeader, Network, Proxies};
 pub use streams::StreamsConfig;
 pub use supervisor::{Gateway, GatewayParts, Sockets};
 pub use tls::TlsConfig;
-pub use tls::acme::{AcmeConfig, ChallengeChoice, SCHEMA, migrations, renew};
+pub use tls::acme::{AcmeConfig, ChallengeChoice, renew};
 pub use traffic::TrafficConfig;

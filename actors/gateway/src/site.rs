@@ -1,10 +1,10 @@
 //! The site under TLS: where its certificate comes from, and what sees to that.
 
 use panel_kernel::certificates::Watch;
-use panel_kernel::data::{DatabaseConfig, DatabaseUrl};
 use panel_kernel::service::Runtime;
 use panel_kernel::supervision::ChildSpec;
 
+use crate::commons::Commons;
 use crate::error::GatewayError;
 use crate::server::{Redirect, Tls};
 use crate::tls::acme::Acme;
@@ -27,7 +27,7 @@ impl SecureSite {
     /// If the certificate, or what is to issue it, can't be used.
     pub(crate) fn new(
         config: &TlsConfig,
-        database: Option<&(DatabaseUrl, DatabaseConfig)>,
+        commons: Option<&Commons>,
         runtime: &Runtime,
     ) -> Result<Option<Self>, GatewayError> {
         if !config.is_on() {
@@ -36,9 +36,8 @@ impl SecureSite {
         let origin = origin_of(&runtime.public_url);
         let acme = if config.acme.is_on() {
             let none = || GatewayError::Acme("gateways share no database".to_owned());
-            let (location, database) = database.ok_or_else(none)?;
             let issued = (&config.acme, config.redirect().is_some());
-            let acme = Acme::new(issued, (location, database), runtime);
+            let acme = Acme::new(issued, commons.ok_or_else(none)?, runtime);
             Some(acme.map_err(GatewayError::Acme)?)
         } else {
             None

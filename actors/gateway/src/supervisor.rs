@@ -16,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::behind::Behind;
 use crate::cache::{Cache, Sharing};
+use crate::cdn::{Cdn, CdnConfig};
+use crate::commons::Commons;
 use crate::config::GatewayConfig;
 use crate::dispatch::{Balances, Budgets, DispatchMetrics, Dispatcher, Mirrors};
 use crate::edge::{
@@ -31,6 +33,7 @@ use crate::server::{Handler, ServerLimits, ServerParts, Tls};
 use crate::service_port::ServicePort;
 use crate::site::{SecureSite, origin_of};
 use crate::streams::{PushDoor, Streams, watch_child};
+use crate::tls::acme::EXPIRIES;
 use crate::traffic::{Traffic, Watch};
 
 /// Sockets the node has bound for the gateway.
@@ -82,6 +85,8 @@ pub struct Gateway {
     services: Vec<(&'static str, Arc<TcpListener>)>,
     redirect: Option<Arc<TcpListener>>,
     parts: ServerParts,
+    commons: Option<Commons>,
+    cdn: Option<Cdn>,
     secured: Option<SecureSite>,
     /// Reads the traffic file again, where there is one.
     traffic: Option<ChildSpec>,
@@ -122,13 +127,14 @@ impl Gateway {
         let dispatcher = dispatcher(&runtime, (names().collect(), &config), &traffic, &behind)?;
         let identity =
             Identity::new(identity_service, &runtime.issuer, config.authentication.token_cache);
-        let secured = SecureSite::new(&config.tls, database.as_ref(), &runtime)?;
+        let (commons, cdn) = commons(database.as_ref(), &config.cdn, &runtime)?;
+        let secured = SecureSite::new(&config.tls, commons.as_ref(), &runtime)?;
         let health = Health {
             services: names().collect(),
             dependencies: with_own(
                 dependencies,
                 identity.clone(),
-                (secured.as_ref().map(|secured| secured.tls.clone()), traffic.clone()),
+                (secured.as_ref().map(|secured| secured.tls.clone()), cdn.clone(), traffic.clone()),
                 clock.clone(),
             ),
             started: Instant::now(),
@@ -151,12 +157,7 @@ impl Gateway {
                 clock.clone(),
                 config.authentication.token_cache,
             ),
-            browsers: Browsers {
-                cookie: SiteCookie::session(&runtime.public_url),
-                sign_in: SiteCookie::sign_in(&runtime.public_url),
-                tokens: CsrfTokens::new(&runtime.key),
-                origin: origin_of(&runtime.public_url),
-            },
+            browsers: browsers(&runtime),
             identity: identity.clone(),
             dispatcher: dispatcher.clone(),
             observer: Observer::new(&runtime.metrics)?,
@@ -165,6 +166,7 @@ impl Gateway {
                 config.cache.bytes,
                 names,
                 Sharing::of(&runtime, config.cache.redis_bytes),
+                cdn.as_ref().map(Cdn::purges),
                 &runtime.metrics,
             )?,
             behind,
@@ -178,6 +180,7 @@ impl Gateway {
                 &runtime.metrics,
             )?,
             hsts: hsts(&config.tls),
+            cdn: cdn.as_ref().map(|cdn| cdn.labels().clone()),
             clock,
             config,
             own,
@@ -197,6 +200,8 @@ impl Gateway {
                 .collect(),
             redirect: sockets.redirect.map(Arc::new),
             parts: server,
+            commons,
+            cdn,
             secured,
         })
     }
@@ -205,6 +210,9 @@ impl Gateway {
     #[must_use]
     pub fn child(&self) -> ChildSpec {
         let top = SupervisorSpec::new("gateway", &self.runtime.tree).child(self.follower_child());
+        let commons = self.commons.as_ref().map(|commons| commons.child(&self.runtime));
+        let cdn = self.cdn.as_ref().map(|cdn| cdn.child(&self.runtime));
+        let top = commons.into_iter().chain(cdn).fold(top, SupervisorSpec::child);
         let told = (&self.edge.0.streams, &self.edge.0.cache);
         let top = top.child(PushDoor::child(told)).child(self.edge.uploads_child());
         let top = top.child(watch_child(told, &self.runtime.directory));
@@ -303,6 +311,29 @@ fn dispatcher(
     })
 }
 
+/// What gateways share, where they share something, and the CDN in front of them, where there is one.
+fn commons(
+    place: Option<&(DatabaseUrl, DatabaseConfig)>,
+    cdn: &CdnConfig,
+    runtime: &Runtime,
+) -> Result<(Option<Commons>, Option<Cdn>), GatewayError> {
+    let commons = place.map(|(location, database)| {
+        Commons::new((location, database), &EXPIRIES, runtime).map_err(GatewayError::Commons)
+    });
+    let commons = commons.transpose()?;
+    let cdn = Cdn::new(cdn, commons.as_ref(), runtime).map_err(GatewayError::Cdn)?;
+    Ok((commons, cdn))
+}
+
+fn browsers(runtime: &Runtime) -> Browsers {
+    Browsers {
+        cookie: SiteCookie::session(&runtime.public_url),
+        sign_in: SiteCookie::sign_in(&runtime.public_url),
+        tokens: CsrfTokens::new(&runtime.key),
+        origin: origin_of(&runtime.public_url),
+    }
+}
+
 fn resting(metrics: &Metrics) -> prometheus::Result<IntGauge> {
     let help = "HTTP/1.1 connections on which nothing is said, and of which little is kept.";
     metrics.register(IntGauge::new("panel_gateway_connections_resting", help)?)
@@ -335,11 +366,12 @@ fn listener_child<H: Handler>(
     })
 }
 
-/// Adds what the gateway itself knows: whether revocations are up to date, its certificate good, and the traffic file in force.
+/// Adds what the gateway itself knows: whether revocations are up to date, its certificate good, a CDN told of purges, and
+/// the traffic file in force.
 fn with_own(
     dependencies: Dependencies,
     identity: Identity,
-    (tls, traffic): (Option<Tls>, Traffic),
+    (tls, cdn, traffic): (Option<Tls>, Option<Cdn>, Traffic),
     clock: Clock,
 ) -> Dependencies {
     Arc::new(move || {
@@ -367,6 +399,10 @@ fn with_own(
                 Some(_) => DependencyHealth::down("it has expired"),
             };
             report.insert("certificate", health);
+        }
+        if let Some(cdn) = &cdn {
+            let health = cdn.trouble().map_or_else(DependencyHealth::up, DependencyHealth::down);
+            report.insert("cdn", health);
         }
         report
     })

@@ -47,7 +47,10 @@ pub(super) fn read(layers: &mut Layers) -> Result<(), ConfigError> {
 /// A value as TOML would read it, where it can; else a text. Keys that are texts whatever they
 /// look like stay texts.
 fn parse(key: &str, text: &str) -> Value {
-    let is_text = key == "node.name" || key.ends_with("url") || key.contains("per_service");
+    let is_text = key == "node.name"
+        || key.ends_with("url")
+        || key.contains("per_service")
+        || key.starts_with("gateway.cdn.");
     if is_text {
         return Value::String(text.to_owned());
     }

@@ -198,6 +198,7 @@ impl Config {
             return bad("blobs.url", reason);
         }
         self.check_acme()?;
+        self.check_cdn()?;
         self.faults.check("faults")?;
         crate::telemetry::check(&self.log.level).or_else(|reason| bad("log.level", reason))
     }
@@ -235,12 +236,42 @@ impl Config {
         }
     }
 
+    /// What a CDN needs beside its own section.
+    fn check_cdn(&self) -> Result<(), BadValue> {
+        if !self.gateway.cdn.is_on() || !self.has_role(GATEWAY) {
+            return Ok(());
+        }
+        let bad = |key: &str, reason: String| Err(BadValue { key: key.to_owned(), reason });
+        if self.node.public_url.is_empty() {
+            let reason = "must be given: it is what the site is called at the CDN (gateway.cdn)";
+            return bad("node.public_url", reason.to_owned());
+        }
+        match self.location(SCHEMA) {
+            Err(reason) => bad("database.url", reason),
+            Ok(DatabaseUrl::Sqlite(_)) if self.cluster.is_wanted() => bad(
+                "database.url",
+                "gateways that are linked agree in PostgreSQL who purges at the CDN: give \
+                 --database-url postgres://…"
+                    .to_owned(),
+            ),
+            Ok(_) => Ok(()),
+        }
+    }
+
     /// Where gateways keep what they share; `None` where this node is none, or they share nothing.
     pub(crate) fn shared(&self) -> Result<Option<DatabaseUrl>, String> {
-        if !self.has_role(GATEWAY) || !self.gateway.tls.acme.is_on() {
+        if !self.has_role(GATEWAY) {
             return Ok(None);
         }
-        self.location(SCHEMA).map(Some)
+        match (self.gateway.tls.acme.is_on(), self.gateway.cdn.is_on()) {
+            (true, _) => self.location(SCHEMA).map(Some),
+            // On SQLite there is no other gateway.
+            (false, true) => match self.location(SCHEMA)? {
+                DatabaseUrl::Sqlite(_) => Ok(None),
+                location @ DatabaseUrl::Postgres(_) => Ok(Some(location)),
+            },
+            (false, false) => Ok(None),
+        }
     }
 
     /// A service's section, as it is in force.

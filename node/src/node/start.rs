@@ -138,9 +138,11 @@ fn gateway(
         sockets,
     })
     .map_err(|error| match error {
-        GatewayError::Certificate(_) | GatewayError::Acme(_) | GatewayError::Traffic(_) => {
-            Failure::Usage(error.to_string())
-        }
+        GatewayError::Certificate(_)
+        | GatewayError::Acme(_)
+        | GatewayError::Traffic(_)
+        | GatewayError::Commons(_)
+        | GatewayError::Cdn(_) => Failure::Usage(error.to_string()),
         GatewayError::Metrics(_) => Failure::other(error),
     })
 }

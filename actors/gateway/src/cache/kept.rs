@@ -60,6 +60,16 @@ impl Kept {
         self.lifetime.fresh.is_zero() && self.lifetime.revalidating.is_zero()
     }
 
+    /// By which it is made old.
+    pub(crate) fn tags(&self) -> &[Box<str>] {
+        &self.tags
+    }
+
+    /// Whether it depends on headers of the request, beside those that say who asks.
+    pub(crate) fn varies(&self) -> bool {
+        !self.vary.is_empty()
+    }
+
     /// How it may be shown at that time, if nothing was purged.
     pub(super) fn by_age(&self, now: Timestamp) -> Standing {
         let Lifetime { fresh, revalidating, stale } = self.lifetime;

@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use panel_kernel::purge::{Purge, Scope};
 use parking_lot::RwLock;
 
+use crate::cdn::Purges;
+
 /// Tags that are remembered, of each kind.
 const MOST: usize = 8_192;
 
@@ -19,6 +21,8 @@ const MOST: usize = 8_192;
 pub(super) struct Marks {
     last: AtomicU64,
     stamps: RwLock<Both>,
+    /// Whose they are, and who else is told, where there is a CDN.
+    also: Option<(&'static str, Purges)>,
 }
 
 #[derive(Default)]
@@ -36,6 +40,11 @@ struct Stamps {
 }
 
 impl Marks {
+    /// Those of a service, of which a CDN is told as well.
+    pub(super) fn of(service: &'static str, cdn: Option<&Purges>) -> Self {
+        Self { also: cdn.map(|cdn| (service, cdn.clone())), ..Self::default() }
+    }
+
     /// The number of the last purge.
     pub(super) fn now(&self) -> u64 {
         self.last.load(Ordering::Acquire)
@@ -51,6 +60,16 @@ impl Marks {
         let number = self.last.fetch_add(1, Ordering::AcqRel) + 1;
         stamps.old.stamp(&purge.old, number);
         stamps.gone.stamp(&purge.gone, number);
+        drop(stamps);
+        // After that: what a CDN asks for from now on is not from before it.
+        self.tell(purge);
+    }
+
+    /// Tells the CDN alone.
+    pub(super) fn tell(&self, purge: &Purge) {
+        if let Some((service, cdn)) = &self.also {
+            cdn.purge(service, purge);
+        }
     }
 
     /// The number of the last purge that concerns an answer with these tags.

@@ -38,6 +38,7 @@ use panel_kernel::purge::{Purge, PurgeItem};
 use panel_kernel::time::Timestamp;
 use prometheus::{IntCounterVec, IntGauge, Opts};
 
+use crate::cdn::Purges;
 use expiry::WhenOfNoUse;
 use flights::Flights;
 use kept::{Slot, weight};
@@ -97,11 +98,13 @@ pub(crate) enum Landing {
 }
 
 impl Cache {
-    /// A cache of so many bytes for these services; of none, it keeps nothing.
+    /// A cache of so many bytes for these services; of none, it keeps nothing. What is old of what it keeps is so at the
+    /// CDN, if there is one.
     pub(crate) fn new(
         bytes: u64,
         services: impl Iterator<Item = &'static str>,
         sharing: Option<Sharing>,
+        cdn: Option<&Purges>,
         metrics: &Metrics,
     ) -> prometheus::Result<Self> {
         if bytes == 0 {
@@ -124,7 +127,7 @@ impl Cache {
                 .build(),
             flights: Flights::default(),
             refreshing: Refreshing::default(),
-            marks: services.map(|name| (name, Marks::default())).collect(),
+            marks: services.map(|name| (name, Marks::of(name, cdn))).collect(),
             done: Done::default(),
             shared: sharing.map(|sharing| Arc::new(Shared::new(sharing))),
             requests: metrics.register(requests)?,
@@ -176,7 +179,15 @@ impl Cache {
         }
     }
 
-    /// The same for what a service has told, which may be known here already.
+    /// A member on another node has come. What it had to tell before it knew of this gateway concerns nothing that is
+    /// kept here, and may concern what a CDN keeps.
+    pub(crate) fn has_come(&self, service: &str) {
+        if let Some(marks) = self.0.as_ref().and_then(|inner| inner.marks.get(service)) {
+            marks.tell(&Purge::everything());
+        }
+    }
+
+    /// From now on what a service has told is old, or gone, which may be known here already.
     pub(crate) fn told(&self, service: &str, items: &[PurgeItem]) {
         let Some(inner) = &self.0 else { return };
         let Some((service, marks)) = inner.marks.get_key_value(service) else { return };

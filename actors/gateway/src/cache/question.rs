@@ -40,6 +40,11 @@ impl Question<'_> {
         }
     }
 
+    /// Whether it has a header of this name.
+    pub(crate) fn has(&self, name: &HeaderName) -> bool {
+        self.headers.contains_key(name)
+    }
+
     /// Whether that is what this asks for.
     pub(crate) fn is_answered_by(&self, kept: &Kept) -> bool {
         kept.key == self.key(&kept.vary)

@@ -10,7 +10,7 @@ use super::*;
 const CONTROL: &str = "public, s-maxage=1, stale-while-revalidate=3, stale-if-error=10";
 
 fn cache(bytes: u64) -> Cache {
-    Cache::new(bytes, ["forum", "cms"].into_iter(), None, &Metrics::new().unwrap()).unwrap()
+    Cache::new(bytes, ["forum", "cms"].into_iter(), None, None, &Metrics::new().unwrap()).unwrap()
 }
 
 fn request(uri: &str, headers: &[(&str, &str)]) -> request::Parts {
@@ -196,7 +196,7 @@ fn only_requests_without_credentials_and_conditions_are_questions() {
     let mut post = request("/a", &[]);
     post.method = Method::POST;
     assert!(!is_question(&post, &Principal::Anonymous));
-    let none = Cache::new(0, std::iter::empty(), None, &Metrics::new().unwrap()).unwrap();
+    let none = Cache::new(0, std::iter::empty(), None, None, &Metrics::new().unwrap()).unwrap();
     let parts = request("/a", &[]);
     assert!(none.question("forum", &parts, &Principal::Anonymous, at(0)).is_none());
 }

@@ -10,6 +10,7 @@ use panel_kernel::config::{BadValue, Span};
 use serde::{Deserialize, Serialize};
 
 use crate::cache::CacheConfig;
+use crate::cdn::CdnConfig;
 use crate::compression::CompressionConfig;
 use crate::dispatch::Balance;
 use crate::identity::AuthenticationConfig;
@@ -64,6 +65,8 @@ pub struct GatewayConfig {
     pub compression: CompressionConfig,
     /// How the site is spoken to under TLS.
     pub tls: TlsConfig,
+    /// The CDN in front of the site.
+    pub cdn: CdnConfig,
 }
 
 impl Default for GatewayConfig {
@@ -88,6 +91,7 @@ impl Default for GatewayConfig {
             balance: BTreeMap::new(),
             compression: CompressionConfig::default(),
             tls: TlsConfig::default(),
+            cdn: CdnConfig::default(),
         }
     }
 }
@@ -96,6 +100,18 @@ impl Default for GatewayConfig {
 const INLINE_LIMIT: usize = 128 * 1024;
 
 impl GatewayConfig {
+    /// Checks what belongs to a CDN.
+    fn check_cdn(&self) -> Result<(), (&'static str, &'static str)> {
+        self.cdn.check()?;
+        if self.cdn.is_on() && self.cache.bytes == 0 {
+            return Err((
+                "cdn.kind",
+                "needs gateway.cache.bytes: what is old at a CDN is known from there",
+            ));
+        }
+        Ok(())
+    }
+
     /// Checks the bounds.
     ///
     /// # Errors
@@ -128,7 +144,7 @@ impl GatewayConfig {
                 return bad(key, "must be longer than nothing".to_owned());
             }
         }
-        if let Err((key, reason)) = self.tls.check() {
+        if let Err((key, reason)) = self.tls.check().and_then(|()| self.check_cdn()) {
             return bad(key, reason.to_owned());
         }
         if self.drain_delay.0.as_secs() > 60 {

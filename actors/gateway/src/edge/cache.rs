@@ -107,12 +107,16 @@ pub(super) async fn answer(
     match (&kept, standing) {
         (Some(kept), Some(Standing::Fresh)) => {
             note(edge, question, exchange, "hit");
-            return Ok(shown(kept, exchange, now, None));
+            let mut outgoing = shown(kept, exchange, now, None);
+            label(edge, question, kept, &mut outgoing);
+            return Ok(outgoing);
         }
         (Some(kept), Some(Standing::Revalidating)) => {
             ask_anew(edge, (question, kept), || envelope(exchange), plan);
             note(edge, question, exchange, "revalidating");
-            return Ok(shown(kept, exchange, now, Some("stale-while-revalidate")));
+            let mut outgoing = shown(kept, exchange, now, Some("stale-while-revalidate"));
+            label(edge, question, kept, &mut outgoing);
+            return Ok(outgoing);
         }
         _ => {}
     }
@@ -150,7 +154,8 @@ pub(super) async fn answer(
     let outcome = match (landing, own) {
         (Landing::Kept(kept), _) => {
             note(edge, question, exchange, result);
-            let outgoing = shown(&kept, exchange, edge.clock.now(), None);
+            let mut outgoing = shown(&kept, exchange, edge.clock.now(), None);
+            label(edge, question, &kept, &mut outgoing);
             exchange.cache_status = forwarded(true);
             return Ok(outgoing);
         }
@@ -206,6 +211,16 @@ fn late(service: &str) -> Landing {
 fn note(edge: &EdgeParts, question: &Question<'_>, exchange: &mut Exchange, result: &'static str) {
     edge.cache.count(question, result);
     exchange.cache = Some(result);
+}
+
+/// For a CDN, which may keep it for as long as it is not purged there; unless each reader is to be heard of, or it was
+/// made old on its way, or the CDN would show it to others than it is for.
+fn label(edge: &EdgeParts, question: &Question<'_>, kept: &Kept, outgoing: &mut Outgoing) {
+    let Some(labels) = &edge.cdn else { return };
+    let is_for_few = labels.ignores_vary() && (kept.varies() || question.has(&header::ORIGIN));
+    if !kept.only_stands_in() && !is_for_few && edge.cache.is_current(kept, question) {
+        labels.keep(&mut outgoing.headers, question.service, kept.tags());
+    }
 }
 
 fn shown(

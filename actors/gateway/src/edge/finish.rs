@@ -6,6 +6,7 @@ use panel_kernel::identity::SiteCookie;
 
 use super::{Exchange, cache_status};
 use crate::cache::control::outward;
+use crate::cdn::Labels;
 use crate::tls::TlsConfig;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -17,7 +18,7 @@ const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 const CREDENTIALS: &str = "authorization, cookie, x-api-key";
 
 /// How many headers answers get here and after this, of limits and of who asks from another origin.
-const MOST: usize = 14;
+const MOST: usize = 15;
 
 /// Takes a browser's cookie away, unless the answer has another for it.
 pub(super) fn without_cookie(headers: &mut HeaderMap, cookie: SiteCookie) {
@@ -35,7 +36,11 @@ pub(crate) fn hsts(tls: &TlsConfig) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("max-age={seconds}")).ok()
 }
 
-pub(super) fn headers(headers: &mut HeaderMap, exchange: &Exchange, hsts: Option<&HeaderValue>) {
+pub(super) fn headers(
+    headers: &mut HeaderMap,
+    exchange: &Exchange,
+    (hsts, cdn): (Option<&HeaderValue>, Option<&Labels>),
+) {
     // At once, and not twice on the way: there are more from here on.
     headers.reserve(MOST);
     if let Ok(id) = HeaderValue::from_str(&exchange.request_id) {
@@ -63,5 +68,8 @@ pub(super) fn headers(headers: &mut HeaderMap, exchange: &Exchange, hsts: Option
     // not show it to others.
     if control.as_bytes().starts_with(b"public") {
         headers.append(header::VARY, HeaderValue::from_static(CREDENTIALS));
+        if let Some(cdn) = cdn {
+            cdn.finish(headers);
+        }
     }
 }

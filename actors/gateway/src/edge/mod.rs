@@ -13,7 +13,8 @@
 //! 10. `conditional`: the answer gets an entity tag; who has it gets 304; `compress`: and is made smaller
 //! 11. `file`: what lies in the blob store is read while it is sent, all of it or a part
 //! 12. `streams`: an answer that is a stream stays open, and is fed from here, over a WebSocket if asked for
-//! 13. `finish`, `cache_status`: security headers (under TLS, that there is TLS), CORS headers, request id, HEAD without body
+//! 13. `finish`, `cache_status`: security headers (under TLS, that there is TLS), what a CDN may keep, CORS headers, request
+//!     id, HEAD without body
 //! 14. `explain`: an administrator who asks is told how all that was decided
 //! 15. `watch`, `observe`: one log line, two metrics, also if the client has gone meanwhile
 
@@ -52,6 +53,7 @@ use panel_kernel::time::Clock;
 
 use crate::behind::Behind;
 use crate::cache::Cache;
+use crate::cdn::Labels;
 use crate::config::GatewayConfig;
 use crate::dispatch::Dispatcher;
 use crate::identity::{Credentials, Identity};
@@ -101,6 +103,15 @@ pub(crate) struct EdgeParts {
     pub(crate) observer: Observer,
     /// What browsers are told of TLS.
     pub(crate) hsts: Option<HeaderValue>,
+    /// What a CDN in front is told with answers.
+    pub(crate) cdn: Option<Labels>,
+}
+
+impl EdgeParts {
+    /// What is told beside the answer: to browsers, and to a CDN.
+    fn told(&self) -> (Option<&HeaderValue>, Option<&Labels>) {
+        (self.hsts.as_ref(), self.cdn.as_ref())
+    }
 }
 
 impl Handler for Edge {
@@ -120,7 +131,7 @@ impl Handler for Edge {
     fn refuse(&self, problem: &Problem, peer: Peer) -> HttpResponse {
         let exchange = Exchange::unreadable(peer);
         let mut outgoing = Outgoing::problem(problem, &exchange.request_id);
-        finish::headers(&mut outgoing.headers, &exchange, self.0.hsts.as_ref());
+        finish::headers(&mut outgoing.headers, &exchange, self.0.told());
         Watch::begin(&self.0.observer, observe::OTHER, exchange).answered(outgoing.status);
         outgoing.into_http(&Method::GET)
     }
@@ -151,7 +162,7 @@ impl Edge {
             let explained = explain::explained(&self.0, &parts.method, &watch.exchange, asked);
             outgoing.headers.extend(Box::pin(explained).await.map(|told| (explain::NAME, told)));
         }
-        finish::headers(&mut outgoing.headers, &watch.exchange, self.0.hsts.as_ref());
+        finish::headers(&mut outgoing.headers, &watch.exchange, self.0.told());
         Limits::headers(&mut outgoing.headers, &watch.exchange.standings);
         if watch.exchange.clears_cookie {
             finish::without_cookie(&mut outgoing.headers, self.0.browsers.cookie);

@@ -130,11 +130,7 @@ async fn watch((streams, cache): (Streams, Cache), directory: Directory) -> Resu
         services.extend(cache.services().map(str::to_owned));
         for service in services {
             let now = Members::of(&directory, &service);
-            let Some(before) = known.get_mut(&service) else {
-                known.insert(service, now);
-                continue;
-            };
-            match before.follow(now) {
+            match known.entry(service.clone()).or_default().follow(now) {
                 Change::Lost => {
                     tracing::info!(service, "a member was lost: what is kept of it is old");
                     streams.look_again(&service);
@@ -145,6 +141,7 @@ async fn watch((streams, cache): (Streams, Cache), directory: Directory) -> Resu
                     streams.look_again(&service);
                     cache.purge(&service, &Purge::everything_gone());
                 }
+                Change::Come => cache.has_come(&service),
                 Change::None => {}
             }
         }
@@ -170,6 +167,8 @@ enum Change {
     Lost,
     /// One has come, and before that one was lost.
     Back,
+    /// One more has come, on another node.
+    Come,
 }
 
 impl Members {
@@ -192,6 +191,8 @@ impl Members {
             Change::Back
         } else if is_lost {
             Change::Lost
+        } else if has_come {
+            Change::Come
         } else {
             Change::None
         }
@@ -225,7 +226,8 @@ mod tests {
         assert_eq!(known.follow(members(&[1], &[2])), Change::None);
         assert_eq!(known.follow(members(&[1], &[2, 3])), Change::Back);
         // One more is nobody who was missed.
-        assert_eq!(known.follow(members(&[1], &[2, 3, 4])), Change::None);
+        assert_eq!(known.follow(members(&[1], &[2, 3, 4])), Change::Come);
+        assert_eq!(Members::default().follow(members(&[1], &[])), Change::None);
         // Of its own node nothing is missed: what it had to tell it has told.
         assert_eq!(known.follow(members(&[], &[2, 3, 4])), Change::Lost);
         assert_eq!(known.follow(members(&[2], &[2, 3, 4])), Change::None);

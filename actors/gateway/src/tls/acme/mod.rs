@@ -2,14 +2,11 @@
 //!
 //! ```text
 //! gateway/acme          one for one
-//! ├── keeper            brings the database up and back up
-//! ├── writer            (SQLite) the one who writes
-//! ├── janitor           removes answers that nobody asks for any more
 //! ├── certificate       takes what any gateway was issued
 //! └── issuer            has it issued when it is due: on one gateway at a time
 //! ```
 //!
-//! Gateways share, in the schema `gateway` of their database: the account at the authority and the
+//! Gateways share ([`commons`](crate::commons)): the account at the authority and the
 //! certificate, their keys sealed under the cluster's; what went wrong, and when to try again, so that a node
 //! that is started again and again asks no more often; and what the authority wants to see of a host
 //! ([`answers`]), so that any gateway shows it, whichever asked for it.
@@ -35,9 +32,7 @@ use std::time::Duration;
 
 use instant_acme::ChallengeType;
 use panel_kernel::blocking::BlockingPool;
-use panel_kernel::data::{
-    Database, DatabaseConfig, DatabaseUrl, DbError, Leases, Migrations, Upkeep,
-};
+use panel_kernel::data::{Database, DbError, Upkeep};
 use panel_kernel::keys::SealingKey;
 use panel_kernel::metrics::Metrics;
 use panel_kernel::outbound::Outbound;
@@ -51,14 +46,12 @@ use zeroize::Zeroizing;
 pub(crate) use answers::{ACME_TLS, Answers};
 pub use config::{AcmeConfig, ChallengeChoice};
 use copy::LocalCopy;
+pub(crate) use store::EXPIRIES;
 use store::{Failures, Stored, Which};
 
 use super::SiteCertificate;
+use crate::commons::Commons;
 
-/// The schema of what gateways share.
-pub const SCHEMA: &str = "gateway";
-/// Sessions of one gateway with its database.
-const CONNECTIONS: u32 = 2;
 /// Requests to the authority at one time. They come one after the other.
 const REQUESTS: usize = 2;
 /// How long the authority may take for one.
@@ -109,7 +102,7 @@ impl std::fmt::Debug for Inner {
 }
 
 impl Acme {
-    /// For the site of this node, with what gateways share at this place.
+    /// For the site of this node, with what gateways share.
     ///
     /// Reads this node's own copy of the certificate, if there is one.
     ///
@@ -117,23 +110,13 @@ impl Acme {
     /// In words, for what can't be used.
     pub(crate) fn new(
         (config, has_port_80): (&AcmeConfig, bool),
-        (location, database): (&DatabaseUrl, &DatabaseConfig),
+        commons: &Commons,
         runtime: &Runtime,
     ) -> Result<Self, String> {
         let hosts = config.hosts(&runtime.public_url)?;
         let which = Which { directory: config.directory_url().to_owned(), names: hosts.join(" ") };
-        let (node, clock) = (&runtime.node, runtime.clock.clone());
-        let own =
-            DatabaseConfig { connections: CONNECTIONS, readers: CONNECTIONS, ..database.clone() };
-        let parts = (clock.clone(), runtime.metrics.clone());
-        let db = Database::new(SCHEMA, location, &own, &node.boot, parts)?;
-        let upkeep = Upkeep {
-            db: db.clone(),
-            migrations: store::schema(),
-            leases: Leases::new(db.clone(), &node.name, &node.boot),
-            expiries: store::EXPIRIES.into(),
-            write_timeout: database.write_timeout.0,
-        };
+        let (upkeep, clock) = (commons.upkeep.clone(), runtime.clock.clone());
+        let db = upkeep.db.clone();
         let outbound = Outbound::new(&config.ca_file, REQUESTS)
             .map_err(|why| format!("the authority's own: {why}"))?;
         let acme = Self(Arc::new(Inner {
@@ -169,11 +152,8 @@ impl Acme {
 
     /// Its tree.
     pub(crate) fn child(&self, runtime: &Runtime) -> ChildSpec {
-        let upkeep = &self.0.upkeep;
-        let top = SupervisorSpec::new("gateway/acme", &runtime.tree).child(upkeep.keeper());
-        let top = upkeep.writer().into_iter().fold(top, SupervisorSpec::child);
         let (followed, issued) = (self.clone(), self.clone());
-        top.child(upkeep.janitor())
+        SupervisorSpec::new("gateway/acme", &runtime.tree)
             .child(ChildSpec::task("certificate", move || followed.clone().follow()))
             .child(ChildSpec::task("issuer", move || issuer::run(issued.clone())))
             .into_child("acme")
@@ -269,12 +249,6 @@ fn orders(metrics: &Metrics) -> prometheus::Result<IntCounterVec> {
     let help = "Certificates that were asked for, by what became of that.";
     let options = Opts::new("panel_gateway_acme_orders_total", help);
     metrics.register(IntCounterVec::new(options, &["result"])?)
-}
-
-/// The schema of what gateways share: for administrative commands.
-#[must_use]
-pub fn migrations() -> Migrations {
-    store::schema()
 }
 
 /// Has another certificate asked for, at once and whatever went wrong; gateways notice within seconds.

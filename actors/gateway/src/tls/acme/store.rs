@@ -2,16 +2,11 @@
 
 use std::time::Duration;
 
-use panel_kernel::data::{Conn, DbError, Expiry, Migrations, Tx, sql};
-use panel_kernel::migrations;
+use panel_kernel::data::{Conn, DbError, Expiry, Tx, sql};
 use panel_kernel::time::Timestamp;
 
-pub(super) fn schema() -> Migrations {
-    migrations!("../../migrations/gateway/sqlite", "../../migrations/gateway/postgres")
-}
-
 /// What nobody asks for any more.
-pub(super) const EXPIRIES: [Expiry; 1] = [Expiry {
+pub(crate) const EXPIRIES: [Expiry; 1] = [Expiry {
     delete: "DELETE FROM acme_challenges WHERE token IN \
              (SELECT token FROM acme_challenges WHERE expires_at <= $1 LIMIT $2)",
     keep: Duration::ZERO,
