@@ -62,6 +62,8 @@ async fn who_reads_through_a_cdn_sees_what_is_written_and_never_what_is_gone(bac
         let node = cdn.configure(Node::builder().database(&database)).start().await;
         cdn.leads_to([node.http()]);
         let admin = node.admin("root").await;
+        // From then on each purge is one of its own.
+        cdn.await_purge(SITE, 0).await;
         let thread = Thread::open(&admin).await;
         let read = thread.read(&node.client()).await;
         let page = format!(
