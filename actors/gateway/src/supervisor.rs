@@ -291,6 +291,9 @@ impl Gateway {
         }
         // They were told with the rest, and wait for nobody.
         self.edge.behind_ended().await;
+        if let Some(cdn) = &self.cdn {
+            cdn.drained().await;
+        }
     }
 }
 

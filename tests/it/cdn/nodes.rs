@@ -1,7 +1,7 @@
 //! Several gateways, and one of them purges.
 
 use panel_gateway::CdnKind;
-use panel_harness::{Cdn, Cluster, Session, eventually};
+use panel_harness::{Backend, Cdn, Cluster, Node, Session, eventually};
 use serde_json::json;
 
 use super::{SITE, WITHIN};
@@ -62,14 +62,50 @@ async fn one_gateway_purges_whichever_is_written_through_and_another_takes_over(
     category(&left, "later").await;
     cdn.await_purge(&format!("{SITE}/forum/categories"), before).await;
     assert_eq!(senders(&cluster, &[gone, stays]).await, [stays]);
-    // A service that comes may have had something to tell before it knew of who sends.
+    // Nor is one that was frozen, when it wakes up.
     let before = cdn.purged().len();
-    let more = cluster.plan("n4", "forum").start().await;
-    cluster.add(more);
-    cdn.await_purge(&format!("{SITE}/forum"), before).await;
-    let frozen = cluster.node(stays);
-    eventually("all is well", WITHIN, async || {
-        frozen.metrics().await.count("panel_cdn_pending_tags", &[]) == 0
+    cluster.node(stays).signal("STOP");
+    let left = Session { client: cluster.client(gone), ..left };
+    category(&left, "while it sleeps").await;
+    cdn.await_purge(SITE, before).await;
+    cluster.node(stays).signal("CONT");
+    eventually("it has heard of that", WITHIN, async || {
+        cluster.node(stays).log_contains("another gateway purges at the CDN")
     })
     .await;
+    let taken =
+        async |name: &str| cluster.node(name).metrics().await.count(SENT, &[("result", "taken")]);
+    let (slept, before) = (taken(stays).await, cdn.purged().len());
+    category(&left, "and after that").await;
+    cdn.await_purge(&format!("{SITE}/forum/categories"), before).await;
+    assert_eq!(taken(stays).await, slept);
+    assert!(taken(gone).await > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_ends_in_order_purges_what_it_has_to() {
+    let cdn = Cdn::start(CdnKind::Fastly).await;
+    let mut node = cdn.configure(Node::builder()).start().await;
+    let admin = node.admin("root").await;
+    cdn.await_purge(SITE, 0).await;
+    let before = cdn.purged().len();
+    // Six tenths of a second, and more.
+    cdn.will_answer(&[(500, ""), (500, "")]);
+    category(&admin, "at the end").await;
+    assert!(node.sigterm_and_wait().await.success());
+    let tags = cdn.tags_from(before);
+    assert!(tags.contains(&format!("{SITE}/forum/categories")), "{:?}", cdn.purged());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_back_at_once_begins_with_everything() {
+    for kind in [CdnKind::Webhook, CdnKind::Cloudflare] {
+        let (cdn, database) = (Cdn::start(kind).await, Backend::Postgres.database().await);
+        let mut node = cdn.configure(Node::builder().database(&database)).start().await;
+        cdn.await_purge(SITE, 0).await;
+        let before = cdn.purged().len();
+        node.kill9();
+        node.restart().await;
+        cdn.await_purge(SITE, before).await;
+    }
 }

@@ -51,6 +51,10 @@ const LEASE: Duration = Duration::from_secs(10);
 const RENEW: Duration = Duration::from_secs(3);
 /// The same while the database can't be asked.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// How long a node that ends waits for the CDN.
+const DRAIN: Duration = Duration::from_secs(3);
+/// Between two looks whether it need not any more.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
 /// How long the CDN may take for a request.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -197,6 +201,22 @@ impl Cdn {
         *self.0.trouble.lock()
     }
 
+    /// Waits a moment for what was not taken yet: a node that ends can't be told.
+    pub(crate) async fn drained(&self) {
+        let sent = async {
+            while self.0.purges.waiting().0 > 0 {
+                tokio::time::sleep(DRAIN_LOOK).await;
+            }
+        };
+        if tokio::time::timeout(DRAIN, sent).await.is_err() {
+            let (left, _) = self.0.purges.waiting();
+            tracing::warn!(
+                left,
+                "the CDN has not taken all purges: the next start purges everything"
+            );
+        }
+    }
+
     /// Its tree.
     pub(crate) fn child(&self, runtime: &Runtime) -> ChildSpec {
         let mut top = SupervisorSpec::new("gateway/cdn", &runtime.tree);
@@ -256,4 +276,49 @@ fn measured(metrics: &Metrics) -> prometheus::Result<Measured> {
     let oldest = Gauge::new("panel_cdn_oldest_seconds", help)?;
     let requests = metrics.register(requests)?;
     Ok((requests, metrics.register(pending)?, metrics.register(oldest)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::Cache;
+
+    /// What waits to be sent.
+    fn waiting(purges: &Purges) -> Vec<What> {
+        let mut pending = purges.0.pending.lock();
+        let later = Instant::now() + Duration::from_secs(1);
+        let sent = pending.as_mut().map(|pending| pending.take(99, later)).unwrap_or_default();
+        if let Some(pending) = &mut *pending {
+            // All of it is over.
+            *pending = Pending::default();
+        }
+        sent.into_iter().map(|(what, _)| what).collect()
+    }
+
+    #[test]
+    fn what_the_cache_takes_for_old_is_purged_and_what_it_may_have_missed() {
+        let (purges, metrics) = (Purges::default(), Metrics::new().unwrap());
+        let services = ["forum", "cms"].into_iter();
+        let cache = Cache::new(1_000, services, None, Some(&purges), &metrics).unwrap();
+        // Another gateway sends.
+        cache.purge("forum", &Purge::everything());
+        assert_eq!(waiting(&purges), []);
+        purges.begin();
+        assert_eq!(waiting(&purges), [What::Site]);
+        let tag = |tag: &str| What::Tag("forum", tag.into());
+        let mut purge = Purge::of(["a"]);
+        purge.add(Purge::gone(["b"]));
+        cache.purge("forum", &purge);
+        assert_eq!(waiting(&purges), [tag("a"), tag("b")]);
+        for everything in [Purge::everything(), Purge::everything_gone()] {
+            cache.purge("cms", &everything);
+            assert_eq!(waiting(&purges), [What::Service("cms")]);
+        }
+        cache.has_come("cms");
+        cache.purge("nobody", &Purge::everything());
+        assert_eq!(waiting(&purges), [What::Service("cms")]);
+        purges.end();
+        cache.has_come("cms");
+        assert_eq!(waiting(&purges), []);
+    }
 }
