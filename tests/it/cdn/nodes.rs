@@ -46,8 +46,8 @@ async fn one_gateway_purges_whichever_is_written_through_and_another_takes_over(
     assert_eq!(first.len(), 1, "{first:?}");
     let (gone, left) = if first[0] == "n1" { ("n1", other) } else { ("n2", admin) };
     let stays = if gone == "n1" { "n2" } else { "n1" };
-    let before = cdn.purged().len();
     cluster.node_mut(gone).kill9();
+    let before = cdn.purged().len();
     // Nobody hears of this one but who does not send yet.
     category(&left, "while nobody purges").await;
     cdn.await_purge(SITE, before).await;
@@ -63,8 +63,8 @@ async fn one_gateway_purges_whichever_is_written_through_and_another_takes_over(
     cdn.await_purge(&format!("{SITE}/forum/categories"), before).await;
     assert_eq!(senders(&cluster, &[gone, stays]).await, [stays]);
     // Nor is one that was frozen, when it wakes up.
-    let before = cdn.purged().len();
     cluster.node(stays).signal("STOP");
+    let before = cdn.purged().len();
     let left = Session { client: cluster.client(gone), ..left };
     category(&left, "while it sleeps").await;
     cdn.await_purge(SITE, before).await;

@@ -44,6 +44,10 @@ async fn what_is_old_or_gone_is_purged_within_a_moment_and_twice_again() {
         let before = cdn.purged().len();
         write(&client, json!({"old": "everything"})).await;
         cdn.await_purge(&format!("{site}/probe"), before).await;
+        if kind != CdnKind::Webhook {
+            rig.shutdown().await;
+            continue;
+        }
         // What may come to it after the purge, and is from before it.
         let tag = format!("{site}/probe");
         let times = async || {
@@ -92,7 +96,7 @@ async fn as_many_requests_are_sent_as_it_takes_and_no_more() {
     let sizes: Vec<usize> = cdn.purged()[before..].iter().map(|purged| purged.tags.len()).collect();
     assert!(sizes.iter().all(|size| *size <= 30), "{sizes:?}");
     let first = cdn.purged()[before..].iter().position(|purged| purged.status == 200).unwrap();
-    assert_eq!(sizes[first..first + 2], [30, 1], "{sizes:?}");
+    assert!(sizes[first] == 30 && sizes[first + 1] < 30, "{sizes:?}");
     eventually("none is left", WITHIN, async || {
         rig.metrics().count("panel_cdn_pending_tags", &[]) == 0
     })
@@ -128,9 +132,18 @@ async fn who_sends_and_whoever_may_have_been_missed_can_be_lost() {
     let (client, site) = (rig.client(), site(&rig));
     cdn.await_purge(&site, 0).await;
     // On its way with who is lost, nobody knows what became of it.
-    let before = cdn.purged().len();
+    let (before, count) = (cdn.purged().len(), || cdn.purged().len());
+    cdn.refuses(Some(500));
+    write(&client, old(&["lost"])).await;
+    eventually("it is not taken", WITHIN, async || count() > before).await;
     rig.kill("gateway/cdn/sender").await;
-    cdn.await_purge(&site, before).await;
+    cdn.refuses(None);
+    let taken = eventually("something is", WITHIN, async || {
+        let purged = cdn.purged().into_iter().skip(before);
+        purged.into_iter().find(|purged| purged.status == 200).ok_or(())
+    })
+    .await;
+    assert_eq!(taken.tags, [site.as_str()]);
     let before = cdn.purged().len();
     write(&client, old(&["one"])).await;
     let tag = format!("{site}/probe/one");
