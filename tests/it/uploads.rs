@@ -236,7 +236,7 @@ fn head(token: &str, bytes: usize) -> String {
 async fn who_sends_nothing_any_more_is_refused_and_has_no_place() {
     let builder = RigBuilder::new(Backend::Sqlite.database().await);
     let builder = builder.gateway(|gateway| {
-        gateway.body_timeout = Span::seconds(1);
+        gateway.body_timeout = Span::seconds(4);
         gateway.files.max_uploads = 5;
     });
     let rig = Box::pin(builder.start()).await;
@@ -246,15 +246,17 @@ async fn who_sends_nothing_any_more_is_refused_and_has_no_place() {
     let mut silent = Vec::new();
     for _ in 0..4 {
         let mut stream = TcpStream::connect(rig.address).await.unwrap();
-        stream.write_all(head.as_bytes()).await.unwrap();
+        // A first byte, and no more.
+        stream.write_all(&[head.as_bytes(), b"x"].concat()).await.unwrap();
         silent.push(stream);
     }
     eventually("four are under way", SOON, async || {
-        // The fifth of one account.
-        let answer = sent(&ada, "b", b"x").await;
-        if answer.status == 429 { Ok(()) } else { Err(answer) }
+        let received = rig.metrics().find("panel_gateway_upload_bytes_total", &[]);
+        if received == Some(4.) { Ok(()) } else { Err(received) }
     })
     .await;
+    // The fifth of one account.
+    assert_eq!(sent(&ada, "b", b"x").await.status, 429);
     let answers = join_all(silent.into_iter().map(|mut stream| async move {
         let mut answer = String::new();
         drop(tokio::time::timeout(SOON, stream.read_to_string(&mut answer)).await);
