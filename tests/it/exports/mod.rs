@@ -26,7 +26,7 @@ on_both_databases!(
 );
 
 const EXPORT: &str = "/api/v2/auth/account/export";
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 /// All services in this process, at a time of the test's own.
 async fn rig(backend: Backend, clock: &Clock) -> Rig {
