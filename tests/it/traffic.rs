@@ -352,14 +352,14 @@ async fn routes_have_times_of_their_own(backend: Backend) {
     let node = node.start().await;
     let admin = node.admin("root").await;
     let thread = Thread::open(&admin).await;
-    node.arm("write.before_transaction=delay(900ms)*2").await;
+    node.arm("write.before_transaction=delay(2s)*2").await;
     let begun = Instant::now();
     thread.reply(&admin, "too late").await.refused(504, "deadline_exceeded");
-    assert!(begun.elapsed() < Duration::from_millis(850), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_millis(1_900), "{:?}", begun.elapsed());
     // Another route has the time that all have.
     let name = json!({"name": "Another"});
     admin.post("/api/v2/forum/categories").json(&name).await.expect(201);
-    assert!(begun.elapsed() > Duration::from_millis(900));
+    assert!(begun.elapsed() > Duration::from_secs(2));
     // And that one too, once it is said.
     file.write_and_wait(&node, "[forum]\ntimeout = \"20s\"").await;
     node.arm("write.before_transaction=delay(900ms)").await;

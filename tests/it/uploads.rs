@@ -6,13 +6,13 @@ use aws_lc_rs::digest::{SHA256, digest};
 use futures::future::join_all;
 use panel_harness::probe::LONGEST_FILE;
 use panel_harness::{
-    Backend, Bucket, Client, Rig, RigBuilder, eventually, new_id, on_both_databases, raw,
+    Backend, Bucket, Client, Rig, RigBuilder, Session, eventually, new_id, on_both_databases, raw,
 };
 use panel_kernel::config::Span;
 use panel_kernel::message::BlobRef;
 use panel_kernel::role::Role;
 use panel_kernel::time::Clock;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -144,6 +144,25 @@ async fn nothing_is_read_from_who_may_not_ask(backend: Backend) {
     let answer = String::from_utf8_lossy(&answer).into_owned();
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
     assert_eq!(keys(&rig).await, [""; 0]);
+    rig.shutdown().await;
+}
+
+/// Nor from a key that may read and nothing else: it would be refused once all of it is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_read_from_a_key_that_may_not_write() {
+    let rig = Box::pin(RigBuilder::everything(Backend::Sqlite.database().await).start()).await;
+    rig.await_signing_key().await;
+    let ada = Session::register(&rig.client(), "ada").await;
+    let key = json!({"name": "reads", "scopes": ["forum:read"]});
+    let key = ada.post("/api/v2/auth/api-keys").json(&key).await.expect(201).json();
+    let head = format!(
+        "POST {FILES}?key=a HTTP/1.1\r\nHost: x\r\nX-API-Key: {}\r\nContent-Length: 5000000\r\n\
+         Expect: 100-continue\r\n\r\n",
+        key["key"].as_str().unwrap()
+    );
+    let answer = raw(&rig.address.to_string(), head.as_bytes()).await;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
     rig.shutdown().await;
 }
 

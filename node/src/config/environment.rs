@@ -44,14 +44,23 @@ pub(super) fn read(layers: &mut Layers) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// A value as TOML would read it, where it can; else a text. Keys that are texts whatever they
-/// look like stay texts.
+/// How keys end that are texts whatever they look like: what others have called things, and secrets.
+const TEXTS: [&str; 10] = [
+    "url",
+    "node.name",
+    ".zone",
+    ".token",
+    ".eab_key",
+    ".eab_key_id",
+    ".access_key_id",
+    ".client_id",
+    "secret",
+    ".secret_access_key",
+];
+
+/// A value as TOML would read it, where it can; else a text.
 fn parse(key: &str, text: &str) -> Value {
-    let is_text = key == "node.name"
-        || key.ends_with("url")
-        || key.contains("per_service")
-        || key.starts_with("gateway.cdn.");
-    if is_text {
+    if TEXTS.iter().any(|end| key.ends_with(end)) || key.contains("per_service") {
         return Value::String(text.to_owned());
     }
     if LISTS.contains(&key) && !text.trim_start().starts_with('[') {
@@ -78,6 +87,17 @@ mod tests {
         assert_eq!(parse("node.roles", "gateway, forum"), serde_json::json!(["gateway", "forum"]));
         assert_eq!(parse("faults.arm", ""), serde_json::json!([]));
         assert_eq!(parse("node.name", "7"), Value::from("7"));
+        for text in [
+            "gateway.cdn.zone",
+            "gateway.cdn.token",
+            "gateway.tls.acme.eab_key_id",
+            "gateway.tls.acme.eab_key",
+            "blobs.access_key_id",
+            "blobs.secret_access_key",
+            "auth.providers.company.client_secret",
+        ] {
+            assert_eq!(parse(text, "1e5"), Value::from("1e5"), "{text}");
+        }
         assert_eq!(parse("node.data_dir", "/a b"), Value::from("/a b"));
         assert_eq!(parse("log.level", "x\ny = 1"), Value::from("x\ny = 1"));
     }

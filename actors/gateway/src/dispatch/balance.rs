@@ -6,12 +6,13 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::Plan;
 use http::{HeaderMap, HeaderName};
 use panel_kernel::directory::Member;
 use panel_kernel::message::Principal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+use super::Plan;
 
 /// How members of a service are chosen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

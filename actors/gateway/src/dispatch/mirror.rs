@@ -91,10 +91,13 @@ impl Mirrors {
             let _place = place;
             let uri = envelope.uri.clone();
             let request_id = envelope.request_id.clone();
-            let answered = ask(&member, envelope, &clock).await.map(|reply| reply.status);
-            let result = judge(expected, answered.as_ref().ok().copied());
+            let status = match ask(&member, envelope, &clock).await {
+                Ok(reply) => Some(reply.status),
+                Err(miss) => miss.reply.map(|reply| reply.status),
+            };
+            let result = judge(expected, status);
             if result != "same" {
-                let (node, status) = (&member.node, answered.ok().map(|status| status.as_u16()));
+                let (node, status) = (&member.node, status.map(|status| status.as_u16()));
                 tracing::warn!(
                     service,
                     release,
