@@ -224,14 +224,17 @@ impl Config {
         if let Err(reason) = acme.hosts(&self.node.public_url) {
             return bad("gateway.tls.acme.names", reason);
         }
-        match self.shared() {
-            Err(reason) => bad("database.url", reason),
-            Ok(Some(DatabaseUrl::Sqlite(_))) if self.cluster.is_wanted() => bad(
-                "database.url",
-                "gateways that are linked share the site's certificate in PostgreSQL: give \
-                 --database-url postgres://…"
-                    .to_owned(),
-            ),
+        self.check_shared("share the site's certificate in PostgreSQL")
+    }
+
+    /// Where gateways share something, those that are linked need a database that all of them reach.
+    fn check_shared(&self, what: &str) -> Result<(), BadValue> {
+        let bad = |reason: String| Err(BadValue { key: "database.url".to_owned(), reason });
+        match self.location(SCHEMA) {
+            Err(reason) => bad(reason),
+            Ok(DatabaseUrl::Sqlite(_)) if self.cluster.is_wanted() => {
+                bad(format!("gateways that are linked {what}: give --database-url postgres://…"))
+            }
             Ok(_) => Ok(()),
         }
     }
@@ -246,16 +249,7 @@ impl Config {
             let reason = "must be given: it is what the site is called at the CDN (gateway.cdn)";
             return bad("node.public_url", reason.to_owned());
         }
-        match self.location(SCHEMA) {
-            Err(reason) => bad("database.url", reason),
-            Ok(DatabaseUrl::Sqlite(_)) if self.cluster.is_wanted() => bad(
-                "database.url",
-                "gateways that are linked agree in PostgreSQL who purges at the CDN: give \
-                 --database-url postgres://…"
-                    .to_owned(),
-            ),
-            Ok(_) => Ok(()),
-        }
+        self.check_shared("agree in PostgreSQL who purges at the CDN")
     }
 
     /// Where gateways keep what they share; `None` where this node is none, or they share nothing.

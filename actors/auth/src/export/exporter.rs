@@ -389,8 +389,8 @@ impl Exporter {
 }
 
 fn pause(attempts: i64) -> Duration {
-    let doublings = u32::try_from(attempts.max(1) - 1).unwrap_or(u32::MAX).min(16);
-    (PAUSE * (1 << doublings)).min(LONGEST_PAUSE)
+    let backoff = Backoff { first: PAUSE, most: LONGEST_PAUSE };
+    backoff.wait(u32::try_from(attempts).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use panel_kernel::data::{Database, DbError};
+use panel_kernel::supervision::Backoff;
 use panel_kernel::time::Timestamp;
 use prometheus::IntCounterVec;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -144,8 +145,8 @@ impl Mailer {
 }
 
 fn pause(attempts: i64) -> Duration {
-    let doublings = u32::try_from(attempts).unwrap_or(u32::MAX).min(16);
-    (PAUSE * (1 << doublings)).min(LONGEST_PAUSE)
+    let backoff = Backoff { first: PAUSE, most: LONGEST_PAUSE };
+    backoff.wait(u32::try_from(attempts.saturating_add(1)).unwrap_or(u32::MAX))
 }
 
 fn is_too_old(mail: &MailRow, now: Timestamp) -> bool {

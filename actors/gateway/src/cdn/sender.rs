@@ -3,6 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use panel_kernel::supervision::Backoff;
+
 use super::Cdn;
 use super::pending::Sent;
 use super::provider::Verdict;
@@ -86,9 +88,10 @@ impl Cdn {
             return Duration::ZERO;
         }
         // Not all at the same moment, of those who were refused at one.
-        let pause = pause(self.0.retry, *failures).mul_f64(1.0 + rand::random::<f64>() / 4.0);
-        let pause = pause.max(wait.unwrap_or_default());
         *failures = failures.saturating_add(1);
+        let backoff = Backoff { first: self.0.retry, most: LONGEST.max(self.0.retry) };
+        let pause = backoff.wait(*failures).mul_f64(1.0 + rand::random::<f64>() / 4.0);
+        let pause = pause.max(wait.unwrap_or_default());
         let seconds = pause.as_secs_f64();
         if result == "refused" {
             *self.0.trouble.lock() = Some("purges are refused: see the log");
@@ -108,27 +111,5 @@ impl Cdn {
         self.0.pending.set(i64::try_from(unsent).unwrap_or(i64::MAX));
         let age = oldest.map(|oldest| oldest.elapsed()).unwrap_or_default();
         self.0.oldest.set(age.as_secs_f64());
-    }
-}
-
-/// The pause after one more failure.
-fn pause(first: Duration, failures: u32) -> Duration {
-    first.saturating_mul(2_u32.saturating_pow(failures.min(20))).min(LONGEST.max(first))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_become_longer_and_not_too_long() {
-        let first = Duration::from_secs(1);
-        assert_eq!(
-            (pause(first, 0), pause(first, 1), pause(first, 5)),
-            (first, first * 2, first * 32)
-        );
-        assert_eq!((pause(first, 9), pause(first, u32::MAX)), (LONGEST, LONGEST));
-        let long = Duration::from_secs(3_600);
-        assert_eq!(pause(long, 3), long);
     }
 }

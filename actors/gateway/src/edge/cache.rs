@@ -107,16 +107,13 @@ pub(super) async fn answer(
     match (&kept, standing) {
         (Some(kept), Some(Standing::Fresh)) => {
             note(edge, question, exchange, "hit");
-            let mut outgoing = shown(kept, exchange, now, None);
-            label(edge, question, kept, &mut outgoing);
-            return Ok(outgoing);
+            return Ok(labelled(edge, (question, kept), exchange, (now, None)));
         }
         (Some(kept), Some(Standing::Revalidating)) => {
             ask_anew(edge, (question, kept), || envelope(exchange), plan);
             note(edge, question, exchange, "revalidating");
-            let mut outgoing = shown(kept, exchange, now, Some("stale-while-revalidate"));
-            label(edge, question, kept, &mut outgoing);
-            return Ok(outgoing);
+            let why = Some("stale-while-revalidate");
+            return Ok(labelled(edge, (question, kept), exchange, (now, why)));
         }
         _ => {}
     }
@@ -154,8 +151,8 @@ pub(super) async fn answer(
     let outcome = match (landing, own) {
         (Landing::Kept(kept), _) => {
             note(edge, question, exchange, result);
-            let mut outgoing = shown(&kept, exchange, edge.clock.now(), None);
-            label(edge, question, &kept, &mut outgoing);
+            let answered = (edge.clock.now(), None);
+            let outgoing = labelled(edge, (question, &kept), exchange, answered);
             exchange.cache_status = forwarded(true);
             return Ok(outgoing);
         }
@@ -213,14 +210,21 @@ fn note(edge: &EdgeParts, question: &Question<'_>, exchange: &mut Exchange, resu
     exchange.cache = Some(result);
 }
 
-/// For a CDN, which may keep it for as long as it is not purged there; unless each reader is to be heard of, or it was
-/// made old on its way, or the CDN would show it to others than it is for.
-fn label(edge: &EdgeParts, question: &Question<'_>, kept: &Kept, outgoing: &mut Outgoing) {
-    let Some(labels) = &edge.cdn else { return };
+/// What is shown, labelled for a CDN, which may keep it for as long as it is not purged there; unless each reader is to
+/// be heard of, or it was made old on its way, or the CDN would show it to others than it is for.
+fn labelled(
+    edge: &EdgeParts,
+    (question, kept): (&Question<'_>, &Arc<Kept>),
+    exchange: &mut Exchange,
+    (now, detail): (Timestamp, Option<&'static str>),
+) -> Outgoing {
+    let mut outgoing = shown(kept, exchange, now, detail);
+    let Some(labels) = &edge.cdn else { return outgoing };
     let is_for_few = labels.ignores_vary() && (kept.varies() || question.has(&header::ORIGIN));
     if !kept.only_stands_in() && !is_for_few && edge.cache.is_current(kept, question) {
         labels.keep(&mut outgoing.headers, question.service, kept.tags());
     }
+    outgoing
 }
 
 fn shown(

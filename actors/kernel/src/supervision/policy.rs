@@ -60,7 +60,7 @@ impl RestartWindow {
     }
 }
 
-/// How long to wait before a restart: doubling from `first` to `most`.
+/// How long to wait before a restart, or before anything else is tried again: doubling from `first` to `most`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     /// Before the first restart after a time of health.

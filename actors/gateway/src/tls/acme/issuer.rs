@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use panel_kernel::data::Lease;
+use panel_kernel::supervision::Backoff;
 use panel_kernel::time::Timestamp;
 
 use super::order::{Issued, OrderError};
@@ -114,7 +115,9 @@ impl Acme {
         error: &OrderError,
     ) -> Result<(), OrderError> {
         self.0.orders.with_label_values(&["failed"]).inc();
-        let mut pause = pause(self.0.config.retry.0, before.count);
+        let count = before.count.saturating_add(1);
+        let backoff = Backoff { first: self.0.config.retry.0, most: LONGEST };
+        let mut pause = backoff.wait(count);
         if error.is_too_often() {
             pause = pause.max(TOO_OFTEN);
         }
@@ -124,11 +127,10 @@ impl Acme {
         tracing::error!(
             names = self.0.which.names,
             why = said,
-            failures = before.count.saturating_add(1),
+            failures = count,
             %next_at,
             "no certificate was issued"
         );
-        let count = before.count.saturating_add(1);
         let failures = Failures { count, next_at: Some(next_at), said };
         self.0.known.lock().failures = failures.clone();
         let which = self.0.which.clone();
@@ -151,12 +153,6 @@ fn is_due(known: &Known, validity: Option<(Timestamp, Timestamp)>, now: Timestam
         && known.failures.next_at.is_none_or(|next_at| next_at <= now)
 }
 
-/// The pause after one more failure.
-fn pause(first: Duration, failures: u32) -> Duration {
-    let factor = 2_u32.saturating_pow(failures.min(20));
-    first.saturating_mul(factor).min(LONGEST)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,15 +173,5 @@ mod tests {
         let failed = Known { failures, ..known };
         assert!(!is_due(&failed, None, from));
         assert!(is_due(&failed, None, from.plus(DAY)));
-    }
-
-    #[test]
-    fn pauses_become_longer_and_not_too_long() {
-        let first = Duration::from_secs(120);
-        assert_eq!(
-            (pause(first, 0), pause(first, 1), pause(first, 5)),
-            (first, first * 2, first * 32)
-        );
-        assert_eq!((pause(first, 9), pause(first, u32::MAX)), (LONGEST, LONGEST));
     }
 }
