@@ -2,13 +2,12 @@
 //! has them; reads that go through it, against nginx and HAProxy in front of the bare handlers; and what a
 //! connection takes of its memory that waits for its next request.
 
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use panel_harness::{Backend, Client, Node, Session, SiteCertificate};
+use panel_harness::{Backend, Client, Node, Port, Session, SiteCertificate};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
@@ -139,11 +138,13 @@ struct Nginx {
     process: Process,
     file: String,
     proxy: String,
+    _ports: [Port; 2],
 }
 
 impl Nginx {
     fn start(directory: &Path, upstream: &str) -> Self {
-        let (file, proxy) = (free_address(), free_address());
+        let ports = [Port::reserve(), Port::reserve()];
+        let [file, proxy] = ports.each_ref().map(|port| port.address().to_string());
         let at = directory.display();
         let text = format!(
             "daemon off; user root; worker_processes 2; pid {at}/nginx.pid; error_log {at}/nginx.err;
@@ -171,7 +172,7 @@ impl Nginx {
         let process = group(command);
         listening(&file);
         listening(&proxy);
-        Self { process, file, proxy }
+        Self { process, file, proxy, _ports: ports }
     }
 }
 
@@ -179,11 +180,13 @@ impl Nginx {
 struct Haproxy {
     process: Process,
     proxy: String,
+    _port: Port,
 }
 
 impl Haproxy {
     fn start(directory: &Path, upstream: &str) -> Self {
-        let proxy = free_address();
+        let port = Port::reserve();
+        let proxy = port.address().to_string();
         let text = format!(
             "global\n  nbthread 2\n  log stdout format raw local0\n\
              defaults\n  mode http\n  log global\n  option httplog\n  timeout connect 5s\n  \
@@ -200,7 +203,7 @@ impl Haproxy {
         command.arg("-q").arg("-db").arg("-f").arg(&config);
         let process = group(command);
         listening(&proxy);
-        Self { process, proxy }
+        Self { process, proxy, _port: port }
     }
 }
 
@@ -214,10 +217,6 @@ fn group(mut command: Command) -> Process {
         .spawn()
         .unwrap_or_else(|error| panic!("{command:?} can't be started: {error}"));
     Process::of_group(child)
-}
-
-fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
 fn listening(address: &str) {

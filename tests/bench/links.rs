@@ -3,10 +3,9 @@
 //! Three ways to the same handlers on the same database, all there at the same time: in the
 //! gateway's own process, on another node over a plain link, and on another node over mutual TLS.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 
-use panel_harness::{Backend, Client, Node, NodeBuilder, Session, TestDatabase, Trust};
+use panel_harness::{Backend, Client, Node, NodeBuilder, Port, Session, TestDatabase, Trust};
 use tempfile::TempDir;
 
 use crate::bare;
@@ -21,18 +20,14 @@ const TLS_GOAL: f64 = 0.9;
 /// A gateway, and whoever answers for it.
 struct Side {
     gateway: Node,
-    _service: Option<Node>,
+    /// And where it listens for nodes.
+    _service: Option<(Node, Port)>,
 }
 
 impl Side {
     fn server(&self) -> Server<'_> {
         Server { address: self.gateway.http(), pid: self.gateway.pid() }
     }
-}
-
-/// A free port for nodes to be linked by.
-fn port() -> String {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().to_string()
 }
 
 fn node(name: &str, roles: &str, (database, trust): (&TestDatabase, &Trust)) -> NodeBuilder {
@@ -49,7 +44,8 @@ fn node(name: &str, roles: &str, (database, trust): (&TestDatabase, &Trust)) -> 
 
 /// Two nodes, one a gateway and one everything else.
 async fn pair(name: &str, plaintext: &str, place: (&TestDatabase, &Trust)) -> Side {
-    let listen = port();
+    let port = Port::reserve();
+    let listen = port.address().to_string();
     let (gateway, service) = (format!("{name}1"), format!("{name}2"));
     let linked = |builder: NodeBuilder, listen: &str| {
         let builder = builder.env("PANEL_CLUSTER__NAME", name);
@@ -60,7 +56,7 @@ async fn pair(name: &str, plaintext: &str, place: (&TestDatabase, &Trust)) -> Si
     let gateway = linked(node(&gateway, "gateway", place), "127.0.0.1:0");
     let gateway = gateway.args(["--seed", &listen]).start().await;
     all_up(&gateway.client()).await;
-    Side { gateway, _service: Some(service) }
+    Side { gateway, _service: Some((service, port)) }
 }
 
 /// Measures, and prints a table.

@@ -3,7 +3,6 @@
 //!
 //! A guard runs both, and ends them when the test ends, however that ends.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +17,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use crate::guard::Guard;
 use crate::http::{Client, secured};
 use crate::node::NodeBuilder;
+use crate::port::Port;
 use crate::process::Process;
 use crate::site_certificate::SiteCertificate;
 
@@ -25,8 +25,6 @@ use crate::site_certificate::SiteCertificate;
 const START: Duration = Duration::from_secs(20);
 /// Between two looks at what starts.
 const PAUSE: Duration = Duration::from_millis(10);
-/// Free ports tried: another process may take one before the authority does.
-const ATTEMPTS: u32 = 3;
 
 /// Runs both until its standard input ends. `$1` is the directory, `$2` the port of the DNS and `$3` the port
 /// by which that is told things.
@@ -75,40 +73,26 @@ pub struct Authority {
     begun: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Ports {
-    api: u16,
-    management: u16,
-    names: u16,
-    told: u16,
+    api: Port,
+    management: Port,
+    names: Port,
+    told: Port,
 }
 
 impl Authority {
     /// Starts one.
     #[must_use]
     pub fn start(plan: &AuthorityPlan) -> Self {
-        let mut log = String::new();
-        for _ in 0..ATTEMPTS {
-            match Self::try_start(plan) {
-                Ok(authority) => return authority,
-                Err(why) => log = why,
-            }
-        }
-        panic!("pebble does not start (is what tests/scripts/packages.sh installs there?):\n{log}")
-    }
-
-    fn try_start(plan: &AuthorityPlan) -> Result<Self, String> {
         let own = SiteCertificate::new();
         let directory = tempfile::Builder::new().prefix("panel-acme-").tempdir().unwrap().keep();
-        let free: [TcpListener; 4] =
-            std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
-        let [api, management, names, told] =
-            free.each_ref().map(|listener| listener.local_addr().unwrap().port());
-        drop(free);
+        let [api, management, names, told] = std::array::from_fn(|_| Port::reserve());
+        let ports = Ports { api, management, names, told };
         let keys = plan.known.map(|(name, key)| json!({ name: key })).unwrap_or_default();
         let config = json!({"pebble": {
-            "listenAddress": format!("127.0.0.1:{api}"),
-            "managementListenAddress": format!("127.0.0.1:{management}"),
+            "listenAddress": ports.api.address(),
+            "managementListenAddress": ports.management.address(),
             "certificate": own.chain(),
             "privateKey": own.key(),
             "httpPort": plan.http,
@@ -120,32 +104,31 @@ impl Authority {
         }});
         std::fs::write(directory.join("config.json"), config.to_string()).unwrap();
         let mut start = Guard::start(GUARD, "the authority", START);
-        start.command.arg(&directory).args([names.to_string(), told.to_string()]);
+        start.command.arg(&directory);
+        start.command.args([&ports.names, &ports.told].map(|port| port.number().to_string()));
         // It looks at once, and takes every nonce that is good.
         start.command.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_WFE_NONCEREJECT", "0");
         let guard = start.spawn(Process::spawn);
-        let ports = Ports { api, management, names, told };
         let authority = Self { guard, directory, own, ports, begun: 1 };
-        authority.await_ready()?;
-        Ok(authority)
+        authority.await_ready();
+        authority
     }
 
-    /// Waits until it says itself that it listens: another server might answer there.
-    fn await_ready(&self) -> Result<(), String> {
+    /// Waits until it says itself that it listens.
+    fn await_ready(&self) {
         let deadline = Instant::now() + START;
         loop {
             let log = std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
-            if log.contains("address already in use") || Instant::now() > deadline {
-                return Err(log);
+            let Ports { api, management, names, told } = &self.ports;
+            let answers = |port: &Port| std::net::TcpStream::connect(port.address()).is_ok();
+            let is_there = log.contains("ACME directory available");
+            if is_there && [api, management, names, told].into_iter().all(answers) {
+                return;
             }
-            let answers = |port| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
-            if log.contains("ACME directory available")
-                && [self.ports.api, self.ports.management, self.ports.names, self.ports.told]
-                    .into_iter()
-                    .all(answers)
-            {
-                return Ok(());
-            }
+            assert!(
+                Instant::now() < deadline,
+                "pebble does not start (is what tests/scripts/packages.sh installs there?):\n{log}"
+            );
             std::thread::sleep(PAUSE);
         }
     }
@@ -185,7 +168,7 @@ impl Authority {
     /// Its directory.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("https://localhost:{}/dir", self.ports.api)
+        format!("https://localhost:{}/dir", self.ports.api.number())
     }
 
     /// What it has said so far.
@@ -196,7 +179,7 @@ impl Authority {
 
     /// For a client that believes in what it issues, and speaks these protocols.
     pub async fn client_config(&self, protocols: &[&[u8]]) -> Arc<ClientConfig> {
-        let management = Client::new(format!("127.0.0.1:{}", self.ports.management))
+        let management = Client::new(self.ports.management.address())
             .under_tls(&self.own.client_config(&[b"http/1.1"]));
         let root = management.get("/roots/0").await.expect(200);
         let mut roots = RootCertStore::empty();

@@ -3,25 +3,22 @@
 //! A guard runs it, which kills it when the test process ends, however that ends.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{ChildStdout, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use panel_kernel::blobs::BlobsConfig;
 use panel_kernel::secret::{Secret, SecretUrl};
 
+use crate::eventually;
 use crate::guard::Guard;
 use crate::http::Client;
 use crate::node::NodeBuilder;
+use crate::port::Port;
 use crate::process::Process;
 
 /// For the server to take connections, and for the guard to end.
 const START: Duration = Duration::from_secs(30);
-/// Between two looks at a server that starts.
-const PAUSE: Duration = Duration::from_millis(20);
-/// Free ports tried: another process may take one before the server does.
-const ATTEMPTS: u32 = 3;
 /// Where `tests/scripts/packages.sh` puts it.
 const PROGRAM: &str = "panel-tests/moto/bin/moto_server";
 /// The bucket, and the part of it that is used.
@@ -57,37 +54,26 @@ pub struct Bucket {
     guard: Guard,
     said: BufReader<ChildStdout>,
     client: Client,
+    _port: Port,
 }
 
 impl Bucket {
     /// An empty one, ready.
     pub async fn start() -> Self {
-        for _ in 0..ATTEMPTS {
-            if let Some(bucket) = Self::started().await {
-                return bucket;
-            }
-        }
-        panic!("the server of the bucket does not start")
-    }
-
-    async fn started() -> Option<Self> {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = Port::reserve();
         let mut start = Guard::start(GUARD, "the server of the bucket", START);
-        start.command.arg(program()).arg(port.to_string()).stdout(Stdio::piped());
+        start.command.arg(program()).arg(port.number().to_string()).stdout(Stdio::piped());
         let mut guard = start.spawn(Process::spawn);
         let said = BufReader::new(guard.said());
-        let client = Client::new(format!("127.0.0.1:{port}")).with_header("authorization", SIGNED);
-        let mut bucket = Self { guard, said, client };
+        let client = Client::new(port.address()).with_header("authorization", SIGNED);
+        let mut bucket = Self { guard, said, client, _port: port };
         bucket.hears("started");
-        let begun = Instant::now();
-        while begun.elapsed() < START {
+        eventually("there is a bucket", START, async || {
             let made = bucket.client.put(&format!("/{BUCKET}")).send().await;
-            if made.is_ok_and(|answer| answer.status == 200) {
-                return Some(bucket);
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        None
+            made.is_ok_and(|answer| answer.status == 200)
+        })
+        .await;
+        bucket
     }
 
     /// How it is asked for.

@@ -142,7 +142,7 @@ impl Cdn {
         let config = self.config();
         vec![
             ("PANEL_NODE__PUBLIC_URL", "https://community.example".to_owned()),
-            ("PANEL_GATEWAY__CDN__KIND", config.kind.to_string()),
+            ("PANEL_GATEWAY__CDN__KIND", format!("{:?}", config.kind).to_lowercase()),
             ("PANEL_GATEWAY__CDN__URL", config.url),
             ("PANEL_GATEWAY__CDN__ZONE", config.zone),
             ("PANEL_GATEWAY__CDN__TOKEN", TOKEN.to_owned()),

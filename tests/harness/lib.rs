@@ -24,6 +24,7 @@
 //! | [`proxy`] | a TCP proxy that cuts, silences, delays and throttles |
 //! | [`raw_sql`] | a test's own connection to what a service has stored |
 //! | [`postgres`] | a PostgreSQL server, private or given |
+//! | [`port`] | a port that no other test takes |
 //! | [`metrics`] | what the ops port counts |
 //! | [`mod@eventually`] | waiting for something to become true, with a deadline |
 //!
@@ -64,6 +65,7 @@ pub mod metrics;
 pub mod node;
 pub mod oidc;
 pub mod passkey;
+pub mod port;
 pub mod postgres;
 pub mod probe;
 pub mod process;
@@ -94,6 +96,7 @@ pub use load::{History, Load};
 pub use metrics::Metrics;
 pub use node::{Node, NodeBuilder};
 pub use oidc::OidcProvider;
+pub use port::Port;
 pub use postgres::Postgres;
 pub use probe::Probe;
 pub use process::NoLeaks;

@@ -3,7 +3,6 @@
 //! Beside the private server waits a guard, which stops it and removes its files when the test process ends: nothing
 //! is left behind, also after a `kill -9`.
 
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -14,6 +13,7 @@ use panel_kernel::ids::random_hex;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::guard::{Guard, Spawn};
+use crate::port::Port;
 use crate::process::Process;
 
 /// The base URL of a server to use, such as `postgres://panel@127.0.0.1:5432`.
@@ -23,9 +23,6 @@ const START: Duration = Duration::from_secs(60);
 
 /// Between two looks at a server that starts or stops.
 const PAUSE: Duration = Duration::from_millis(10);
-
-/// Free ports tried: another process may take one before the server does.
-const ATTEMPTS: u32 = 3;
 
 /// Makes and runs the server, and does as it is told on its standard input; when that ends, with
 /// the test process, it ends the server and removes its files. `$1` is the directory, `$2` the
@@ -61,6 +58,7 @@ pub struct Postgres {
 struct Private {
     guard: Guard,
     directory: PathBuf,
+    _port: Port,
 }
 
 impl Postgres {
@@ -82,14 +80,25 @@ impl Postgres {
     }
 
     fn start_somewhere(spawn: Spawn) -> Self {
-        let mut log = String::new();
-        for _ in 0..ATTEMPTS {
-            match Self::start_on(free_port(), spawn) {
-                Ok(server) => return server,
-                Err(why) => log = why,
-            }
+        let port = Port::reserve();
+        let directory = tempfile::Builder::new().prefix("panel-pg-").tempdir().unwrap().keep();
+        // PostgreSQL refuses to be root.
+        let owner = owner();
+        if let Some((uid, gid)) = owner {
+            std::os::unix::fs::chown(&directory, Some(uid), Some(gid)).unwrap();
         }
-        panic!("PostgreSQL does not start:\n{log}")
+        let mut start = Guard::start(GUARD, "PostgreSQL", START);
+        if let Some((uid, gid)) = owner {
+            start.command.uid(uid).gid(gid);
+        }
+        start.command.arg(&directory).arg(port.number().to_string()).arg(programs());
+        let guard = start.spawn(spawn);
+        let url = format!("postgres://panel@{}", port.address());
+        let mut private = Private { guard, directory, _port: port };
+        if let Err(log) = private.await_ready() {
+            panic!("PostgreSQL does not start:\n{log}");
+        }
+        Self { url, private: Some(private) }
     }
 
     /// Stops the server, as its service manager would: every session is cut. Returns when it is
@@ -137,24 +146,6 @@ impl Postgres {
             server: self.private.is_none().then(|| self.url.clone()),
             name,
         }
-    }
-
-    fn start_on(port: u16, spawn: Spawn) -> Result<Self, String> {
-        let directory = tempfile::Builder::new().prefix("panel-pg-").tempdir().unwrap().keep();
-        // PostgreSQL refuses to be root.
-        let owner = owner();
-        if let Some((uid, gid)) = owner {
-            std::os::unix::fs::chown(&directory, Some(uid), Some(gid)).unwrap();
-        }
-        let mut start = Guard::start(GUARD, "PostgreSQL", START);
-        if let Some((uid, gid)) = owner {
-            start.command.uid(uid).gid(gid);
-        }
-        start.command.arg(&directory).arg(port.to_string()).arg(programs());
-        let guard = start.spawn(spawn);
-        let mut private = Private { guard, directory };
-        private.await_ready()?;
-        Ok(Self { url: format!("postgres://panel@127.0.0.1:{port}"), private: Some(private) })
     }
 }
 
@@ -220,10 +211,6 @@ fn owner() -> Option<(u32, u32)> {
         .find(|fields| fields[0] == "postgres")
         .expect("PostgreSQL can't run as root, and there is no account `postgres`");
     Some((fields[2].parse().unwrap(), fields[3].parse().unwrap()))
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A database on a server.

@@ -3,12 +3,13 @@
 //! A guard runs it, which kills it and removes its files when the test process ends, however that ends.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdout, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::guard::Guard;
+use crate::port::Port;
 use crate::process::Process;
 
 /// For the server to take connections, and for the guard to end.
@@ -17,8 +18,6 @@ const START: Duration = Duration::from_secs(20);
 const ANSWER: Duration = Duration::from_secs(5);
 /// Between two looks at a server that starts.
 const PAUSE: Duration = Duration::from_millis(5);
-/// Free ports tried: another process may take one before the server does.
-const ATTEMPTS: u32 = 3;
 
 /// Runs the server and does as it is told, a word at a time; says when it is done. `$1` is the
 /// directory, `$2` the port.
@@ -30,11 +29,10 @@ start() {
         --set-proc-title no >"$1/log" 2>&1 3<&- &
     server=$!
 }
-start "$@"
 while read -r order <&3; do
     case $order in
         start) start "$@" ;;
-        KILL) kill -KILL "$server"; wait "$server" ;;
+        KILL) kill -KILL "$server"; wait "$server"; server= ;;
         STOP)
             kill -STOP "$server"
             while grep -q '^State:.[^TZ]' "/proc/$server/status"; do sleep 0.01; done ;;
@@ -42,8 +40,10 @@ while read -r order <&3; do
     esac
     echo "$order"
 done
-kill -KILL "$server"
-wait "$server"
+if [ "$server" ]; then
+    kill -KILL "$server"
+    wait "$server"
+fi
 rm -rf "$1"
 "#;
 
@@ -53,69 +53,64 @@ pub struct Redis {
     guard: Guard,
     said: BufReader<ChildStdout>,
     directory: PathBuf,
-    address: SocketAddr,
+    port: Port,
 }
 
 impl Redis {
     /// An empty server on a free port, ready.
     #[must_use]
     pub fn start() -> Self {
-        must_be_installed();
-        let mut log = String::new();
-        for _ in 0..ATTEMPTS {
-            let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-            match Self::start_on(address) {
-                Ok(server) => return server,
-                Err(why) => log = why,
-            }
-        }
-        panic!("Redis does not start:\n{log}")
+        let mut server = Self::absent();
+        server.start_again();
+        server
     }
 
-    fn start_on(address: SocketAddr) -> Result<Self, String> {
+    /// A place for a server, where nobody listens yet.
+    #[must_use]
+    pub fn absent() -> Self {
+        must_be_installed();
+        let port = Port::reserve();
         let directory = tempfile::Builder::new().prefix("panel-redis-").tempdir().unwrap().keep();
         let mut start = Guard::start(GUARD, "Redis", START);
-        start.command.arg(&directory).arg(address.port().to_string()).stdout(Stdio::piped());
+        start.command.arg(&directory).arg(port.number().to_string()).stdout(Stdio::piped());
         let mut guard = start.spawn(Process::spawn);
         let said = BufReader::new(guard.said());
-        let server = Self { guard, said, directory, address };
-        server.await_ready()?;
-        Ok(server)
+        Self { guard, said, directory, port }
     }
 
     /// Where it listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
-        self.address
+        self.port.address()
     }
 
     /// As `--redis-url` takes it.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("redis://{}", self.address)
+        format!("redis://{}", self.address())
     }
 
     /// Ends the server without a word. Nobody listens when this returns.
     pub fn kill9(&mut self) {
-        self.tell("KILL");
+        self.orders("KILL");
     }
 
-    /// Starts a server that was killed again, on the same port, empty.
+    /// Starts a server that is absent or was killed, on the same port, empty.
     pub fn start_again(&mut self) {
-        self.tell("start");
+        self.orders("start");
         if let Err(log) = self.await_ready() {
-            panic!("Redis does not start again:\n{log}");
+            panic!("Redis does not start:\n{log}");
         }
     }
 
     /// Stops the server where it is: connections stay, and nothing is answered.
     pub fn freeze(&mut self) {
-        self.tell("STOP");
+        self.orders("STOP");
     }
 
     /// Lets a frozen server go on.
     pub fn thaw(&mut self) {
-        self.tell("CONT");
+        self.orders("CONT");
     }
 
     /// Forgets everything.
@@ -146,7 +141,7 @@ impl Redis {
     /// # Errors
     /// Whatever happened instead of an answer.
     pub fn try_ask_within(&self, command: &str, limit: Duration) -> std::io::Result<String> {
-        let mut stream = TcpStream::connect_timeout(&self.address, limit)?;
+        let mut stream = TcpStream::connect_timeout(&self.address(), limit)?;
         stream.set_read_timeout(Some(limit))?;
         stream.write_all(format!("{command}\r\n").as_bytes())?;
         let mut line = String::new();
@@ -157,8 +152,16 @@ impl Redis {
         Err(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "no whole line"))
     }
 
+    /// What it answers to a command, of which each word is given, as `redis-cli` shows it.
+    #[must_use]
+    pub fn tell(&self, command: &[&str]) -> String {
+        let port = self.port.number().to_string();
+        let output = Command::new("redis-cli").args(["-p", &port]).args(command).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
     /// Returns when it is done.
-    fn tell(&mut self, order: &str) {
+    fn orders(&mut self, order: &str) {
         self.guard.order(order);
         let mut line = String::new();
         self.said.read_line(&mut line).unwrap();

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use panel_harness::session::PASSWORD;
-use panel_harness::{Answer, Backend, Node, Session, TestDatabase, eventually, on_both_databases};
+use panel_harness::{
+    Answer, Backend, Node, Redis, Session, TestDatabase, eventually, on_both_databases,
+};
 use panel_kernel::time::Clock;
 use serde_json::json;
-
-use crate::redis_server::RedisServer;
 
 on_both_databases!(a_code_whose_write_fails_is_no_guess);
 
@@ -34,7 +34,7 @@ async fn a_code_whose_write_fails_is_no_guess(backend: Backend) {
 
 #[tokio::test]
 async fn with_redis_a_code_whose_write_fails_is_no_guess() {
-    let (database, redis) = (Backend::Sqlite.database().await, RedisServer::start().await);
+    let (database, redis) = (Backend::Sqlite.database().await, Redis::start());
     let node = Node::builder().env("PANEL_AUTH__LOGIN_ATTEMPTS", "3").faults();
     let node = node.env("REDIS_URL", &redis.url()).env("PANEL_REDIS__TIMEOUT", "500ms");
     let node = node.database(&database).start().await;

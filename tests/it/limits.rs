@@ -4,12 +4,12 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use panel_gateway::ForwardedHeader;
-use panel_harness::{Answer, Backend, Client, Node, NodeBuilder, Rig, RigBuilder, eventually};
+use panel_harness::{
+    Answer, Backend, Client, Node, NodeBuilder, Redis, Rig, RigBuilder, eventually,
+};
 use panel_kernel::role::Role;
 use panel_kernel::time::{Clock, Timestamp};
 use serde_json::json;
-
-use crate::redis_server::RedisServer;
 
 const OK: &str = "/api/v2/probe/ok";
 
@@ -223,7 +223,7 @@ async fn rules_limit_what_they_name_keys_by_themselves_and_everybody_together() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_everybody_may_ask_for_is_the_clusters_with_redis() {
-    let redis = RedisServer::start().await;
+    let redis = Redis::start();
     let gateway = |name: &str| {
         gateway(name, &redis)
             .env("PANEL_LIMITS__ANONYMOUS_PER_MINUTE", "0")
@@ -253,7 +253,7 @@ async fn what_everybody_may_ask_for_is_the_clusters_with_redis() {
 }
 
 /// A gateway by itself: what it limits, it limits whether or not there is a service to ask.
-fn gateway(name: &str, redis: &RedisServer) -> NodeBuilder {
+fn gateway(name: &str, redis: &Redis) -> NodeBuilder {
     let gateway = Node::builder().name(name).roles("gateway").env("REDIS_URL", &redis.url());
     // Sixty at once, and one more each minute: what is shared is seen, not what has come back.
     gateway
@@ -284,7 +284,7 @@ async fn redis_is(node: &Node, status: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_redis_the_limit_is_the_clusters_and_without_each_gateways() {
-    let mut redis = RedisServer::start().await;
+    let mut redis = Redis::start();
     let (one, other) = (gateway("n1", &redis).start().await, gateway("n2", &redis).start().await);
     for node in [&one, &other] {
         redis_is(node, "up").await;

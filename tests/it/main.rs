@@ -74,7 +74,6 @@ mod purged_writes;
 mod purges;
 mod readme;
 mod redis;
-mod redis_server;
 mod resting;
 mod retry;
 mod revalidating;

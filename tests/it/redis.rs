@@ -2,11 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use panel_harness::{Backend, Node, RigBuilder, eventually};
+use panel_harness::{Backend, Node, Redis as Server, RigBuilder, eventually};
 use panel_kernel::redis::{Redis, RedisConfig, Unavailable, cmd};
 use panel_kernel::role::Role;
-
-use crate::redis_server::RedisServer;
 
 /// For a change to be noticed: a look a second, or every two while it is down.
 const NOTICED: Duration = Duration::from_secs(10);
@@ -42,16 +40,16 @@ async fn up(redis: &Redis) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_may_be_absent_come_die_and_come_again() {
-    let mut server = RedisServer::absent();
+    let mut server = Server::absent();
     let node = Node::builder().env("REDIS_URL", &server.url());
     let node = node.env("PANEL_REDIS__TIMEOUT", "500ms").start().await;
     told(&node, "down").await;
-    server.start_again().await;
+    server.start_again();
     told(&node, "up").await;
     server.kill9();
     told(&node, "down").await;
     assert!(node.metrics().await.value("panel_redis_errors_total", &[]) > 0.0);
-    server.start_again().await;
+    server.start_again();
     told(&node, "up").await;
     // It hangs and goes on.
     server.freeze();
@@ -69,7 +67,7 @@ async fn redis_may_be_absent_come_die_and_come_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_hangs_costs_its_callers_one_timeout() {
-    let server = RedisServer::start().await;
+    let mut server = Server::start();
     let database = Backend::Sqlite.database().await;
     let rig = RigBuilder::new(database).redis(&server.url(), patient);
     let rig = Box::pin(rig.start()).await;
@@ -104,7 +102,7 @@ async fn a_redis_that_hangs_costs_its_callers_one_timeout() {
 /// A full one, a replica, or one that is loading answers pings all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_takes_no_writes_is_down() {
-    let server = RedisServer::start().await;
+    let server = Server::start();
     let database = Backend::Sqlite.database().await;
     let rig = RigBuilder::new(database).redis(&server.url(), patient);
     let rig = Box::pin(rig.start()).await;
@@ -120,7 +118,7 @@ async fn a_redis_that_takes_no_writes_is_down() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_watcher_that_dies_is_replaced_and_costs_nothing() {
-    let mut server = RedisServer::start().await;
+    let mut server = Server::start();
     let database = Backend::Sqlite.database().await;
     let rig = RigBuilder::new(database).redis(&server.url(), patient);
     let rig = Box::pin(rig.start()).await;
@@ -132,7 +130,7 @@ async fn a_watcher_that_dies_is_replaced_and_costs_nothing() {
     eventually("redis is down", NOTICED, async || !redis.is_up()).await;
     rig.kill("redis").await;
     rig.signed_in(Role::User).get("/api/v2/probe/ok").await.expect(200);
-    server.start_again().await;
+    server.start_again();
     up(&redis).await;
     rig.shutdown().await;
 }

@@ -2,20 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use panel_harness::{Answer, Backend, Client, Cluster, Probe, Rig, RigBuilder, Thread, eventually};
+use panel_harness::{
+    Answer, Backend, Client, Cluster, Probe, Redis, Rig, RigBuilder, Thread, eventually,
+};
 use panel_kernel::purge::stamps;
 use panel_kernel::role::Role;
 use panel_kernel::time::{Clock, Timestamp};
 use serde_json::json;
-
-use crate::redis_server::RedisServer;
 
 const SOON: Duration = Duration::from_secs(10);
 /// No two clocks differ more: what was asked for so soon after a stamp is not believed.
 const SKEW: Duration = Duration::from_secs(6);
 
 /// A gateway whose own memory holds nothing.
-async fn rig(server: &RedisServer, redis_bytes: u64) -> (Rig, Clock, Probe) {
+async fn rig(server: &Redis, redis_bytes: u64) -> (Rig, Clock, Probe) {
     let (clock, probe) = (Clock::manual(Timestamp::from_seconds(1_800_000_000)), Probe::new());
     let rig = RigBuilder::new(Backend::Sqlite.database().await).clock(clock.clone()).probe(&probe);
     let rig = rig.redis(&server.url(), |redis| redis.timeout = "500ms".parse().unwrap());
@@ -30,7 +30,7 @@ async fn rig(server: &RedisServer, redis_bytes: u64) -> (Rig, Clock, Probe) {
     (rig, clock, probe)
 }
 
-async fn stamped(server: &RedisServer, key: &str) {
+async fn stamped(server: &Redis, key: &str) {
     eventually("it is stamped", SOON, async || server.tell(&["EXISTS", key]) == "1").await;
 }
 
@@ -39,7 +39,7 @@ fn page(tags: &str, n: usize) -> String {
 }
 
 /// How many answers there are.
-fn kept(server: &RedisServer) -> usize {
+fn kept(server: &Redis) -> usize {
     server.tell(&["KEYS", "panel:cache:1:*"]).lines().filter(|line| !line.is_empty()).count()
 }
 
@@ -49,7 +49,7 @@ async fn read(client: &Client, path: &str) -> Answer {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_read_stands_in_from_redis_until_it_is_gone() {
-    let mut server = RedisServer::start().await;
+    let mut server = Redis::start();
     let (rig, clock, probe) = rig(&server, 1 << 20).await;
     let client = rig.client();
     for (at, tags) in [(1, "one"), (2, "two")] {
@@ -82,7 +82,7 @@ async fn what_was_read_stands_in_from_redis_until_it_is_gone() {
     assert!(is_gone("one", asked).await && !is_gone("two", asked).await);
     assert!(!is_gone("one", clock.now().plus(SKEW)).await);
     // A Redis that has forgotten what was gone is not believed.
-    server.tell(&["DEL", "panel:gone:probe"]);
+    assert_eq!(server.tell(&["DEL", "panel:gone:probe"]), "1");
     assert!(is_gone("two", asked).await);
     read(&client, &page("two", 0)).await.refused(503, "unavailable");
     // Without it everything is as it was.
@@ -95,7 +95,7 @@ async fn what_was_read_stands_in_from_redis_until_it_is_gone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_takes_no_more_room_than_it_may() {
-    let server = RedisServer::start().await;
+    let server = Redis::start();
     let (rig, clock, probe) = rig(&server, 6_000).await;
     let client = rig.client();
     for n in 0..60 {
@@ -117,7 +117,7 @@ async fn it_takes_no_more_room_than_it_may() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_that_has_just_begun_shows_what_another_has_read() {
-    let server = RedisServer::start().await;
+    let server = Redis::start();
     let mut cluster = Cluster::builder()
         .await
         .env("REDIS_URL", &server.url())

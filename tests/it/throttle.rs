@@ -6,13 +6,11 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use panel_harness::session::PASSWORD;
 use panel_harness::{
-    Answer, Backend, Client, Node, Rig, RigBuilder, Session, eventually, on_both_databases,
+    Answer, Backend, Client, Node, Redis, Rig, RigBuilder, Session, eventually, on_both_databases,
 };
 use panel_kernel::config::{Section, Span};
 use panel_kernel::time::Clock;
 use serde_json::{Value, json};
-
-use crate::redis_server::RedisServer;
 
 on_both_databases!(people_sign_in_where_they_are_known_whatever_strangers_do);
 
@@ -145,7 +143,7 @@ async fn people_sign_in_where_they_are_known_whatever_strangers_do(backend: Back
 
 #[tokio::test]
 async fn with_redis_mistakes_are_the_clusters() {
-    let mut redis = RedisServer::start().await;
+    let mut redis = Redis::start();
     let mut node = Node::builder()
         .env("REDIS_URL", &redis.url())
         .env("PANEL_REDIS__TIMEOUT", "500ms")
@@ -168,13 +166,13 @@ async fn with_redis_mistakes_are_the_clusters() {
     }
     assert_eq!(attempt(&node, "ada", WRONG).await, 429);
     // A right password that another node was told clears them here as well.
-    redis.tell(&["FLUSHALL"]);
+    redis.flush();
     assert_eq!(attempt(&node, "ada", WRONG).await, 401);
     let keys = redis.tell(&["KEYS", "panel:failures:*"]);
     let names = || keys.split_whitespace().filter(|word| word.starts_with("panel:failures:"));
     assert_eq!(names().count(), 2, "a name and an address: {keys}");
     for name in names() {
-        redis.tell(&["HSET", name, "failures", "10"]);
+        assert_eq!(redis.tell(&["HSET", name, "failures", "10"]), "0");
     }
     // Another life of the node knows what the one before has counted.
     node.restart().await;
@@ -188,7 +186,7 @@ async fn with_redis_mistakes_are_the_clusters() {
 }
 
 /// Codes that come at the same moment are counted one by one: three are looked at, and the others wait.
-async fn codes_at_once(redis: Option<&RedisServer>) {
+async fn codes_at_once(redis: Option<&Redis>) {
     let clock = clock();
     let mut builder = RigBuilder::new(Backend::Sqlite.database().await);
     if let Some(redis) = redis {
@@ -231,7 +229,7 @@ async fn codes_that_come_at_once_are_counted_one_by_one() {
 
 #[tokio::test]
 async fn with_redis_codes_that_come_at_once_are_counted_one_by_one() {
-    Box::pin(codes_at_once(Some(&RedisServer::start().await))).await;
+    Box::pin(codes_at_once(Some(&Redis::start()))).await;
 }
 
 /// Mann and Whitney's test: how many standard deviations the ranks of the two samples are from what

@@ -152,6 +152,7 @@ impl RigBuilder {
     /// Starts it and waits until every service is a member, its database is up, and the gateway
     /// takes tokens.
     pub async fn start(mut self) -> Rig {
+        warn();
         if !self.specs.iter().any(|spec| spec.name == PROBE) {
             self.specs.push(self.probe.spec());
         }
@@ -215,4 +216,12 @@ impl RigBuilder {
         rig.await_up().await;
         rig
     }
+}
+
+/// Shows, where a test fails, what the node in it has warned of.
+fn warn() {
+    let level = tracing_subscriber::filter::LevelFilter::WARN;
+    let warnings = tracing_subscriber::fmt().with_max_level(level).with_test_writer();
+    // The first rig of a process has seen to it.
+    drop(warnings.with_ansi(false).try_init());
 }

@@ -234,7 +234,7 @@ async fn what_can_t_be_is_refused_at_the_start() {
     let zone = |kind_of: &str| kind(kind_of).env("PANEL_GATEWAY__CDN__ZONE", "123");
     let whole = || zone("cloudflare").env("PANEL_GATEWAY__CDN__TOKEN", "123");
     for (node, said) in [
-        (kind("akamai"), "is not one of webhook, cloudflare, fastly"),
+        (kind("akamai"), "unknown variant `akamai`"),
         (node().env("PANEL_GATEWAY__CDN__ZONE", "1"), "gateway.cdn.kind"),
         (kind("webhook").env("PANEL_GATEWAY__CDN__TOKEN", "t"), "gateway.cdn.url"),
         (zone("fastly"), "gateway.cdn.token"),

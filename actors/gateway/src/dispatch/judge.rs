@@ -35,7 +35,7 @@ pub(super) fn note(
     outcome: &Result<Reply, Miss>,
 ) -> Option<Duration> {
     let has_failed = has_failed(outcome)?;
-    let (now, window) = (Instant::now(), outliers.window);
+    let (now, window) = (Instant::now(), outliers.window.0);
     member.record().note(has_failed, now, window);
     let others = || members.iter().filter(|other| !Arc::ptr_eq(other, member));
     let ejected = others().filter(|other| other.record().is_ejected(now)).count();
@@ -50,7 +50,7 @@ pub(super) fn note(
         // One that is ejected already has answered what it was asked before.
         Verdict::Outlier if member.record().is_ejected(now) => None,
         Verdict::Outlier if (ejected + 1) * 2 > members.len() => None,
-        Verdict::Outlier => Some(member.record().eject(now, outliers.eject)),
+        Verdict::Outlier => Some(member.record().eject(now, outliers.eject.0)),
     }
 }
 
@@ -90,12 +90,7 @@ mod tests {
 
     #[test]
     fn an_outlier_is_who_fails_more_than_the_others() {
-        let outliers = Outliers {
-            window: Duration::from_secs(10),
-            least: 20,
-            percent: 20,
-            eject: Duration::from_secs(30),
-        };
+        let outliers = Outliers::default();
         let of = |asked, failed| Tally { asked, failed };
         for (own, others, expected) in [
             (of(19, 19), of(100, 0), Verdict::Fine),

@@ -6,7 +6,7 @@ use std::path::Path;
 use http::{HeaderName, HeaderValue};
 use panel_kernel::certificates::{FileError, read};
 use panel_kernel::config::Span;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::matching::{RuleMethods, check_beginning};
 
@@ -30,23 +30,24 @@ pub(super) struct ServiceTraffic {
     /// How many of so many requests go to members of which release; `*`: of all that are not named.
     pub(super) weights: BTreeMap<String, u32>,
     /// Who is answered by a release that is to be tried.
-    pub(super) canary: Option<CanaryConfig>,
+    pub(super) canary: Option<Canary>,
     /// Which release is shown copies of what is read.
-    pub(super) mirror: Option<MirrorConfig>,
+    pub(super) mirror: Option<Mirror>,
     /// When a member that fails more than others is left alone.
-    pub(super) outliers: Option<OutlierConfig>,
+    pub(super) outliers: Option<Outliers>,
     /// How long a request may take inside; none: `gateway.request_timeout`.
     pub(super) timeout: Option<Span>,
     /// The same of some routes.
-    pub(super) routes: Vec<RouteConfig>,
+    pub(super) routes: Vec<Route>,
 }
 
 /// Who is answered by a release that is to be tried: whoever sends this header.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CanaryConfig {
+pub(super) struct Canary {
     pub(super) release: String,
-    pub(super) header: String,
+    #[serde(deserialize_with = "own_header")]
+    pub(super) header: HeaderName,
     /// With this value; empty: with any.
     #[serde(default)]
     pub(super) value: String,
@@ -55,27 +56,27 @@ pub(super) struct CanaryConfig {
 /// Which release is shown copies of requests that read. Nobody sees what it answers.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct MirrorConfig {
-    pub(super) release: String,
+pub(crate) struct Mirror {
+    pub(crate) release: String,
     /// Of a hundred.
-    pub(super) percent: u32,
+    pub(crate) percent: u32,
 }
 
 /// When a member that fails more than others is left alone, and for how long.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct OutlierConfig {
+pub(crate) struct Outliers {
     /// How far back is looked, at most twice that.
-    pub(super) window: Span,
+    pub(crate) window: Span,
     /// Requests that a member must have had in that time, and the others together.
-    pub(super) least: u32,
+    pub(crate) least: u32,
     /// How much more often it must fail than the others, in percent of its requests.
-    pub(super) percent: u32,
+    pub(crate) percent: u32,
     /// How long it is left alone the first time; twice as long each further time, up to sixteen times.
-    pub(super) eject: Span,
+    pub(crate) eject: Span,
 }
 
-impl Default for OutlierConfig {
+impl Default for Outliers {
     fn default() -> Self {
         Self { window: Span::seconds(10), least: 20, percent: 20, eject: Span::seconds(30) }
     }
@@ -84,7 +85,7 @@ impl Default for OutlierConfig {
 /// How long some requests may take inside. Of several that are meant by a path, the longest path counts.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RouteConfig {
+pub(super) struct Route {
     pub(super) path: String,
     #[serde(default)]
     pub(super) methods: RuleMethods,
@@ -169,20 +170,16 @@ impl ServiceTraffic {
     }
 }
 
-impl CanaryConfig {
+impl Canary {
     fn check(&self) -> Result<(), String> {
         check_release(&self.release).map_err(|why| format!("release: {why}"))?;
-        let header = self.header.to_ascii_lowercase();
-        if HeaderName::try_from(&header).is_err() || !header.starts_with("x-") {
-            return Err(format!("header: {:?} is not a header like x-canary", self.header));
-        }
         HeaderValue::try_from(&self.value)
             .map_err(|_| format!("value: {:?} can't stand in a header", self.value))?;
         Ok(())
     }
 }
 
-impl OutlierConfig {
+impl Outliers {
     fn check(&self) -> Result<(), String> {
         between("window", self.window, 1_000, LONGEST_WINDOW)?;
         between("eject", self.eject, 1_000, LONGEST_EJECTION)?;
@@ -194,6 +191,14 @@ impl OutlierConfig {
         }
         Ok(())
     }
+}
+
+/// A header that nothing else means anything by.
+fn own_header<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HeaderName, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let header = HeaderName::try_from(&text).ok().filter(|name| name.as_str().starts_with("x-"));
+    let unknown = || format!("canary.header: {text:?} is not a header like x-canary");
+    header.ok_or_else(unknown).map_err(serde::de::Error::custom)
 }
 
 fn check_release(release: &str) -> Result<(), String> {

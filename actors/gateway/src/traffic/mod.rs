@@ -22,7 +22,8 @@ use panel_kernel::keys::sha256;
 use parking_lot::Mutex;
 
 pub use config::TrafficConfig;
-pub(crate) use policy::{Chosen, Mirror, Outliers, Policy};
+pub(crate) use config::{Mirror, Outliers};
+pub(crate) use policy::{Chosen, Policy};
 pub(crate) use watch::Watch;
 
 type Policies = BTreeMap<String, Arc<Policy>>;

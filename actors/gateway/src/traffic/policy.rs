@@ -1,111 +1,57 @@
 //! How one service's requests are spread, as it is looked up for each of them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Method};
+use panel_kernel::config::Span;
 
-use super::config::{
-    CanaryConfig, MirrorConfig, OTHERS, OutlierConfig, RouteConfig, ServiceTraffic,
-};
-use crate::matching::{RuleMethods, begins};
+use super::config::{Canary, Mirror, OTHERS, Outliers, Route, ServiceTraffic};
+use crate::matching::begins;
 
 /// How one service's requests are spread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Policy {
     /// Of the releases that are named, and of all others.
-    weights: Vec<(String, u32)>,
+    weights: BTreeMap<String, u32>,
     others: u32,
     canary: Option<Canary>,
     pub(crate) mirror: Option<Mirror>,
     pub(crate) outliers: Option<Outliers>,
-    timeout: Option<Duration>,
+    timeout: Option<Span>,
     /// The longest paths first.
     routes: Vec<Route>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Canary {
-    release: String,
-    header: HeaderName,
-    /// Empty: any.
-    value: String,
-}
-
-/// Which release is shown copies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Mirror {
-    pub(crate) release: String,
-    pub(crate) percent: u32,
-}
-
-/// When a member is left alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Outliers {
-    pub(crate) window: Duration,
-    /// Requests.
-    pub(crate) least: u32,
-    /// Of a hundred.
-    pub(crate) percent: u32,
-    pub(crate) eject: Duration,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Route {
-    path: String,
-    methods: RuleMethods,
-    timeout: Duration,
-}
-
 impl Policy {
     pub(super) fn new(traffic: &ServiceTraffic) -> Self {
-        let ServiceTraffic { weights, canary, mirror, outliers, timeout, routes } = traffic;
-        let mirror = mirror.as_ref().map(|MirrorConfig { release, percent }| Mirror {
-            release: release.clone(),
-            percent: *percent,
-        });
-        let canary = canary.as_ref().and_then(Canary::new);
-        let named = weights.iter().filter(|(release, _)| *release != OTHERS);
-        let mut named: Vec<(String, u32)> =
-            named.map(|(release, weight)| (release.clone(), *weight)).collect();
-        let mut others = weights.get(OTHERS).copied().unwrap_or_default();
+        let ServiceTraffic { mut weights, canary, mirror, outliers, timeout, mut routes } =
+            traffic.clone();
         if weights.is_empty() {
             // What is only tried, or only shown copies, gets nothing else.
-            let tried = canary.as_ref().map(|canary| &canary.release);
-            let shown = mirror.as_ref().map(|mirror| &mirror.release);
-            named = tried.into_iter().chain(shown).map(|release| (release.clone(), 0)).collect();
-            others = 1;
+            let tried = canary.iter().map(|canary| &canary.release);
+            let shown = mirror.iter().map(|mirror| &mirror.release);
+            weights.extend(tried.chain(shown).map(|release| (release.clone(), 0)));
+            weights.insert(OTHERS.to_owned(), 1);
         }
-        let mut routes: Vec<Route> = routes
-            .iter()
-            .map(|RouteConfig { path, methods, timeout }| Route {
-                path: path.clone(),
-                methods: *methods,
-                timeout: timeout.0,
-            })
-            .collect();
+        let others = weights.remove(OTHERS).unwrap_or_default();
         // Stable.
         routes.sort_by_key(|route| std::cmp::Reverse(route.path.len()));
-        Self {
-            weights: named,
-            others,
-            canary,
-            mirror,
-            outliers: outliers.as_ref().map(Outliers::new),
-            timeout: timeout.map(|timeout| timeout.0),
-            routes,
-        }
+        Self { weights, others, canary, mirror, outliers, timeout, routes }
     }
 
     /// How long such a request may take inside, if that is not as everywhere.
     pub(crate) fn timeout(&self, method: &Method, path: &str) -> Option<Duration> {
         let mut routes = self.routes.iter();
         let is_meant = |route: &&Route| route.methods.include(method) && begins(path, &route.path);
-        routes.find(is_meant).map(|route| route.timeout).or(self.timeout)
+        let timeout = routes.find(is_meant).map(|route| route.timeout).or(self.timeout);
+        timeout.map(|timeout| timeout.0)
     }
 
     /// The longest that any may take, if that is said.
     pub(super) fn longest_timeout(&self) -> Option<Duration> {
-        self.routes.iter().map(|route| route.timeout).chain(self.timeout).max()
+        let all = self.routes.iter().map(|route| route.timeout).chain(self.timeout);
+        all.map(|timeout| timeout.0).max()
     }
 
     /// Whether these headers ask for the release that is to be tried.
@@ -172,8 +118,8 @@ impl Policy {
     }
 
     fn group(&self, release: &str) -> Group<'_> {
-        let mut named = self.weights.iter().map(|(named, _)| named.as_str());
-        named.find(|named| *named == release).map_or(Group::Others, Group::Of)
+        let named = self.weights.get_key_value(release);
+        named.map_or(Group::Others, |(named, _)| Group::Of(named))
     }
 }
 
@@ -204,21 +150,5 @@ impl Chosen {
             Self::Weights => "weights",
             Self::Canary => "canary",
         }
-    }
-}
-
-impl Canary {
-    fn new(config: &CanaryConfig) -> Option<Self> {
-        let CanaryConfig { release, header, value } = config;
-        // It was checked.
-        let header = HeaderName::try_from(header.as_str()).ok()?;
-        Some(Self { release: release.clone(), header, value: value.clone() })
-    }
-}
-
-impl Outliers {
-    fn new(config: &OutlierConfig) -> Self {
-        let OutlierConfig { window, least, percent, eject } = *config;
-        Self { window: window.0, least, percent, eject: eject.0 }
     }
 }

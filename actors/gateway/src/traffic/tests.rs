@@ -42,7 +42,7 @@ fn what_can_not_be_is_named() {
         ("[forum.canary]\nrelease = \"2\"", "missing field `header`"),
         (
             "[forum.canary]\nrelease = \"2\"\nheader = \"authorization\"",
-            "forum.canary.header: \"authorization\" is not a header like x-canary",
+            "line 3: canary.header: \"authorization\" is not a header like x-canary",
         ),
         (
             "[forum.canary]\nrelease = \"2\"\nheader = \"x-a\"\nvalue = \"a\\nb\"",
