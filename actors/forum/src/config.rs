@@ -6,9 +6,9 @@ use panel_kernel::config::{BadValue, PoolConfig, Section, Span};
 use panel_kernel::data::Migrations;
 use panel_kernel::events::Subscription;
 use panel_kernel::service::ServiceSpec;
+use panel_text::rendering::Renderer;
 use serde::{Deserialize, Serialize};
 
-use crate::rendering::Renderer;
 use crate::{SERVICE, api, assemble, pages};
 
 /// A body of more bytes would not fit into a message; a character has at most four.
@@ -192,7 +192,7 @@ impl ForumConfig {
 /// The service as configured.
 pub(crate) fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
     let config = ForumConfig::read(section)?;
-    let renderer = Renderer::new(config.pool);
+    let renderer = Renderer::new(SERVICE.name, config.pool);
     Ok(ServiceSpec {
         name: SERVICE.name,
         port: 5002,

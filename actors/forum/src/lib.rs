@@ -34,9 +34,6 @@
 //! | `api` | routes: parse, decide by `rules`, write by `store`, answer |
 //! | `pages`, `templates/` | what people read without a program of their own |
 //! | `rules` | who may do what, and what a valid field is; no I/O |
-//! | `markdown` | text to safe HTML, whom it calls, colours for code; no I/O |
-//! | `diff` | what changed from one text to another; no I/O |
-//! | `rendering` | where that is done: long texts off the async threads |
 //! | `store` | the only SQL |
 //! | `tags` | by which public answers are made old |
 //! | `hiding` | hiding a post, and telling of it |
@@ -47,18 +44,15 @@
 
 mod api;
 mod config;
-mod diff;
 mod digester;
 mod error;
 mod events;
 mod hiding;
-mod html;
 mod live;
-mod markdown;
 mod moderation_automat;
 mod notifier;
 mod pages;
-mod rendering;
+mod people;
 mod rules;
 mod search_indexer;
 mod store;
@@ -75,6 +69,7 @@ pub use crate::config::migrations;
 
 use panel_kernel::push::Pusher;
 use panel_kernel::service::{Assembly, Registration, ServiceContext};
+use panel_text::rendering::Renderer;
 
 use crate::api::{Forum, Policy};
 use crate::config::ForumConfig;
@@ -82,7 +77,6 @@ use crate::digester::Digester;
 use crate::events::Facts;
 use crate::live::Rooms;
 use crate::moderation_automat::Automat;
-use crate::rendering::Renderer;
 use crate::streams::Streams;
 use crate::view_counter::Views;
 

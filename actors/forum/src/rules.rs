@@ -3,9 +3,7 @@
 pub(crate) mod bans;
 pub(crate) mod content;
 pub(crate) mod digests;
-pub(crate) mod excerpt;
 pub(crate) mod notices;
-pub(crate) mod tokens;
 pub(crate) mod trust;
 
 use panel_kernel::http::validate::Check;
@@ -19,14 +17,12 @@ use crate::error::ForumError;
 pub(crate) const MAX_CATEGORIES: i64 = 500;
 /// The most tags on a thread.
 pub(crate) const MAX_TAGS: usize = 5;
-const MAX_TAG_CHARS: usize = 30;
 /// The longest title of a thread.
 pub(crate) const MAX_TITLE_CHARS: usize = 200;
 /// The most drafts somebody can have.
 pub(crate) const MAX_DRAFTS: i64 = 100;
 const MAX_NAME_CHARS: usize = 80;
 const MAX_DESCRIPTION_CHARS: usize = 1_000;
-const MAX_SLUG_BYTES: usize = 80;
 
 /// A reader, as far as the rules care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,70 +172,10 @@ pub(crate) fn body(check: &mut Check, text: &str, most: usize) -> String {
     check.text("body", text, 1, most)
 }
 
-/// Normalises tags; the same tag twice is the same tag.
-pub(crate) fn tags(check: &mut Check, given: &[String]) -> Vec<String> {
-    if given.len() > MAX_TAGS {
-        check.fail("tags", "too_many", format!("must be at most {MAX_TAGS}"));
-        return Vec::new();
-    }
-    let mut tags: Vec<String> = Vec::with_capacity(given.len());
-    for (at, text) in given.iter().enumerate() {
-        match tag(text) {
-            Some(tag) if tags.contains(&tag) => {}
-            Some(tag) => tags.push(tag),
-            None => check.fail(
-                &format!("tags[{at}]"),
-                "invalid",
-                format!("must be 1 to {MAX_TAG_CHARS} letters, digits, or any of - _ . + #"),
-            ),
-        }
-    }
-    tags
-}
-
-/// A tag in its one form: lower case, words joined by hyphens.
-pub(crate) fn tag(text: &str) -> Option<String> {
-    let mut tag = String::with_capacity(text.len());
-    for c in text.trim().chars().flat_map(char::to_lowercase) {
-        match c {
-            c if c.is_whitespace() || c == '-' => {
-                if !tag.ends_with('-') {
-                    tag.push('-');
-                }
-            }
-            c if c.is_alphanumeric() || matches!(c, '_' | '.' | '+' | '#') => tag.push(c),
-            _ => return None,
-        }
-    }
-    let tag = tag.trim_matches('-');
-    (1..=MAX_TAG_CHARS).contains(&tag.chars().count()).then(|| tag.to_owned())
-}
-
 /// Whether this can be the key of a draft.
 pub(crate) fn is_draft_key(key: &str) -> bool {
     (1..=100).contains(&key.len())
         && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-'))
-}
-
-/// The readable part of an address: ASCII, hyphens between words, `fallback` where nothing is
-/// left of the text.
-pub(crate) fn slug(text: &str, fallback: &str) -> String {
-    let mut slug = slug::slugify(text);
-    if slug.len() > MAX_SLUG_BYTES {
-        slug.truncate(MAX_SLUG_BYTES);
-        slug.truncate(slug.trim_end_matches('-').len());
-    }
-    if slug.is_empty() { fallback.to_owned() } else { slug }
-}
-
-/// `slug`, or the first of `slug-2`, `slug-3`, … that is not taken.
-pub(crate) fn free_slug(slug: String, taken: &[String]) -> String {
-    let is_free = |candidate: &String| !taken.contains(candidate);
-    if is_free(&slug) {
-        return slug;
-    }
-    // One more candidate than there are slugs to be taken: one of them is free.
-    (2..taken.len() + 3).map(|n| format!("{slug}-{n}")).find(is_free).unwrap_or(slug)
 }
 
 #[cfg(test)]

@@ -17,11 +17,11 @@ use panel_kernel::role::Role;
 use panel_kernel::service::{self, NodeIdentity, Runtime};
 use panel_kernel::supervision::{Supervisor, SupervisorSpec};
 use panel_kernel::time::Clock;
+use panel_text::rendering::Renderer;
 use ractor::{Actor, ActorRef, pg};
 use serde_json::{Value, json};
 
 use crate::config::ForumConfig;
-use crate::rendering::Renderer;
 use crate::{SERVICE, assemble};
 
 /// The service, running in a directory of its own.
@@ -50,7 +50,7 @@ impl Service {
         let section = Section { path: "forum".to_owned(), values: json!({}) };
         let mut spec = (SERVICE.configure)(&section).unwrap();
         let config = ForumConfig::default();
-        let renderer = Renderer::new(config.pool);
+        let renderer = Renderer::new(SERVICE.name, config.pool);
         let its = renderer.clone();
         spec.assemble = Arc::new(move |context| assemble(context, &config, &its));
         let location = DatabaseUrl::Sqlite(home);
@@ -314,7 +314,7 @@ async fn long_texts(service: &Service, category: &str, [ann, bob, moderator]: [&
     let at = format!("/posts/{}", reply.id());
     let edit = |who, tag| service.send(who, Method::PATCH, &at, tag, Some(long.clone()));
 
-    let full = service.renderer.fill();
+    let full = std::iter::from_fn(|| service.renderer.texts().enter().ok()).collect::<Vec<_>>();
     assert!(!full.is_empty());
     service.post(&NOBODY, &path, long.clone()).await.expect(401);
     service.post(bob, "/threads/0000000000009/posts", long.clone()).await.expect(404);
@@ -326,7 +326,7 @@ async fn long_texts(service: &Service, category: &str, [ann, bob, moderator]: [&
         service.post(bob, "/threads", new(category, &long)).await,
         edit(ann, Some(reply.tag())).await,
     ] {
-        assert_eq!(busy.expect(503).body["detail"], "too many long posts at once");
+        assert_eq!(busy.expect(503).body["detail"], "too many long texts at once");
     }
     service.post(bob, &path, json!({"body": "short"})).await.expect(201);
     drop(full);

@@ -10,6 +10,7 @@ use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use panel_kernel::purge::Purge;
 use panel_kernel::role::Role;
+use panel_text::names;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -107,7 +108,7 @@ pub(super) async fn create_category(
                         "there are as many categories as there may be",
                     ));
                 }
-                category.slug = rules::free_slug(rules::slug(&category.name, "category"), &taken);
+                category.slug = names::free_slug(names::slug(&category.name, "category"), &taken);
                 category.read_level = read_level(&mut writing, &category, false).await?;
                 categories::insert(writing.tx, &category).await?;
                 let made = serde_json::to_value(&category).ok();

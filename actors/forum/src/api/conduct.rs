@@ -5,13 +5,13 @@ use panel_kernel::data::Conn;
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use panel_kernel::time::Timestamp;
+use panel_text::markdown::Rendered;
 
 use super::Forum;
 use super::writing::{SignedIn, Writing};
 use crate::config::{ModerationConfig, TrustConfig};
 use crate::error::ForumError;
 use crate::hiding::{hide, hide_thread};
-use crate::markdown::Rendered;
 use crate::rules::bans::Act;
 use crate::rules::content::RuleAction;
 use crate::rules::trust::{Allowance, Trust};

@@ -6,6 +6,7 @@ use panel_kernel::http::validate::Check;
 use panel_kernel::http::{IdPath, Payload};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
+use panel_text::names;
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -137,7 +138,7 @@ pub(super) async fn split_thread(
 ) -> Result<Answer, ForumError> {
     let mut check = Check::new();
     let title = rules::title(&mut check, &split.title);
-    let tags = rules::tags(&mut check, &split.tags);
+    let tags = names::tags(&mut check, &split.tags, rules::MAX_TAGS);
     split.post_ids.sort_unstable();
     split.post_ids.dedup();
     let count = split.post_ids.len();
@@ -207,7 +208,7 @@ fn made_of(
     let last_number = i64::try_from(count).unwrap_or(i64::MAX);
     Ok(Thread {
         id,
-        slug: rules::slug(&title, "thread"),
+        slug: names::slug(&title, "thread"),
         title,
         category_id,
         author: first.author.clone(),

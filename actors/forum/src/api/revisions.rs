@@ -7,13 +7,13 @@ use panel_kernel::http::{
     CacheFor, Caller, IdPath, Listing, PageQuery, Params, Segments, json_bytes, last_that_fits,
 };
 use panel_kernel::ids::Id;
+use panel_text::diff::{self, Change};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::conduct::deed;
 use super::writing::SignedIn;
 use super::{Refusal, Shared};
-use crate::diff::{self, Change};
 use crate::error::ForumError;
 use crate::rules::{self, Viewer};
 use crate::store::posts;

@@ -6,13 +6,14 @@ use panel_kernel::http::validate::Check;
 use panel_kernel::http::{CacheFor, Caller, Listing, PageRequest, Params};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
+use panel_text::excerpt::excerpt;
+use panel_text::{names, tokens};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{Forum, Refusal, Shared};
 use crate::error::ForumError;
-use crate::rules::excerpt::excerpt;
-use crate::rules::{self, Viewer, tokens};
+use crate::rules::Viewer;
 use crate::store::search::{self, FIRST, Hit, Order, Place, SearchFilter, SearchPage};
 use crate::tags;
 
@@ -120,7 +121,7 @@ fn parse(query: SearchQuery) -> Result<(SearchFilter, PageRequest), Problem> {
     };
     let (category, author) = (id("category", query.category), id("author", query.author));
     let tag = given(query.tag).and_then(|text| {
-        let tag = rules::tag(&text);
+        let tag = names::tag(&text);
         if tag.is_none() {
             check.fail("tag", "invalid", "is not a tag");
         }

@@ -6,12 +6,13 @@ use panel_kernel::http::validate::Check;
 use panel_kernel::http::{CacheFor, Caller, Listing, PageQuery, PageRequest, Params};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
+use panel_text::names;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{Forum, Refusal, Shared};
 use crate::error::ForumError;
-use crate::rules::{self, Viewer};
+use crate::rules::Viewer;
 use crate::store::thread_list::{self, Sort, ThreadFilter, Unread, UnreadPage};
 use crate::store::threads::Thread;
 use crate::tags;
@@ -124,7 +125,7 @@ fn parse(query: ThreadQuery) -> Result<(ThreadFilter, bool, PageRequest), Proble
         id
     });
     let tag = given(query.tag).and_then(|text| {
-        let tag = rules::tag(&text);
+        let tag = names::tag(&text);
         if tag.is_none() {
             check.fail("tag", "invalid", "is not a tag");
         }

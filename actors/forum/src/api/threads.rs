@@ -8,6 +8,8 @@ use panel_kernel::http::validate::Check;
 use panel_kernel::http::{CacheFor, Caller, IdPath, IfMatch, Payload, etag};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
+use panel_text::markdown::Rendered;
+use panel_text::names;
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
@@ -19,7 +21,6 @@ use super::writing::{SignedIn, Writing, created, shown};
 use super::{Refusal, Shared, present};
 use crate::error::ForumError;
 use crate::events::{ThreadCreated, ThreadEdited};
-use crate::markdown::Rendered;
 use crate::rules::bans::Act;
 use crate::rules::{self, Viewer};
 use crate::store::authors::Author;
@@ -69,12 +70,12 @@ pub(super) async fn create_thread(
     let mut check = Check::new();
     let title = rules::title(&mut check, &new.title);
     let body = rules::body(&mut check, &new.body, forum.max_body_chars);
-    let tags = rules::tags(&mut check, &new.tags);
+    let tags = names::tags(&mut check, &new.tags, rules::MAX_TAGS);
     check.done()?;
     let (category_id, now, viewer) = (new.category_id, by.context.now, by.viewer());
     let mut thread = Thread {
         id: forum.db.next_id().await?,
-        slug: rules::slug(&title, "thread"),
+        slug: names::slug(&title, "thread"),
         title,
         category_id,
         author: Author::from(&by.user),
@@ -193,7 +194,7 @@ pub(super) async fn edit_thread(
 ) -> Result<Answer, ForumError> {
     let mut check = Check::new();
     let title = patch.title.map(|title| rules::title(&mut check, &title));
-    let tags = patch.tags.map(|tags| rules::tags(&mut check, &tags));
+    let tags = patch.tags.map(|tags| names::tags(&mut check, &tags, rules::MAX_TAGS));
     check.done()?;
     let verdict = title
         .as_ref()
@@ -299,7 +300,7 @@ struct Change {
 impl Change {
     fn make(&self, mut thread: Thread) -> Result<Thread, Problem> {
         if let Some(title) = &self.title {
-            thread.slug = rules::slug(title, "thread");
+            thread.slug = names::slug(title, "thread");
             thread.title.clone_from(title);
         }
         if let Some(tags) = &self.tags {

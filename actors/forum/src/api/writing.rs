@@ -12,14 +12,15 @@ use panel_kernel::http::Write;
 use panel_kernel::ids::Id;
 use panel_kernel::message::User;
 use panel_kernel::problem::Problem;
+use panel_text::markdown::{People, Rendered, candidates};
+use panel_text::rendering::Renderer;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::Forum;
 use super::conduct::{Policy, Screened};
 use crate::error::ForumError;
-use crate::markdown::{People, Rendered, candidates};
-use crate::rendering::Renderer;
+use crate::people::calling;
 use crate::rules::Viewer;
 use crate::store::authors;
 use crate::store::threads::Thread;
@@ -141,18 +142,18 @@ impl Forum {
     {
         let called = candidates(body);
         if called.is_empty()
-            && let Some(text) = Renderer::at_once(body, &People::new())
+            && let Some(text) = Renderer::at_once(body, &calling(People::new()))
         {
             return Ok(text);
         }
         let mut conn = self.db.reader().await?;
-        let people = authors::called(&mut conn, &called).await?;
-        if let Some(text) = Renderer::at_once(body, &people) {
+        let dialect = calling(authors::called(&mut conn, &called).await?);
+        if let Some(text) = Renderer::at_once(body, &dialect) {
             return Ok(text);
         }
         may(&mut conn).await?;
         drop(conn);
-        self.renderer.in_turn(body, people).await
+        Ok(self.renderer.in_turn(body, dialect).await?)
     }
 }
 

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::{STILL, Shown, for_caller, shown};
 use crate::api::Shared;
 use crate::error::ForumError;
-use crate::markdown::page_of;
+use crate::people::page_of;
 use crate::rules::Viewer;
 use crate::store::authors;
 use crate::store::categories::{self, Category};

@@ -8,11 +8,10 @@
 use std::collections::HashMap;
 
 use panel_kernel::ids::Id;
+use panel_text::tokens::{self, Piece};
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 use utoipa::ToSchema;
-
-use super::tokens::{self, Piece};
 
 /// The most rules there may be.
 pub(crate) const MAX_RULES: i64 = 1_000;

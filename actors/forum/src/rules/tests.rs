@@ -52,49 +52,6 @@ fn a_child_is_never_more_open_than_its_parent() {
 }
 
 #[test]
-fn tags_have_one_form() {
-    for (text, form) in [
-        ("Rust", Some("rust")),
-        ("  Rust  Lang ", Some("rust-lang")),
-        ("c++", Some("c++")),
-        ("日本語", Some("日本語")),
-        ("--a--b--", Some("a-b")),
-        ("", None),
-        (" - ", None),
-        ("a/b", None),
-        ("a\"b", None),
-        ("a\u{202e}b", None),
-    ] {
-        assert_eq!(tag(text).as_deref(), form, "{text:?}");
-    }
-    assert!(tag(&"x".repeat(30)).is_some() && tag(&"x".repeat(31)).is_none());
-}
-
-#[test]
-fn wrong_tags_are_named() {
-    let of = |list: &[&str]| {
-        let mut check = Check::new();
-        let given: Vec<String> = list.iter().map(|&tag| tag.to_owned()).collect();
-        (tags(&mut check, &given), codes(check))
-    };
-    assert_eq!(of(&["A", "a", "b"]), (vec!["a".to_owned(), "b".to_owned()], vec![]));
-    assert_eq!(of(&["a", "b", "c", "d", "e", "f"]).1, ["too_many"]);
-    assert_eq!(of(&["ok", "not/ok"]).1, ["invalid"]);
-}
-
-#[test]
-fn slugs_are_short_ascii_and_never_empty() {
-    assert_eq!(slug("Hello, World!", "thread"), "hello-world");
-    assert_eq!(slug("  ", "thread"), "thread");
-    assert!(slug("日本語のスレッド", "thread").is_ascii());
-    let long = slug(&"ab ".repeat(100), "thread");
-    assert!(long.len() <= MAX_SLUG_BYTES && !long.ends_with('-'));
-    let taken = ["a".to_owned(), "a-2".to_owned()];
-    assert_eq!(free_slug("a".to_owned(), &taken), "a-3");
-    assert_eq!(free_slug("b".to_owned(), &taken), "b");
-}
-
-#[test]
 fn fields_have_bounds() {
     let mut check = Check::new();
     title(&mut check, " ");

@@ -8,11 +8,11 @@ use panel_kernel::message::User;
 use panel_kernel::names::lookup_key;
 use panel_kernel::role::Role;
 use panel_kernel::time::Timestamp;
+use panel_text::markdown::People;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::places;
-use crate::markdown::People;
 use crate::rules::trust::{BURST, Record};
 
 /// What is shown where nobody is known by that id any more.

@@ -7,12 +7,13 @@ use std::time::Duration;
 use panel_kernel::data::{Database, DbError, OwnAct};
 use panel_kernel::http::validate::{Check, printable};
 use panel_kernel::ids::{Id, random_hex};
+use panel_text::markdown::{self, People, Rendered, candidates};
 use serde_json::json;
 
 use super::taking::{Known, Origin, Refusal, Taking, checked};
 use super::{Record, TransferError, VERSION};
 use crate::SERVICE;
-use crate::markdown::{self, People, Rendered, candidates};
+use crate::people::calling;
 use crate::store::authors;
 use crate::store::transfer::site;
 
@@ -295,7 +296,7 @@ impl<'d> Import<'d> {
                 } else {
                     authors::called(&mut self.db.reader().await?, &called).await?
                 };
-                text = markdown::render(&post.body, &people);
+                text = markdown::render(&post.body, &calling(people));
             }
             Record::Revision(revision) => {
                 revision.body = printable(&revision.body);

@@ -8,6 +8,7 @@ use panel_kernel::http::validate::Check;
 use panel_kernel::ids::{Id, Ids};
 use panel_kernel::names::lookup_key;
 use panel_kernel::time::Timestamp;
+use panel_text::names;
 
 use super::importing::{Imported, Prepared};
 use super::{
@@ -235,12 +236,12 @@ impl<'t> Taking<'t> {
             }
             None => None,
         };
-        let slug = rules::slug(category.slug.as_deref().unwrap_or(&name), "category");
+        let slug = names::slug(category.slug.as_deref().unwrap_or(&name), "category");
         let id = self.named(Kind::Category, &category.id, fresh).await?;
         let read_level = rules::effective_level(rules::level(category.read_role), above);
         let new = categories::Category {
             id,
-            slug: rules::free_slug(slug, &taken),
+            slug: names::free_slug(slug, &taken),
             name,
             parent_id,
             description,
@@ -262,7 +263,7 @@ impl<'t> Taking<'t> {
         }
         let mut check = Check::new();
         let title = rules::title(&mut check, &thread.title);
-        let tags = rules::tags(&mut check, &thread.tags);
+        let tags = names::tags(&mut check, &thread.tags, rules::MAX_TAGS);
         checked(check)?;
         let category = self.wanted(Kind::Category, &thread.category_id).await?;
         let author = self.wanted(Kind::Author, &thread.author_id).await?;
@@ -272,7 +273,7 @@ impl<'t> Taking<'t> {
             category,
             author,
             title: &title,
-            slug: &rules::slug(&title, "thread"),
+            slug: &names::slug(&title, "thread"),
             tags: &tags,
             created_at: thread.created_at,
             pinned: thread.pinned,

@@ -3,11 +3,11 @@
 use panel_kernel::data::{Conn, DbError, FromRow, Row, Statement, Value};
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
+use panel_text::tokens::{Piece, Query};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::rules::Viewer;
-use crate::rules::tokens::{Piece, Query};
 use crate::store::authors::Author;
 use crate::store::composed::Composed;
 
@@ -231,7 +231,7 @@ fn tsquery(query: &Query) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::tokens::query;
+    use panel_text::tokens::query;
 
     #[test]
     fn queries_are_written_as_each_database_reads_them() {

@@ -5,10 +5,10 @@ mod finding;
 
 use panel_kernel::data::{DbError, Tx, sql};
 use panel_kernel::ids::Id;
+use panel_text::tokens::{Token, VERSION, tokens};
 
 pub(crate) use self::finding::{FIRST, Hit, Order, Place, SearchFilter, SearchPage, find};
 use super::holding;
-use crate::rules::tokens::{Token, VERSION, tokens};
 
 /// Posts that are indexed in one transaction. Where each is as long as a post may be, their texts are 12 MiB.
 const AT_ONCE: i64 = 100;

@@ -5,9 +5,7 @@ use panel_kernel::blocking::{BlockingPool, half_of_the_processors};
 use panel_kernel::config::PoolConfig;
 use panel_kernel::problem::Problem;
 
-use crate::SERVICE;
-use crate::error::ForumError;
-use crate::markdown::{self, People, Rendered};
+use crate::markdown::{self, Dialect, Rendered};
 
 /// The longest text that is rendered at once. On the machine of `docs/benchmarks.md`, in a debug
 /// build (its Markdown crates optimised), so many bytes of prose take 0.12 ms, and of the worst text
@@ -19,58 +17,67 @@ const READERS_WAITING: usize = 8;
 
 /// Renders posts, and computes what readers ask for; neither takes the other's places. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Renderer {
+pub struct Renderer {
+    service: &'static str,
     texts: BlockingPool,
     readers: BlockingPool,
 }
 
 impl Renderer {
     /// For a service with this pool: long texts hold at most half of its workers.
-    pub(crate) fn new(pool: PoolConfig) -> Self {
+    #[must_use]
+    pub fn new(service: &'static str, pool: PoolConfig) -> Self {
         let threads = half_of_the_processors().min(pool.workers);
         Self {
+            service,
             texts: BlockingPool::new(threads, (pool.workers / 2).saturating_sub(threads)),
             readers: BlockingPool::new(1, READERS_WAITING),
         }
     }
 
     /// A text that is short, rendered.
-    pub(crate) fn at_once(text: &str, people: &People) -> Option<Rendered> {
+    #[must_use]
+    pub fn at_once(text: &str, dialect: &Dialect) -> Option<Rendered> {
         let is_short = text.len() <= AT_ONCE_BYTES && !markdown::may_have_code(text);
-        is_short.then(|| markdown::render(text, people))
+        is_short.then(|| markdown::render(text, dialect))
     }
 
     /// A text of any length, rendered.
-    pub(crate) async fn in_turn(&self, text: &str, people: People) -> Result<Rendered, ForumError> {
+    ///
+    /// # Errors
+    /// 503 if too many wait for it already.
+    pub async fn in_turn(&self, text: &str, dialect: Dialect) -> Result<Rendered, Problem> {
         let text = text.to_owned();
-        let render = move || markdown::render(&text, &people);
-        run(&self.texts, "too many long posts at once", render).await
+        let render = move || markdown::render(&text, &dialect);
+        self.run(&self.texts, "too many long texts at once", render).await
     }
 
     /// Something for somebody who reads. Who is refused hears `busy`.
-    pub(crate) async fn for_readers<T: Send + 'static>(
+    ///
+    /// # Errors
+    /// 503 if too many wait for it already.
+    pub async fn for_readers<T: Send + 'static>(
         &self,
         busy: &'static str,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, ForumError> {
-        run(&self.readers, busy, work).await
+    ) -> Result<T, Problem> {
+        self.run(&self.readers, busy, work).await
     }
-}
 
-async fn run<T: Send + 'static>(
-    pool: &BlockingPool,
-    busy: &'static str,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, ForumError> {
-    let busy = |_| Problem::unavailable(SERVICE.name, busy).into();
-    let place = pool.enter().map_err(busy)?;
-    place.run(work).await.map_err(busy)
-}
+    /// Where long texts wait for their turn.
+    #[must_use]
+    pub const fn texts(&self) -> &BlockingPool {
+        &self.texts
+    }
 
-#[cfg(test)]
-impl Renderer {
-    /// Takes every place there is, until what comes back is dropped.
-    pub(crate) fn fill(&self) -> Vec<panel_kernel::blocking::Place> {
-        std::iter::from_fn(|| self.texts.enter().ok()).collect()
+    async fn run<T: Send + 'static>(
+        &self,
+        pool: &BlockingPool,
+        busy: &'static str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let busy = |_| Problem::unavailable(self.service, busy);
+        let place = pool.enter().map_err(busy)?;
+        place.run(work).await.map_err(busy)
     }
 }

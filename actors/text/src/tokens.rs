@@ -12,9 +12,9 @@ use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
 /// What these rules are. Another number has everything indexed anew.
-pub(crate) const VERSION: i64 = 1;
+pub const VERSION: i64 = 1;
 /// The most tokens of a text: as many as PostgreSQL knows places for.
-pub(crate) const MAX_TOKENS: usize = 16_000;
+pub const MAX_TOKENS: usize = 16_000;
 /// Of a longer word, this is what counts, in characters.
 const MAX_WORD_CHARS: usize = 64;
 /// The most pieces of a query.
@@ -22,11 +22,11 @@ const MAX_PIECES: usize = 16;
 
 /// A word, or two characters, of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Token {
+pub struct Token {
     /// Letters, digits and marks, folded.
-    pub(crate) text: String,
+    pub text: String,
     /// Where it stands in the text, in bytes.
-    pub(crate) at: Range<usize>,
+    pub at: Range<usize>,
 }
 
 /// A folded character, and where it comes from.
@@ -42,7 +42,7 @@ enum Run {
 }
 
 /// The tokens of a text, in order.
-pub(crate) fn tokens(text: &str) -> Vec<Token> {
+pub fn tokens(text: &str) -> Vec<Token> {
     let mut tokens = Vec::new();
     for run in runs(text) {
         match run {
@@ -147,7 +147,7 @@ fn is_of_word(c: char) -> bool {
 }
 
 /// Whether it is of a script whose words are not told apart by spaces, or have endings.
-pub(super) fn is_unspaced(c: char) -> bool {
+pub(crate) fn is_unspaced(c: char) -> bool {
     matches!(c,
         '\u{0e00}'..='\u{0eff}' // Thai, Lao
         | '\u{1000}'..='\u{109f}' // Myanmar
@@ -162,24 +162,25 @@ pub(super) fn is_unspaced(c: char) -> bool {
 
 /// A piece of a query: tokens that stand one after the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Piece {
-    pub(crate) tokens: Vec<String>,
+pub struct Piece {
+    /// Words, or pairs of characters, one after the other.
+    pub tokens: Vec<String>,
     /// Whether the last one is only the beginning of what is looked for.
-    pub(crate) is_prefix: bool,
+    pub is_prefix: bool,
 }
 
 /// What is looked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Query {
+pub struct Query {
     /// All of these.
-    pub(crate) wanted: Vec<Piece>,
+    pub wanted: Vec<Piece>,
     /// None of these.
-    pub(crate) unwanted: Vec<Piece>,
+    pub unwanted: Vec<Piece>,
 }
 
 /// Reads a query: words, all of which are wanted; `"words in this order"`; `begin*`; `-not this`. `None`
 /// if nothing is wanted.
-pub(crate) fn query(text: &str) -> Option<Query> {
+pub fn query(text: &str) -> Option<Query> {
     let mut query = Query::default();
     let mut rest = text.trim_start();
     while !rest.is_empty() && query.wanted.len() + query.unwanted.len() < MAX_PIECES {
@@ -207,7 +208,7 @@ pub(crate) fn query(text: &str) -> Option<Query> {
 }
 
 /// Words in this order, and nothing else; the last may be a beginning (`begin*`).
-pub(crate) fn phrase(text: &str) -> Option<Piece> {
+pub fn phrase(text: &str) -> Option<Piece> {
     let text = text.trim();
     pieces(text, text.ends_with('*'))
 }

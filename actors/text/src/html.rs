@@ -1,7 +1,7 @@
 //! Text in HTML.
 
 /// Writes a text so that HTML gives nothing in it a meaning.
-pub(crate) fn escape(html: &mut String, text: &str) {
+pub fn escape(html: &mut String, text: &str) {
     for c in text.chars() {
         match c {
             '&' => html.push_str("&amp;"),

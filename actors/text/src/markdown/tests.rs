@@ -2,9 +2,21 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
-/// In a forum in which nobody has a name.
+const fn calling(people: People) -> Dialect {
+    Dialect::Post { people, page_of }
+}
+
+fn page_of(key: &str) -> String {
+    format!("/people/{}", key.replace('ç', "%C3%A7"))
+}
+
+/// Where nobody has a name.
 fn render(text: &str) -> String {
-    super::render(text, &People::new()).html
+    super::render(text, &calling(People::new())).html
+}
+
+fn article(text: &str) -> String {
+    super::render(text, &Dialect::Article { embeds: vec![Embed::Youtube, Embed::Vimeo] }).html
 }
 
 #[test]
@@ -97,30 +109,27 @@ fn tags(html: &str) -> Vec<&str> {
 fn nothing_executable_survives() {
     for attack in ATTACKS {
         for text in [(*attack).to_owned(), format!("> - {attack}"), format!("**{attack}**")] {
-            let html = render(&text);
-            for tag in tags(&html) {
-                let name = tag.trim_start_matches('/').split([' ', '/']).next().unwrap();
-                assert!(
-                    !["script", "svg", "math", "iframe", "style", "form", "base", "meta"]
-                        .contains(&name),
-                    "{html}"
-                );
-                // Outside quoted values there is no handler, and no value is a script.
-                let bare: String = tag.split('"').step_by(2).collect();
-                assert!(
-                    !bare.contains(" on") && !bare.contains("style=") && !bare.contains("id="),
-                    "{html}"
-                );
-                for value in tag.split('"').skip(1).step_by(2) {
-                    let value = value.to_ascii_lowercase();
-                    assert!(
-                        !["javascript:", "vbscript:", "data:"]
-                            .iter()
-                            .any(|s| value.trim_start().starts_with(s)),
-                        "{html}"
-                    );
-                }
-            }
+            does_nothing(&render(&text));
+            does_nothing(&article(&text));
+        }
+    }
+}
+
+fn does_nothing(html: &str) {
+    for tag in tags(html) {
+        let name = tag.trim_start_matches('/').split([' ', '/']).next().unwrap();
+        let active = ["script", "svg", "math", "iframe", "style", "form", "base", "meta"];
+        assert!(!active.contains(&name), "{html}");
+        // Outside quoted values there is no handler, and no value is a script.
+        let bare: String = tag.split('"').step_by(2).collect();
+        assert!(
+            !bare.contains(" on") && !bare.contains("style=") && !bare.contains("id="),
+            "{html}"
+        );
+        for value in tag.split('"').skip(1).step_by(2) {
+            let value = value.to_ascii_lowercase();
+            let schemes = ["javascript:", "vbscript:", "data:"];
+            assert!(!schemes.iter().any(|s| value.trim_start().starts_with(s)), "{html}");
         }
     }
 }
@@ -220,7 +229,7 @@ fn long_code_is_plain_from_somewhere_on() {
 fn nobody_makes_classes_of_their_own() {
     for text in [
         "<span class=\"hl-keyword\">x</span>",
-        "<a class=\"mention\" href=\"/forum/users/1\">@root</a>",
+        "<a class=\"mention\" href=\"/people/1\">@root</a>",
         "[x](/a \"t\" class=mention)",
     ] {
         let html = render(text);
@@ -233,8 +242,8 @@ fn people_are_called_where_their_names_are_text() {
     let people: People = [("ann", 1), ("bob.b", 2), ("çem", 3)]
         .map(|(name, id)| (name.to_owned(), Id::from_raw(id)))
         .into();
-    let called = |text: &str| super::render(text, &people);
-    let ann = "<a class=\"mention\" href=\"/forum/users/ann\" \
+    let called = |text: &str| super::render(text, &calling(people.clone()));
+    let ann = "<a class=\"mention\" href=\"/people/ann\" \
                rel=\"nofollow ugc noopener\">@Ann</a>";
     let found = called("hello @Ann, *and @bob.b*. Not @nobody");
     assert!(
@@ -248,10 +257,7 @@ fn people_are_called_where_their_names_are_text() {
         assert_eq!(found.mentioned, BTreeSet::new(), "{text}: {found:?}");
     }
     let html = called("@Çem").html;
-    assert!(
-        html.contains("href=\"/forum/users/%C3%A7em\"") && html.contains(">@Çem</a>"),
-        "{html}"
-    );
+    assert!(html.contains("href=\"/people/%C3%A7em\"") && html.contains(">@Çem</a>"), "{html}");
     // Whatever is repeated, what comes of it is not much longer.
     let often = "@ann,".repeat(6_400);
     let html = called(&often).html;
@@ -259,4 +265,48 @@ fn people_are_called_where_their_names_are_text() {
     // Twice the same is one, and both are links.
     let found = called("@ann @ANN");
     assert_eq!((found.mentioned.len(), found.html.matches("mention").count()), (1, 2), "{found:?}");
+}
+
+#[test]
+fn headings_of_articles_have_addresses_and_notes_lead_there_and_back() {
+    let html = article("# Über uns\n\nA[^1]\n\n[^1]: Note.");
+    assert!(html.contains("<h1 id=\"s-über-uns\">Über uns<a href=\"#s-über-uns\""), "{html}");
+    assert!(
+        html.contains("<sup class=\"footnote-ref\"><a href=\"#fn-1\" id=\"fnref-1\""),
+        "{html}"
+    );
+    assert!(html.contains("<li id=\"fn-1\">") && html.contains("href=\"#fnref-1\""), "{html}");
+    assert!(!render("# a\n\nb[^1]\n\n[^1]: c").contains("id="));
+    // The site stands by where its own texts lead.
+    assert!(article("<https://example.org>").contains("rel=\"noopener\""));
+}
+
+#[test]
+fn an_address_of_a_video_alone_in_its_paragraph_is_shown_as_that() {
+    let youtube = "<iframe src=\"https://www.youtube-nocookie.com/embed/dQw4w9WgXcQ\"";
+    for address in [
+        "https://www.youtube.com/watch?v=dQw4w9WgXcQ&t=10",
+        "https://youtu.be/dQw4w9WgXcQ?si=x",
+        "https://m.youtube.com/shorts/dQw4w9WgXcQ",
+    ] {
+        let html = article(&format!("a\n\n{address}\n\nb"));
+        assert!(html.contains(youtube) && html.contains("sandbox=\"allow-scripts"), "{html}");
+        assert!(html.contains("<p>a</p>") && html.contains("<p>b</p>"), "{html}");
+        assert!(!render(address).contains("iframe"));
+        let none = super::render(address, &Dialect::Article { embeds: vec![Embed::Vimeo] }).html;
+        assert!(!none.contains("iframe"), "{none}");
+    }
+    let html = article("https://vimeo.com/76979871");
+    assert!(html.contains("src=\"https://player.vimeo.com/video/76979871?dnt=1\""), "{html}");
+    for text in [
+        "see https://youtu.be/dQw4w9WgXcQ",
+        "[a film](https://youtu.be/dQw4w9WgXcQ)",
+        "- https://youtu.be/dQw4w9WgXcQ",
+        "https://youtu.be/short",
+        "https://youtube.com.evil.example/watch?v=dQw4w9WgXcQ",
+        "https://vimeo.com/about",
+        "<iframe src=\"https://www.youtube-nocookie.com/embed/dQw4w9WgXcQ\"></iframe>",
+    ] {
+        assert!(!article(text).contains("<iframe"), "{text}");
+    }
 }

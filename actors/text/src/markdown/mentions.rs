@@ -6,19 +6,19 @@ use comrak::nodes::{AstNode, NodeValue};
 use comrak::{Arena, Node};
 use panel_kernel::ids::Id;
 use panel_kernel::names::lookup_key;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// The most people one post can call: those named first.
-pub(crate) const MAX_MENTIONS: usize = 20;
+pub const MAX_MENTIONS: usize = 20;
 /// The most links to people in one post, each of which is much longer than the name.
 const MAX_LINKS: usize = 50;
-/// What of a name is encoded in an address.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 /// How long names are (`docs/accounts.md`), in characters.
 const NAME_CHARS: std::ops::RangeInclusive<usize> = 3..=30;
 
 /// People by the keys of their names.
-pub(crate) type People = HashMap<String, Id>;
+pub type People = HashMap<String, Id>;
+
+/// The address of a person's page, by the key of the name. Nothing in it has a meaning in HTML.
+pub type PageOf = fn(&str) -> String;
 
 /// A name in a text: where it begins (its `@`), where it ends, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,14 +33,10 @@ impl Found {
     }
 }
 
-/// The page of whoever has this name.
-pub(crate) fn page_of(key: &str) -> String {
-    format!("/forum/users/{}", utf8_percent_encode(key, ENCODED))
-}
-
 /// The keys of the names that a text may be calling. More than it does in the end: what stands in code
 /// or in a link is text like any other here.
-pub(crate) fn candidates(text: &str) -> BTreeSet<String> {
+#[must_use]
+pub fn candidates(text: &str) -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
     for found in names(text) {
         if keys.len() == MAX_MENTIONS {
@@ -76,7 +72,12 @@ fn is_of_name(c: char) -> bool {
 /// Makes links of the names of `people` where they stand as text: not in code, not in another link. Says
 /// whom it found. The links have the names alone: whose they are, if anybody's, is looked up by whoever
 /// follows them.
-pub(super) fn link<'a>(arena: &'a Arena<'a>, root: Node<'a>, people: &People) -> BTreeSet<Id> {
+pub(super) fn link<'a>(
+    arena: &'a Arena<'a>,
+    root: Node<'a>,
+    people: &People,
+    page_of: PageOf,
+) -> BTreeSet<Id> {
     let mut called = BTreeSet::new();
     if people.is_empty() {
         return called;

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::tokens::{Piece, Query, Token, is_unspaced, tokens};
 use crate::html::escape;
+use crate::tokens::{Piece, Query, Token, is_unspaced, tokens};
 
 /// How long an excerpt is, in characters, about.
 const CHARS: usize = 240;
@@ -12,7 +12,7 @@ const BEFORE: usize = 60;
 
 /// A piece of `text` around the first words of the query, as HTML in which nothing but `<mark>` has a
 /// meaning; the beginning, where none is.
-pub(crate) fn excerpt(text: &str, query: &Query) -> String {
+pub fn excerpt(text: &str, query: &Query) -> String {
     let marks = marks(text, query);
     let from = start(text, marks.first().map_or(0, |mark| mark.start));
     let to = text[from..].char_indices().nth(CHARS).map_or(text.len(), |(at, _)| from + at);
@@ -83,8 +83,8 @@ fn start(text: &str, first: usize) -> usize {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::tokens::query;
     use super::*;
+    use crate::tokens::query;
 
     fn shown(text: &str, asked: &str) -> String {
         excerpt(text, &query(asked).unwrap())

@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// What became of a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Op {
+pub enum Op {
     /// It is in both.
     Equal,
     /// It is in the later one only.
@@ -23,14 +23,17 @@ pub(crate) enum Op {
 
 /// A piece of text, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct Change {
-    pub(crate) op: Op,
-    pub(crate) text: String,
+pub struct Change {
+    /// What became of it.
+    pub op: Op,
+    /// As it is in one of them, or both.
+    pub text: String,
 }
 
 /// The pieces in order: those that are equal or deleted make the earlier text, those that are equal or
 /// inserted the later one.
-pub(crate) fn changes(earlier: &str, later: &str) -> Vec<Change> {
+#[must_use]
+pub fn changes(earlier: &str, later: &str) -> Vec<Change> {
     let diff = TextDiff::configure()
         .algorithm(Algorithm::Myers)
         .timeout(PATIENCE)

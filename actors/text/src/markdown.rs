@@ -8,28 +8,46 @@
 //! HTML parser grows with the square of it: what nests deeper than any person writes is shown
 //! as plain text.
 
+mod embeds;
 mod highlight;
 mod mentions;
+mod sanitising;
 
-use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use ammonia::{Builder, UrlRelative};
 use comrak::arena_tree::NodeEdge;
 use comrak::nodes::NodeValue;
 use comrak::options::{Plugins, RenderPlugins};
 use comrak::{Arena, Node, Options, format_html_with_plugins, parse_document};
 use panel_kernel::ids::Id;
 
-use self::highlight::{CLASSES, Highlighter};
-pub(crate) use self::mentions::{People, candidates, page_of};
+pub use self::embeds::Embed;
+use self::highlight::Highlighter;
+pub use self::mentions::{MAX_MENTIONS, PageOf, People, candidates};
 use crate::html::escape;
 
 /// The deepest nesting of blocks and inlines that is rendered.
 const MAX_DEPTH: usize = 100;
 
-static OPTIONS: LazyLock<Options<'static>> = LazyLock::new(|| {
+/// What a text is, and so what it may have in it.
+#[derive(Clone, Debug)]
+pub enum Dialect {
+    /// Anybody's: people are called in it by name, and nobody vouches for where its links lead.
+    Post {
+        /// Who can be called.
+        people: People,
+        /// Where they have their pages.
+        page_of: PageOf,
+    },
+    /// The site's own: with headings that have addresses, footnotes, and videos of these sites.
+    Article {
+        /// A paragraph that is the address of a video there is shown as that.
+        embeds: Vec<Embed>,
+    },
+}
+
+static POST: LazyLock<Options<'static>> = LazyLock::new(|| {
     let mut options = Options::default();
     options.extension.table = true;
     options.extension.autolink = true;
@@ -39,7 +57,16 @@ static OPTIONS: LazyLock<Options<'static>> = LazyLock::new(|| {
     options
 });
 
-static SANITISER: LazyLock<Builder<'static>> = LazyLock::new(sanitiser);
+static ARTICLE: LazyLock<Options<'static>> = LazyLock::new(|| {
+    let mut options = POST.clone();
+    options.extension.footnotes = true;
+    options.extension.header_id_prefix = Some(ID_PREFIX.to_owned());
+    options.extension.header_id_prefix_in_href = true;
+    options
+});
+
+/// Ids of headings begin with it, so that none is that of something else on the page.
+const ID_PREFIX: &str = "s-";
 
 /// More cells in a table than anybody reads. Short rows are filled up to the width of the head,
 /// so that a small text could otherwise become a very large page.
@@ -59,22 +86,27 @@ fn has_huge_table(text: &str) -> bool {
 
 /// A text as it is shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Rendered {
+pub struct Rendered {
     /// Safe HTML.
-    pub(crate) html: String,
+    pub html: String,
     /// Whom it calls by name.
-    pub(crate) mentioned: BTreeSet<Id>,
+    pub mentioned: BTreeSet<Id>,
     /// Where its links lead, and its pictures come from, if that is elsewhere.
-    pub(crate) links: Vec<String>,
+    pub links: Vec<String>,
 }
 
-/// Renders `text`, in which `people` can be called.
-pub(crate) fn render(text: &str, people: &People) -> Rendered {
+/// Renders `text`.
+#[must_use]
+pub fn render(text: &str, dialect: &Dialect) -> Rendered {
     if has_huge_table(text) {
         return plain(text);
     }
+    let (options, sanitiser) = match dialect {
+        Dialect::Post { .. } => (&POST, &sanitising::POST),
+        Dialect::Article { .. } => (&ARTICLE, &sanitising::ARTICLE),
+    };
     let arena = Arena::new();
-    let root = parse_document(&arena, text, &OPTIONS);
+    let root = parse_document(&arena, text, options);
     let mut depth = 0_usize;
     for edge in root.traverse() {
         match edge {
@@ -86,21 +118,28 @@ pub(crate) fn render(text: &str, people: &People) -> Rendered {
         }
     }
     let links = links(root);
-    let mentioned = mentions::link(&arena, root, people);
+    let mentioned = match dialect {
+        Dialect::Post { people, page_of } => mentions::link(&arena, root, people, *page_of),
+        Dialect::Article { embeds } => {
+            embeds::place(&arena, root, embeds);
+            BTreeSet::new()
+        }
+    };
     let highlighter = Highlighter::new();
     let render = RenderPlugins {
         codefence_syntax_highlighter: Some(&highlighter),
         ..RenderPlugins::default()
     };
     let mut html = String::with_capacity(text.len() * 2);
-    match format_html_with_plugins(root, &OPTIONS, &mut html, &Plugins { render }) {
-        Ok(()) => Rendered { html: SANITISER.clean(&html).to_string(), mentioned, links },
+    match format_html_with_plugins(root, options, &mut html, &Plugins { render }) {
+        Ok(()) => Rendered { html: sanitiser.clean(&html).to_string(), mentioned, links },
         Err(_) => plain(text),
     }
 }
 
 /// Whether a text may have code in a language, which takes longer than anything else.
-pub(crate) fn may_have_code(text: &str) -> bool {
+#[must_use]
+pub fn may_have_code(text: &str) -> bool {
     text.contains("```") || text.contains("~~~")
 }
 
@@ -120,84 +159,6 @@ fn links(root: Node<'_>) -> Vec<String> {
         _ => None,
     });
     links.filter(|url| url.contains("//")).collect()
-}
-
-fn sanitiser() -> Builder<'static> {
-    let tags = [
-        "a",
-        "blockquote",
-        "br",
-        "code",
-        "del",
-        "em",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "hr",
-        "img",
-        "input",
-        "li",
-        "ol",
-        "p",
-        "pre",
-        "span",
-        "strong",
-        "table",
-        "tbody",
-        "td",
-        "th",
-        "thead",
-        "tr",
-        "ul",
-    ];
-    let attributes = [
-        ("a", &["href", "title", "class"][..]),
-        ("code", &["class"]),
-        ("span", &["class"]),
-        ("img", &["src", "alt", "title"]),
-        ("input", &["checked"]),
-        ("ol", &["start"]),
-    ];
-    let aligned = || HashMap::from([("align", HashSet::from(["left", "center", "right"]))]);
-    let mut builder = Builder::empty();
-    builder
-        .tags(HashSet::from(tags))
-        .tag_attributes(attributes.map(|(tag, list)| (tag, list.iter().copied().collect())).into())
-        .tag_attribute_values(HashMap::from([("td", aligned()), ("th", aligned())]))
-        // The only boxes are those of task lists, and nobody ticks them here. Images tell their
-        // host nothing about the page.
-        .set_tag_attribute_values(HashMap::from([
-            ("input", HashMap::from([("type", "checkbox"), ("disabled", "")])),
-            ("img", HashMap::from([("loading", "lazy"), ("referrerpolicy", "no-referrer")])),
-        ]))
-        .attribute_filter(|tag, attribute, value| match (tag, attribute) {
-            ("code", "class") => is_language(value).then_some(Cow::Borrowed(value)),
-            ("a", "class") => (value == "mention").then_some(Cow::Borrowed(value)),
-            ("span", "class") => is_colour(value).then_some(Cow::Borrowed(value)),
-            _ => Some(Cow::Borrowed(value)),
-        })
-        .url_schemes(HashSet::from(["http", "https", "mailto"]))
-        .url_relative(UrlRelative::PassThrough)
-        .link_rel(Some("nofollow ugc noopener"));
-    builder
-}
-
-/// The class by which a highlighter knows a code block's language, and nothing else.
-fn is_language(class: &str) -> bool {
-    class.strip_prefix("language-").is_some_and(|name| {
-        (1..=32).contains(&name.len())
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'+' | b'#'))
-    })
-}
-
-/// One of our own classes for a piece of code.
-fn is_colour(class: &str) -> bool {
-    class.strip_prefix("hl-").is_some_and(|name| CLASSES.contains(&name))
 }
 
 #[cfg(test)]

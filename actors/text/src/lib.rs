@@ -1,0 +1,21 @@
+//! What people write: as it is shown, compared, searched and named in addresses. No I/O, and no service's noun.
+//!
+//! | module | |
+//! |---|---|
+//! | [`markdown`] | Markdown to HTML that is safe to show |
+//! | [`rendering`] | where that is done: long texts off the async threads |
+//! | [`diff`] | what changed from one text to another |
+//! | [`tokens`] | the words of a text, for searching |
+//! | [`excerpt`] | a piece of a text around the words that were looked for |
+//! | [`names`] | slugs and tags: texts in addresses |
+//! | [`html`] | text in HTML and XML |
+//!
+//! Services that have texts stand on it as on the kernel, which has none.
+
+pub mod diff;
+pub mod excerpt;
+pub mod html;
+pub mod markdown;
+pub mod names;
+pub mod rendering;
+pub mod tokens;
