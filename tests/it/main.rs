@@ -13,6 +13,7 @@ mod breaches;
 mod buckets;
 mod cdn;
 mod certificates;
+mod cms;
 mod compression;
 mod configuration;
 mod content;

@@ -1,14 +1,32 @@
 //! The `[cms]` section.
 
 use panel_kernel::config::{BadValue, PoolConfig, Section};
+use panel_text::markdown::Embed;
 use serde::{Deserialize, Serialize};
 
-/// How articles are served.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// More than this is no article.
+const MOST_BODY_CHARS: usize = 250_000;
+
+/// How articles are written and served.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CmsConfig {
     /// How much the service takes at a time.
     pub pool: PoolConfig,
+    /// The longest text of an article, in characters.
+    pub max_body_chars: usize,
+    /// Whose videos can be in articles.
+    pub embeds: Vec<Embed>,
+}
+
+impl Default for CmsConfig {
+    fn default() -> Self {
+        Self {
+            pool: PoolConfig::default(),
+            max_body_chars: 100_000,
+            embeds: vec![Embed::Youtube, Embed::Vimeo],
+        }
+    }
 }
 
 impl CmsConfig {
@@ -19,6 +37,12 @@ impl CmsConfig {
     pub fn parse(section: &Section) -> Result<Self, BadValue> {
         let config: Self = section.parse()?;
         config.pool.check("cms.pool")?;
+        if !(1..=MOST_BODY_CHARS).contains(&config.max_body_chars) {
+            return Err(BadValue {
+                key: "cms.max_body_chars".to_owned(),
+                reason: format!("must be between 1 and {MOST_BODY_CHARS}"),
+            });
+        }
         Ok(config)
     }
 }

@@ -1,24 +1,108 @@
-//! Facts taken into account: whose names are gone.
+//! Facts told of articles; and auth's facts about people, whose names stand at what they wrote.
 
 use futures::future::BoxFuture;
-use panel_kernel::data::Tx;
+use panel_kernel::data::{Fact, Tx};
 use panel_kernel::events::{Consumer, Event, Rejected, Subscription};
 use panel_kernel::ids::Id;
 use panel_kernel::purge::Purge;
-use serde::Deserialize;
+use panel_kernel::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use crate::store::articles;
+use crate::rules::Kind;
+use crate::store::articles::Article;
+use crate::store::erasure;
 
 /// What this service wants to hear.
 pub(crate) const SUBSCRIPTIONS: &[Subscription] =
-    &[Subscription { source: "auth", topics: &["user.erased"] }];
+    &[Subscription { source: "auth", topics: &["user.renamed", "user.erased"] }];
+
+/// An article can be read by everybody from now on.
+#[derive(Debug, Serialize)]
+pub(crate) struct ArticlePublished<'a> {
+    id: Id,
+    kind: &'static str,
+    slug: &'a str,
+    title: &'a str,
+    excerpt: &'a str,
+    author_id: Id,
+    /// When it was published first.
+    published_at: Option<Timestamp>,
+    /// Whether it was never published before.
+    first: bool,
+}
+
+impl<'a> ArticlePublished<'a> {
+    /// This one.
+    pub(crate) fn of(article: &'a Article, first: bool) -> Self {
+        Self {
+            id: article.id,
+            kind: article.kind.name(),
+            slug: &article.slug,
+            title: &article.title,
+            excerpt: &article.excerpt,
+            author_id: article.author.0,
+            published_at: article.published_at,
+            first,
+        }
+    }
+}
+
+impl Fact for ArticlePublished<'_> {
+    const TOPIC: &'static str = "article.published";
+}
+
+/// What can be read by everybody was changed.
+#[derive(Debug, Serialize)]
+pub(crate) struct ArticleEdited<'a> {
+    id: Id,
+    kind: &'static str,
+    slug: &'a str,
+    title: &'a str,
+    excerpt: &'a str,
+}
+
+impl<'a> ArticleEdited<'a> {
+    /// This one.
+    pub(crate) fn of(article: &'a Article) -> Self {
+        let Article { id, kind, slug, title, excerpt, .. } = article;
+        Self { id: *id, kind: kind.name(), slug, title, excerpt }
+    }
+}
+
+impl Fact for ArticleEdited<'_> {
+    const TOPIC: &'static str = "article.edited";
+}
+
+/// An article can't be read by everybody any more: it was unpublished, archived or deleted.
+#[derive(Debug, Serialize)]
+pub(crate) struct ArticleUnpublished {
+    pub(crate) id: Id,
+    kind: &'static str,
+}
+
+impl ArticleUnpublished {
+    /// This one.
+    pub(crate) const fn of(id: Id, kind: Kind) -> Self {
+        Self { id, kind: kind.name() }
+    }
+}
+
+impl Fact for ArticleUnpublished {
+    const TOPIC: &'static str = "article.unpublished";
+}
+
+#[derive(Deserialize)]
+struct Renamed {
+    id: Id,
+    display_name: String,
+}
 
 #[derive(Deserialize)]
 struct Erased {
     id: Id,
 }
 
-/// Takes the names of authors away whose accounts were erased.
+/// Keeps names as they are, and takes those away whose accounts were erased.
 #[derive(Debug)]
 pub(crate) struct Listener;
 
@@ -31,10 +115,19 @@ impl Consumer for Listener {
     ) -> BoxFuture<'t, Result<(), Rejected>> {
         Box::pin(async move {
             tx.makes_nothing_old();
-            if event.topic == "user.erased" {
-                let Erased { id } = serde_json::from_str(event.payload.get())?;
-                tx.purges(Purge::everything_gone());
-                articles::erase_author(tx, id).await?;
+            match event.topic.as_str() {
+                "user.renamed" => {
+                    let Renamed { id, display_name } = serde_json::from_str(event.payload.get())?;
+                    if erasure::rename(tx, id, display_name.trim()).await? {
+                        tx.purges(Purge::everything());
+                    }
+                }
+                "user.erased" => {
+                    let Erased { id } = serde_json::from_str(event.payload.get())?;
+                    tx.purges(Purge::everything_gone());
+                    erasure::erase(tx, id).await?;
+                }
+                _ => {}
             }
             Ok(())
         })

@@ -1,20 +1,35 @@
-//! Articles.
+//! Articles: posts of the blog, and pages that stand by themselves.
 //!
 //! ```text
-//! cms
-//! ├── keeper, writer, relay, janitor   (kernel)
-//! └── serving                          (kernel)
+//! cms                       the kernel's tree of a service (keeper, writer, relay, …), and in it:
+//! ├── scheduler             publishes what is scheduled, when its time has come
+//! └── serving               runs the routes of `api`
 //! ```
 //!
-//! This release reads: the public list of published articles. Its failure costs the blog and
-//! nothing else.
+//! What fails, and what it costs:
+//!
+//! - the **scheduler** ends: what is due is published by another node, or as soon as it is back; once in any case.
+//! - **auth** is down: nothing. Names of authors are kept with what they wrote, up to date by auth's facts.
+//! - everything else is as in every service (`panel_kernel::service`).
+//!
+//! | file | |
+//! |---|---|
+//! | `api` | routes: parse, decide by `rules`, write by `store`, answer |
+//! | `rules` | who may do what, where a step leads, what a valid field is, what a clock shows; no I/O |
+//! | `settling` | what follows from what becomes of an article: what it makes old, what is told of it |
+//! | `store` | the only SQL |
+//! | `tags` | by which public answers are made old |
+//! | `events` | facts published; auth's facts taken in |
 
 mod api;
 mod config;
 mod events;
 mod rules;
+mod scheduler;
+mod settling;
 mod store;
 mod supervisor;
+mod tags;
 
 pub use config::CmsConfig;
 pub use supervisor::SERVICE;

@@ -1,14 +1,15 @@
-//! The service, put together. It has no actors of its own yet.
+//! The service, put together.
 
 use std::sync::Arc;
 
 use panel_kernel::config::{BadValue, Section};
 use panel_kernel::service::{Assembly, Registration, ServiceSpec};
+use panel_text::rendering::Renderer;
 
-use crate::api::{self, App};
+use crate::api::{self, Cms};
 use crate::config::CmsConfig;
 use crate::events::{Listener, SUBSCRIPTIONS};
-use crate::store;
+use crate::{scheduler, store};
 
 /// The service's entry in the node's list.
 pub const SERVICE: Registration = Registration { name: "cms", configure, effective };
@@ -19,6 +20,7 @@ fn effective(section: &Section) -> Result<serde_json::Value, BadValue> {
 
 fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
     let config = CmsConfig::parse(section)?;
+    let renderer = Renderer::new(SERVICE.name, config.pool);
     Ok(ServiceSpec {
         name: SERVICE.name,
         port: 5003,
@@ -29,11 +31,13 @@ fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
             "../../migrations/cms/postgres"
         ),
         subscriptions: SUBSCRIPTIONS,
-        openapi: || api::routes().into_openapi(),
-        assemble: Arc::new(|context| {
-            Assembly::new(api::router(App::new(context)))
+        openapi: api::openapi,
+        assemble: Arc::new(move |context| {
+            Assembly::new(api::router(Arc::new(Cms::new(context, &config, &renderer))))
+                .child(scheduler::child(&context.db))
                 .consumer(Listener)
                 .personal(store::personal::RECORDS)
+                .expiring(store::articles::EXPIRIES)
         }),
     })
 }

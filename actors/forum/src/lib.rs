@@ -45,7 +45,6 @@
 mod api;
 mod config;
 mod digester;
-mod error;
 mod events;
 mod hiding;
 mod live;

@@ -6,12 +6,11 @@ pub(crate) mod digests;
 pub(crate) mod notices;
 pub(crate) mod trust;
 
+use panel_kernel::http::RouteError;
 use panel_kernel::http::validate::Check;
 use panel_kernel::ids::Id;
 use panel_kernel::message::{Principal, User};
 use panel_kernel::role::Role;
-
-use crate::error::ForumError;
 
 /// The most categories there may be: the whole tree is one answer.
 pub(crate) const MAX_CATEGORIES: i64 = 500;
@@ -61,11 +60,11 @@ impl From<&User> for Viewer {
 }
 
 /// Whether they may start threads in, and move threads to, a category of this level.
-pub(crate) fn may_post(viewer: Viewer, post_level: i64) -> Result<(), ForumError> {
+pub(crate) fn may_post(viewer: Viewer, post_level: i64) -> Result<(), RouteError> {
     if viewer.level >= post_level {
         Ok(())
     } else {
-        Err(ForumError::Forbidden("your role may not post in this category"))
+        Err(RouteError::Forbidden("your role may not post in this category"))
     }
 }
 
@@ -75,13 +74,13 @@ pub(crate) fn may_reply(
     post_level: i64,
     locked: bool,
     deleted: bool,
-) -> Result<(), ForumError> {
+) -> Result<(), RouteError> {
     if deleted {
-        return Err(ForumError::Conflict("this thread is deleted"));
+        return Err(RouteError::Conflict("this thread is deleted"));
     }
     may_post(viewer, post_level)?;
     if locked && !viewer.moderates {
-        return Err(ForumError::Forbidden("this thread is locked"));
+        return Err(RouteError::Forbidden("this thread is locked"));
     }
     Ok(())
 }
@@ -91,11 +90,11 @@ pub(crate) fn may_change(
     user: &User,
     (author, level): (Id, i64),
     locked: bool,
-) -> Result<(), ForumError> {
+) -> Result<(), RouteError> {
     let viewer = Viewer::from(user);
     if user.id == author {
         return if locked && !viewer.moderates {
-            Err(ForumError::Forbidden("this thread is locked"))
+            Err(RouteError::Forbidden("this thread is locked"))
         } else {
             Ok(())
         };
@@ -103,25 +102,25 @@ pub(crate) fn may_change(
     if viewer.moderates {
         bans::outranks(viewer, level)
     } else {
-        Err(ForumError::Forbidden("only its author and moderators may change this"))
+        Err(RouteError::Forbidden("only its author and moderators may change this"))
     }
 }
 
 /// Whether they may undo what somebody of that level did.
-pub(crate) fn may_undo(viewer: Viewer, by_level: i64) -> Result<(), ForumError> {
+pub(crate) fn may_undo(viewer: Viewer, by_level: i64) -> Result<(), RouteError> {
     if viewer.level >= by_level {
         Ok(())
     } else {
-        Err(ForumError::Forbidden("somebody of a higher rank did this"))
+        Err(RouteError::Forbidden("somebody of a higher rank did this"))
     }
 }
 
 /// Whether a post may be deleted on its own.
-pub(crate) fn is_reply(number: i64) -> Result<(), ForumError> {
+pub(crate) fn is_reply(number: i64) -> Result<(), RouteError> {
     if number > 1 {
         Ok(())
     } else {
-        Err(ForumError::Conflict("this opens the thread; delete the thread instead"))
+        Err(RouteError::Conflict("this opens the thread; delete the thread instead"))
     }
 }
 
@@ -131,7 +130,7 @@ pub(crate) fn may_nest(
     parent: Id,
     grandparent: Option<Id>,
     has_children: bool,
-) -> Result<(), ForumError> {
+) -> Result<(), RouteError> {
     let mut check = Check::new();
     if id == parent {
         check.fail("parent_id", "cycle", "a category can't be its own parent");

@@ -12,6 +12,7 @@ const BEFORE: usize = 60;
 
 /// A piece of `text` around the first words of the query, as HTML in which nothing but `<mark>` has a
 /// meaning; the beginning, where none is.
+#[must_use]
 pub fn excerpt(text: &str, query: &Query) -> String {
     let marks = marks(text, query);
     let from = start(text, marks.first().map_or(0, |mark| mark.start));

@@ -13,3 +13,79 @@ pub fn escape(html: &mut String, text: &str) {
         }
     }
 }
+
+/// The words of HTML as we make it, on one line, without what stands in tags: at most `most` characters, cut
+/// between words, with `…` where there was more.
+#[must_use]
+pub fn words(html: &str, most: usize) -> String {
+    let mut words = String::with_capacity(html.len().min(most * 4));
+    let (mut rest, mut length) = (html, 0);
+    while !rest.is_empty() && length <= most {
+        if let Some(tag) = rest.strip_prefix('<') {
+            // Blocks are apart; marks within a word are not.
+            let end = tag.find('>').map_or(tag.len(), |end| end + 1);
+            if !is_inline(&tag[..end]) && !words.ends_with(' ') && !words.is_empty() {
+                words.push(' ');
+                length += 1;
+            }
+            rest = &tag[end..];
+            continue;
+        }
+        let (c, taken) = character(rest);
+        rest = &rest[taken..];
+        let c = if c.is_whitespace() { ' ' } else { c };
+        if c != ' ' || !(words.is_empty() || words.ends_with(' ')) {
+            words.push(c);
+            length += 1;
+        }
+    }
+    if length <= most {
+        return words.trim_end().to_owned();
+    }
+    let cut = words.char_indices().nth(most.saturating_sub(1)).map_or(words.len(), |(at, _)| at);
+    // Where a word ends, unless that is far away.
+    let ends = words[cut..].starts_with(' ');
+    let space = words[..cut].rfind(' ').filter(|space| !ends && *space * 2 > cut);
+    let cut = space.unwrap_or(cut);
+    let cut = words[..cut].trim_end_matches([' ', ',', ';', ':', '.', '-']);
+    format!("{cut}…")
+}
+
+/// Whether a tag stands within a word.
+fn is_inline(tag: &str) -> bool {
+    let name = tag.trim_start_matches('/').split([' ', '>', '/']).next().unwrap_or_default();
+    matches!(name, "a" | "code" | "del" | "em" | "span" | "strong" | "sup")
+}
+
+/// The first character of a text, and how many bytes it takes.
+fn character(text: &str) -> (char, usize) {
+    const ENTITIES: [(&str, char); 6] = [
+        ("&amp;", '&'),
+        ("&lt;", '<'),
+        ("&gt;", '>'),
+        ("&quot;", '"'),
+        ("&#39;", '\''),
+        ("&nbsp;", ' '),
+    ];
+    let entity = ENTITIES.iter().find(|(name, _)| text.starts_with(name));
+    let first = || text.chars().next().map_or((' ', 1), |c| (c, c.len_utf8()));
+    entity.map_or_else(first, |(name, c)| (*c, name.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_what_people_read() {
+        let html =
+            "<h1>Über <em>uns</em></h1>\n<p>a&amp;b <strong>c</strong>d</p>\n<ul>\n<li>x</li></ul>";
+        assert_eq!(words(html, 100), "Über uns a&b cd x");
+        assert_eq!(words("<p>one two three four</p>", 14), "one two three…");
+        assert_eq!(words("<p>one two, three</p>", 12), "one two…");
+        assert_eq!(words("<p>one two</p>", 7), "one two");
+        assert_eq!(words(&"漢".repeat(20), 5), "漢漢漢漢…");
+        assert_eq!(words("", 5), "");
+        assert_eq!(words("<p></p><", 5), "");
+    }
+}

@@ -180,6 +180,7 @@ pub struct Query {
 
 /// Reads a query: words, all of which are wanted; `"words in this order"`; `begin*`; `-not this`. `None`
 /// if nothing is wanted.
+#[must_use]
 pub fn query(text: &str) -> Option<Query> {
     let mut query = Query::default();
     let mut rest = text.trim_start();
@@ -208,6 +209,7 @@ pub fn query(text: &str) -> Option<Query> {
 }
 
 /// Words in this order, and nothing else; the last may be a beginning (`begin*`).
+#[must_use]
 pub fn phrase(text: &str) -> Option<Piece> {
     let text = text.trim();
     pieces(text, text.ends_with('*'))

@@ -14,7 +14,12 @@ use panel_harness::{Backend, Node, Session, TestDatabase, Thread, eventually};
 use serde_json::{Value, json};
 
 /// Tables that grow without end.
-const BIG: [&str; 20] = [
+const BIG: [&str; 25] = [
+    "articles",
+    "article_tags",
+    "article_revisions",
+    "article_slugs",
+    "terms",
     "threads",
     "thread_tags",
     "thread_readers",
@@ -38,7 +43,15 @@ const BIG: [&str; 20] = [
 ];
 
 /// Pieces of the statements that must have been seen, or the test looks at nothing.
-const HOT: [&str; 29] = [
+const HOT: [&str; 37] = [
+    "FROM articles a JOIN article_tags t",
+    "ORDER BY a.published_at DESC",
+    "ORDER BY a.updated_at DESC",
+    "FROM articles a WHERE a.slug",
+    "FROM article_slugs WHERE",
+    "a.publish_at <= $1",
+    "FROM terms t WHERE",
+    "FROM article_revisions v WHERE v.article_id",
     "FROM threads t CROSS JOIN categories c",
     "FROM thread_tags k CROSS JOIN threads t",
     "ORDER BY t.activity DESC",
@@ -91,6 +104,7 @@ async fn seeded(database: &TestDatabase) -> (Node, Session, Thread) {
     seed::forum(&mut database.raw_sql("forum").await).await;
     seed::auth(&mut database.raw_sql("auth").await).await;
     seed::admin(&mut database.raw_sql("admin").await).await;
+    seed::cms(&mut database.raw_sql("cms").await).await;
     (node, admin, thread)
 }
 
@@ -130,6 +144,7 @@ async fn ask(node: &Node, admin: &mut Session, thread: &Thread) {
         two_pages(&signed_in, &format!("{queue}&status=resolved")).await;
         two_pages(&signed_in, "/api/v2/forum/moderation/log?limit=20").await;
         signed_in.get("/api/v2/forum/moderation/bans?active=true").await.expect(200);
+        articles(&client, admin).await;
         *admin = Session::login(&client, "root", PASSWORD).await;
         admin.refresh().await;
         admin.get("/api/v2/auth/me").await.expect(200);
@@ -137,6 +152,30 @@ async fn ask(node: &Node, admin: &mut Session, thread: &Thread) {
         let edit = admin.patch(&thread.path).header("if-match", tag.header("etag").unwrap());
         edit.json(&json!({"title": "Another title"})).await.expect(200);
     }
+}
+
+/// What is asked for articles, and written.
+async fn articles(client: &panel_harness::Client, admin: &Session) {
+    let posts = "/api/v2/cms/posts";
+    let signed_in = client.clone().with_header("authorization", &bearer(admin));
+    for list in ["", "&tag=seeded", "&category=seeded-1"] {
+        two_pages(client, &format!("{posts}?limit=20{list}")).await;
+    }
+    for list in ["", "&status=draft", "&status=draft&tag=other"] {
+        two_pages(&signed_in, &format!("{posts}/all?limit=20{list}")).await;
+    }
+    client.get(&format!("{posts}/seeded-7")).await.expect(200);
+    client.get(&format!("{posts}/former-7")).await.expect(301);
+    two_pages(client, "/api/v2/cms/tags?limit=20").await;
+    client.get("/api/v2/cms/categories/seeded-1").await.expect(200);
+    let new = json!({"title": "Seeded", "tags": ["seeded"], "category": "seeded-1"});
+    let made = admin.post(posts).json(&new).await.expect(201).json();
+    let path = format!("{posts}/{}", made["id"].as_str().unwrap());
+    let publish = admin.post(&format!("{path}/publish")).header("if-match", "*");
+    publish.await.expect(200);
+    let edit = admin.patch(&path).header("if-match", "*").json(&json!({"body": "text"}));
+    edit.await.expect(200);
+    signed_in.get(&format!("{path}/revisions")).await.expect(200);
 }
 
 fn bearer(session: &Session) -> String {

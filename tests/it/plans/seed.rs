@@ -107,3 +107,28 @@ pub(super) async fn admin(db: &mut RawSql) {
     insert(db, columns, 2_000, values).await;
     analyze(db).await;
 }
+
+/// Three thousand articles, most of them published, and what they are about.
+pub(super) async fn cms(db: &mut RawSql) {
+    common(db).await;
+    let columns = "articles (id, slug, title, excerpt, body, body_html, status, author_id, author_name, \
+                   category, tags, published_at, updated_at, version, edited_at, publish_at)";
+    let values = "1000 + i, 'seeded-' || i, 'Seeded', '', 'text', '<p>text</p>', \
+                  CASE WHEN i % 3 = 0 THEN 'draft' WHEN i % 50 = 1 THEN 'scheduled' ELSE 'published' END, \
+                  1 + i % 200, 'somebody', 'seeded-' || (1 + i % 11), '[\"seeded\"]', \
+                  CASE WHEN i % 3 <> 0 AND i % 50 <> 1 THEN i END, i, 1, i, \
+                  CASE WHEN i % 50 = 1 THEN 9000000000000000 END";
+    insert(db, columns, 3_000, values).await;
+    let columns = "article_tags (tag, article_id, published_at)";
+    let values = "'seeded', 1000 + i, CASE WHEN i % 3 <> 0 AND i % 50 <> 1 THEN i END";
+    insert(db, columns, 3_000, values).await;
+    insert(db, columns, 3_000, &values.replace("seeded", "other")).await;
+    insert(db, "article_slugs (slug, article_id)", 3_000, "'former-' || i, 1000 + i").await;
+    let columns = "article_revisions (id, article_id, number, title, body, editor_id, editor_name, created_at)";
+    insert(db, columns, 3_000, "i, 1000 + i, 1, 'Seeded', 'text', 1, 'somebody', i").await;
+    let columns = "terms (kind, slug, name, position, created_at)";
+    insert(db, columns, 11, "'category', 'seeded-' || i, 'Seeded', i, 0").await;
+    insert(db, columns, 20_000, "'tag', 'seeded-' || i, 'Seeded', 0, 0").await;
+    insert(db, columns, 1, "'tag', 'seeded', 'Seeded', 0, 0").await;
+    analyze(db).await;
+}

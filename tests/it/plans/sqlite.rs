@@ -23,7 +23,7 @@ pub(super) fn statements(log: &[Value]) -> Vec<String> {
 /// Explains each where it can be run, and looks at those that have to do with big tables.
 pub(super) async fn check(database: &TestDatabase, statements: &[String]) {
     let (mut checked, mut dear) = (0, Vec::new());
-    for service in ["auth", "forum", "admin"] {
+    for service in ["auth", "forum", "admin", "cms"] {
         let mut db = database.raw_sql(service).await;
         for statement in statements.iter().filter(|text| super::is_big(text)) {
             // Another service's tables are not here.

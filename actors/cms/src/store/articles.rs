@@ -1,79 +1,283 @@
-//! Articles.
+//! Articles, one at a time.
 
-use panel_kernel::data::{Conn, DbError, Statement, Tx, sql};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use panel_kernel::data::{Conn, DbError, Expiry, FromRow, Row, Statement, Tx, holding, sql};
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
 
-/// An article in a list.
-#[derive(Clone, Debug)]
-pub(crate) struct ArticleRow {
+use super::terms::{self, TermKind};
+use crate::rules::{Kind, Status};
+
+/// How long what was deleted can be restored.
+const IN_TRASH: Duration = Duration::from_secs(30 * 86_400);
+
+/// What was deleted so long ago goes for good, a piece at a time: what hangs on it first.
+pub(crate) const EXPIRIES: [Expiry; 4] = [
+    Expiry {
+        delete: "DELETE FROM article_revisions WHERE id IN (SELECT r.id FROM articles a \
+                 JOIN article_revisions r ON r.article_id = a.id \
+                 WHERE a.deleted_at IS NOT NULL AND a.deleted_at <= $1 LIMIT $2)",
+        keep: IN_TRASH,
+    },
+    Expiry {
+        delete: "DELETE FROM autosaves WHERE id IN (SELECT s.id FROM articles a \
+                 JOIN autosaves s ON s.article_id = a.id \
+                 WHERE a.deleted_at IS NOT NULL AND a.deleted_at <= $1 LIMIT $2)",
+        keep: IN_TRASH,
+    },
+    Expiry {
+        delete: "DELETE FROM article_tags WHERE article_id IN (SELECT a.id FROM articles a \
+                 WHERE a.deleted_at IS NOT NULL AND a.deleted_at <= $1 LIMIT $2)",
+        keep: IN_TRASH,
+    },
+    Expiry {
+        delete: "DELETE FROM articles WHERE id IN (SELECT a.id FROM articles a \
+                 WHERE a.deleted_at IS NOT NULL AND a.deleted_at <= $1 \
+                 AND NOT EXISTS (SELECT 1 FROM article_revisions r WHERE r.article_id = a.id) \
+                 AND NOT EXISTS (SELECT 1 FROM autosaves s WHERE s.article_id = a.id) \
+                 AND NOT EXISTS (SELECT 1 FROM article_tags t WHERE t.article_id = a.id) LIMIT $2)",
+        keep: IN_TRASH,
+    },
+];
+
+/// How an article is to be told of where it is not read: in search results, and where somebody links to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seo {
+    pub(crate) title: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) canonical: Option<String>,
+    pub(crate) noindex: bool,
+}
+
+/// An article, whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Article {
     pub(crate) id: Id,
+    pub(crate) kind: Kind,
     pub(crate) slug: String,
     pub(crate) title: String,
     pub(crate) excerpt: String,
-    pub(crate) status: String,
-    pub(crate) author_id: Id,
-    pub(crate) author_name: String,
+    /// Somebody wrote it; else it is the beginning of the text.
+    pub(crate) own_excerpt: bool,
+    pub(crate) body: String,
+    pub(crate) body_html: String,
+    pub(crate) status: Status,
+    pub(crate) author: (Id, String),
+    /// Who wrote the text as it is, and when.
+    pub(crate) edited_by: (Id, String),
+    pub(crate) edited_at: Timestamp,
     pub(crate) category: Option<String>,
-    pub(crate) tags: String,
-    pub(crate) published_at: Timestamp,
+    pub(crate) tags: Vec<String>,
+    pub(crate) cover: Option<String>,
+    pub(crate) seo: Seo,
+    pub(crate) created_at: Timestamp,
+    /// When it was published first.
+    pub(crate) published_at: Option<Timestamp>,
+    /// When it is to be published.
+    pub(crate) publish_at: Option<Timestamp>,
+    pub(crate) review_note: Option<String>,
     pub(crate) updated_at: Timestamp,
+    pub(crate) preview_epoch: i64,
+    pub(crate) deleted_at: Option<Timestamp>,
     pub(crate) version: i64,
 }
 
-panel_kernel::from_row!(ArticleRow {
-    id,
-    slug,
-    title,
-    excerpt,
-    status,
-    author_id,
-    author_name,
-    category,
-    tags,
-    published_at,
-    updated_at,
-    version
-});
+impl Article {
+    /// Whether everybody reads it.
+    pub(crate) fn is_public(&self) -> bool {
+        self.status == Status::Published && self.deleted_at.is_none()
+    }
 
-/// Which articles are wanted.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Wanted {
-    pub(crate) category: Option<String>,
-    pub(crate) tag: Option<String>,
-    /// After the article published then, with that id.
-    pub(crate) after: Option<[i64; 2]>,
-    pub(crate) limit: i64,
+    fn tags_text(&self) -> String {
+        serde_json::to_string(&self.tags).unwrap_or_default()
+    }
 }
 
-/// Published articles, newest first.
-pub(crate) async fn published(conn: &mut Conn, wanted: Wanted) -> Result<Vec<ArticleRow>, DbError> {
-    let [at, id] = wanted.after.unwrap_or([i64::MAX, i64::MAX]);
-    let mut text = String::from(
-        "SELECT a.id, a.slug, a.title, a.excerpt, a.status, a.author_id, a.author_name, \
-         a.category, a.tags, a.published_at, a.updated_at, a.version FROM articles a",
+/// A list of texts, written by this service only; a text that is no list shows as none.
+pub(super) fn tags(text: &str) -> Vec<String> {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+/// What is stored as another text is as one begins.
+pub(super) fn status(text: &str) -> Status {
+    text.parse().unwrap_or(Status::Draft)
+}
+
+impl FromRow for Article {
+    fn from_row(row: &Row) -> Result<Self, DbError> {
+        let (kind, text, list): (String, String, String) = (row.get(1)?, row.get(8)?, row.get(15)?);
+        Ok(Self {
+            id: row.get(0)?,
+            kind: kind.parse().unwrap_or(Kind::Post),
+            slug: row.get(2)?,
+            title: row.get(3)?,
+            excerpt: row.get(4)?,
+            own_excerpt: row.get(5)?,
+            body: row.get(6)?,
+            body_html: row.get(7)?,
+            status: status(&text),
+            author: (row.get(9)?, row.get(10)?),
+            edited_by: (row.get(11)?, row.get(12)?),
+            edited_at: row.get(13)?,
+            category: row.get(14)?,
+            tags: tags(&list),
+            cover: row.get(16)?,
+            seo: Seo {
+                title: row.get(17)?,
+                description: row.get(18)?,
+                canonical: row.get(19)?,
+                noindex: row.get(20)?,
+            },
+            created_at: row.get(21)?,
+            published_at: row.get(22)?,
+            publish_at: row.get(23)?,
+            review_note: row.get(24)?,
+            updated_at: row.get(25)?,
+            preview_epoch: row.get(26)?,
+            deleted_at: row.get(27)?,
+            version: row.get(28)?,
+        })
+    }
+}
+
+/// Those that were there before their writing was noted have it from what is known.
+macro_rules! find {
+    ($by:literal) => {
+        concat!(
+            "SELECT a.id, a.kind, a.slug, a.title, a.excerpt, a.own_excerpt, a.body, a.body_html, \
+             a.status, a.author_id, a.author_name, COALESCE(a.edited_by, a.author_id), \
+             CASE WHEN a.edited_by IS NULL THEN a.author_name ELSE a.edited_by_name END, \
+             a.edited_at, a.category, a.tags, a.cover, a.seo_title, a.seo_description, \
+             a.seo_canonical, a.noindex, a.created_at, a.published_at, a.publish_at, \
+             a.review_note, a.updated_at, a.preview_epoch, a.deleted_at, a.version \
+             FROM articles a WHERE a.",
+            $by,
+            " = $1"
+        )
+    };
+}
+
+/// The article with this id, also if it was deleted.
+pub(crate) async fn by_id(conn: &mut Conn, id: Id) -> Result<Option<Article>, DbError> {
+    conn.optional(sql(find!("id")).bind(id)).await
+}
+
+/// The article with this slug, also if it was deleted.
+pub(crate) async fn by_slug(conn: &mut Conn, slug: &str) -> Result<Option<Article>, DbError> {
+    conn.optional(sql(find!("slug")).bind(slug)).await
+}
+
+/// The article, to change it: nobody else does until the transaction ends.
+pub(crate) async fn for_change(tx: &mut Tx, id: Id) -> Result<Option<Article>, DbError> {
+    let find = holding(tx, find!("id"), "a").bind(id);
+    tx.optional(find).await
+}
+
+fn bound(statement: Statement, article: &Article) -> Statement {
+    let Article { seo, author, edited_by, .. } = article;
+    statement
+        .bind(article.id)
+        .bind(&article.slug)
+        .bind(&article.title)
+        .bind(&article.excerpt)
+        .bind(article.own_excerpt)
+        .bind(&article.body)
+        .bind(&article.body_html)
+        .bind(article.status.name())
+        .bind(author.0)
+        .bind(&author.1)
+        .bind(edited_by.0)
+        .bind(&edited_by.1)
+        .bind(article.edited_at)
+        .bind(article.category.as_deref())
+        .bind(article.tags_text())
+        .bind(article.cover.as_deref())
+        .bind(seo.title.as_deref())
+        .bind(seo.description.as_deref())
+        .bind(seo.canonical.as_deref())
+        .bind(seo.noindex)
+        .bind(article.published_at)
+        .bind(article.publish_at)
+        .bind(article.review_note.as_deref())
+        .bind(article.updated_at)
+        .bind(article.preview_epoch)
+        .bind(article.deleted_at)
+        .bind(article.version)
+}
+
+/// Stores a new one.
+pub(crate) async fn insert(tx: &mut Tx, article: &Article) -> Result<(), DbError> {
+    let insert = sql(
+        "INSERT INTO articles (id, slug, title, excerpt, own_excerpt, body, body_html, \
+                      status, author_id, author_name, edited_by, edited_by_name, edited_at, category, \
+                      tags, cover, seo_title, seo_description, seo_canonical, noindex, published_at, \
+                      publish_at, review_note, updated_at, preview_epoch, deleted_at, version, kind, \
+                      created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
+                      $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)",
     );
-    let mut values: Vec<String> = Vec::new();
-    if let Some(tag) = wanted.tag {
-        text.push_str(" JOIN article_tags t ON t.article_id = a.id AND t.tag = $4");
-        values.push(tag);
-    }
-    text.push_str(" WHERE a.status = 'published' AND (a.published_at, a.id) < ($1, $2)");
-    if let Some(category) = wanted.category {
-        text.push_str(if values.is_empty() {
-            " AND a.category = $4"
-        } else {
-            " AND a.category = $5"
-        });
-        values.push(category);
-    }
-    text.push_str(" ORDER BY a.published_at DESC, a.id DESC LIMIT $3");
-    let statement = Statement::composed(text).bind(at).bind(id).bind(wanted.limit);
-    conn.all(values.into_iter().fold(statement, Statement::bind)).await
+    tx.execute(bound(insert, article).bind(article.kind.name()).bind(article.created_at)).await?;
+    tag(tx, article).await?;
+    count(tx, &BTreeSet::new(), &counted(article)).await
 }
 
-/// Nobody is known by that id any more.
-pub(crate) async fn erase_author(tx: &mut Tx, author: Id) -> Result<(), DbError> {
-    let erase = sql("UPDATE articles SET author_name = 'deleted user' WHERE author_id = $1");
-    tx.execute(erase.bind(author)).await.map(|_| ())
+/// Stores what has become of one.
+pub(crate) async fn update(tx: &mut Tx, before: &Article, after: &Article) -> Result<(), DbError> {
+    let update = sql("UPDATE articles SET slug = $2, title = $3, excerpt = $4, own_excerpt = $5, \
+                      body = $6, body_html = $7, status = $8, author_id = $9, author_name = $10, \
+                      edited_by = $11, edited_by_name = $12, edited_at = $13, category = $14, \
+                      tags = $15, cover = $16, seo_title = $17, seo_description = $18, \
+                      seo_canonical = $19, noindex = $20, published_at = $21, publish_at = $22, \
+                      review_note = $23, updated_at = $24, preview_epoch = $25, deleted_at = $26, \
+                      version = $27 WHERE id = $1");
+    tx.execute(bound(update, after)).await?;
+    count(tx, &counted(before), &counted(after)).await?;
+    let shown = |it: &Article| it.published_at.filter(|_| it.is_public());
+    if before.tags == after.tags && shown(before) == shown(after) {
+        return Ok(());
+    }
+    tx.execute(sql("DELETE FROM article_tags WHERE article_id = $1").bind(after.id)).await?;
+    tag(tx, after).await
+}
+
+/// What counts it among its published posts, in one order.
+fn counted(article: &Article) -> BTreeSet<(TermKind, &str)> {
+    if !article.is_public() || article.kind != Kind::Post {
+        return BTreeSet::new();
+    }
+    let category = article.category.iter().map(|slug| (TermKind::Category, slug.as_str()));
+    category.chain(article.tags.iter().map(|slug| (TermKind::Tag, slug.as_str()))).collect()
+}
+
+async fn count(
+    tx: &mut Tx,
+    before: &BTreeSet<(TermKind, &str)>,
+    after: &BTreeSet<(TermKind, &str)>,
+) -> Result<(), DbError> {
+    for (kind, slug) in before.symmetric_difference(after) {
+        let more = if after.contains(&(*kind, *slug)) { 1 } else { -1 };
+        terms::count(tx, *kind, slug, more).await?;
+    }
+    Ok(())
+}
+
+/// By which tags it is found, and where among others while it is published.
+async fn tag(tx: &mut Tx, article: &Article) -> Result<(), DbError> {
+    let at = article.published_at.filter(|_| article.is_public());
+    for tag in &article.tags {
+        let insert =
+            sql("INSERT INTO article_tags (tag, article_id, published_at) VALUES ($1, $2, $3)");
+        tx.execute(insert.bind(tag).bind(article.id).bind(at)).await?;
+    }
+    Ok(())
+}
+
+/// Of those whose time has come, the first.
+pub(crate) async fn due(conn: &mut Conn, now: Timestamp, most: i64) -> Result<Vec<Id>, DbError> {
+    let find = sql("SELECT a.id FROM articles a WHERE a.status = 'scheduled' \
+                    AND a.deleted_at IS NULL AND a.publish_at <= $1 \
+                    ORDER BY a.publish_at, a.id LIMIT $2");
+    let rows: Vec<(Id,)> = conn.all(find.bind(now).bind(most)).await?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
 }

@@ -1,4 +1,10 @@
-//! The only SQL of this service.
+//! The only SQL of this service. Nothing in here decides: who may do what comes from `rules`.
 
 pub(crate) mod articles;
+pub(crate) mod autosaves;
+pub(crate) mod erasure;
+pub(crate) mod lists;
 pub(crate) mod personal;
+pub(crate) mod revisions;
+pub(crate) mod slugs;
+pub(crate) mod terms;

@@ -4,15 +4,15 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use panel_kernel::data::Answer;
-use panel_kernel::http::{Caller, IdPath, Listing, PageQuery, Params};
+use panel_kernel::http::{
+    Caller, IdPath, Listing, PageQuery, Params, Refusal, RouteError, SignedIn,
+};
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::writing::SignedIn;
-use super::{Refusal, Shared};
-use crate::error::ForumError;
+use super::Shared;
 use crate::rules::bans::is_other;
 use crate::store::authors::{self, Author};
 use crate::store::notifications::boxes;
@@ -34,11 +34,11 @@ pub(super) async fn list_blocks(
     State(forum): State<Shared>,
     caller: Caller,
     Params(query): Params<PageQuery>,
-) -> Result<Json<Listing<Block>>, ForumError> {
+) -> Result<Json<Listing<Block>>, RouteError> {
     let user = caller.principal.user()?.id;
     let page = query.newest_first(&forum.cursors, format!("forum.blocks {user}"))?;
     let (before, fetch) = (page.before, page.fetch());
-    let found: Result<Vec<(Author, Timestamp)>, ForumError> =
+    let found: Result<Vec<(Author, Timestamp)>, RouteError> =
         forum.db.read(|conn| Box::pin(boxes::blocked(conn, user, before, fetch))).await;
     let listing = page.listing(found?, |(user, _)| user.id);
     Ok(Json(listing.map(|(user, created_at)| Block { user, created_at })))
@@ -53,16 +53,16 @@ pub(super) async fn block_user(
     State(forum): State<Shared>,
     by: SignedIn,
     IdPath(id): IdPath,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     forum
         .write(by, move |writing| {
             Box::pin(async move {
                 is_other(writing.viewer, id)?;
                 let user = authors::find(writing.tx, id).await?;
-                let user = user.ok_or(ForumError::NotFound("account"))?;
+                let user = user.ok_or(RouteError::NotFound("account"))?;
                 let (by, created_at) = (writing.by.user.id, writing.by.context.now);
                 if boxes::count_blocked(writing.tx, by).await? >= MOST {
-                    return Err(ForumError::Conflict("you have blocked as many as you can"));
+                    return Err(RouteError::Conflict("you have blocked as many as you can"));
                 }
                 writing.tx.makes_nothing_old();
                 boxes::block(writing.tx, by, id, created_at).await?;
@@ -80,13 +80,13 @@ pub(super) async fn unblock_user(
     State(forum): State<Shared>,
     by: SignedIn,
     IdPath(id): IdPath,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     forum
         .write(by, move |writing| {
             Box::pin(async move {
                 writing.tx.makes_nothing_old();
                 if !boxes::unblock(writing.tx, writing.by.user.id, id).await? {
-                    return Err(ForumError::NotFound("block"));
+                    return Err(RouteError::NotFound("block"));
                 }
                 Ok(Answer::no_content())
             })

@@ -5,7 +5,10 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use panel_kernel::data::Answer;
 use panel_kernel::http::validate::Check;
-use panel_kernel::http::{CacheFor, Caller, IdPath, IfMatch, Listing, Payload, etag};
+use panel_kernel::http::{
+    CacheFor, Caller, IdPath, IfMatch, Listing, Payload, Refusal, RouteError, SignedIn, etag,
+    present,
+};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use panel_kernel::purge::Purge;
@@ -14,9 +17,8 @@ use panel_text::names;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::writing::{SignedIn, Writing, created, shown};
-use super::{Refusal, Shared, present};
-use crate::error::ForumError;
+use super::Shared;
+use super::writing::{Writing, created, shown};
 use crate::rules::{self, Viewer};
 use crate::store::categories::{self, Category};
 use crate::store::moderation::bans;
@@ -68,7 +70,7 @@ pub(super) struct CategoryPatch {
 pub(super) async fn list_categories(
     State(forum): State<Shared>,
     caller: Caller,
-) -> Result<(CacheFor, Json<Listing<Category>>), ForumError> {
+) -> Result<(CacheFor, Json<Listing<Category>>), RouteError> {
     let viewer = Viewer::of(&caller.principal);
     let items = forum.db.read(|conn| Box::pin(categories::list(conn, viewer))).await;
     let cache = CacheFor::everybody(&caller.principal).tagged([tags::CATEGORIES]);
@@ -83,7 +85,7 @@ pub(super) async fn create_category(
     State(forum): State<Shared>,
     by: SignedIn,
     Payload(new): Payload<NewCategory>,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     let mut check = Check::new();
     let mut category = Category {
         id: forum.db.next_id().await?,
@@ -104,7 +106,7 @@ pub(super) async fn create_category(
             Box::pin(async move {
                 let taken = categories::slugs(writing.tx).await?;
                 if i64::try_from(taken.len()).unwrap_or(i64::MAX) >= rules::MAX_CATEGORIES {
-                    return Err(ForumError::Conflict(
+                    return Err(RouteError::Conflict(
                         "there are as many categories as there may be",
                     ));
                 }
@@ -128,11 +130,11 @@ pub(super) async fn read_category(
     State(forum): State<Shared>,
     caller: Caller,
     IdPath(id): IdPath,
-) -> Result<Response, ForumError> {
+) -> Result<Response, RouteError> {
     let viewer = Viewer::of(&caller.principal);
-    let found: Result<_, ForumError> =
+    let found: Result<_, RouteError> =
         forum.db.read(|conn| Box::pin(categories::find(conn, id, viewer))).await;
-    let category = found?.ok_or(ForumError::NotFound("category"))?;
+    let category = found?.ok_or(RouteError::NotFound("category"))?;
     let shown = etag::versioned(category.version, &category);
     let cache = CacheFor::everybody(&caller.principal).tagged([tags::CATEGORIES]);
     Ok((cache, shown).into_response())
@@ -149,7 +151,7 @@ pub(super) async fn edit_category(
     IdPath(id): IdPath,
     if_match: IfMatch,
     Payload(patch): Payload<CategoryPatch>,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     forum
         .write(by, move |mut writing| {
             Box::pin(async move {
@@ -187,16 +189,16 @@ pub(super) async fn delete_category(
     State(forum): State<Shared>,
     by: SignedIn,
     IdPath(id): IdPath,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     forum
         .write(by, move |mut writing| {
             Box::pin(async move {
                 let category = held(&mut writing, id).await?;
                 if categories::has_children(writing.tx, id).await? {
-                    return Err(ForumError::Conflict("there are categories below this one"));
+                    return Err(RouteError::Conflict("there are categories below this one"));
                 }
                 if categories::has_threads(writing.tx, id).await? {
-                    return Err(ForumError::Conflict(
+                    return Err(RouteError::Conflict(
                         "there are threads in this category, perhaps deleted ones",
                     ));
                 }
@@ -212,9 +214,9 @@ pub(super) async fn delete_category(
 }
 
 /// The category, held until the transaction ends.
-async fn held(writing: &mut Writing<'_>, id: Id) -> Result<Category, ForumError> {
+async fn held(writing: &mut Writing<'_>, id: Id) -> Result<Category, RouteError> {
     let found = categories::for_change(writing.tx, id, writing.viewer).await?;
-    found.ok_or(ForumError::NotFound("category"))
+    found.ok_or(RouteError::NotFound("category"))
 }
 
 /// The category with the changes made, all but the level that follows from its parent.
@@ -254,7 +256,7 @@ async fn read_level(
     writing: &mut Writing<'_>,
     category: &Category,
     has_children: bool,
-) -> Result<i64, ForumError> {
+) -> Result<i64, RouteError> {
     let own = rules::level(category.read_role);
     let Some(parent_id) = category.parent_id else { return Ok(own) };
     let parent = categories::for_change(writing.tx, parent_id, writing.viewer)

@@ -2,16 +2,17 @@
 //! written. And what moderators have done, to be remembered.
 
 use panel_kernel::data::Conn;
+use panel_kernel::http::{RouteError, SignedIn};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use panel_kernel::time::Timestamp;
 use panel_text::markdown::Rendered;
 
 use super::Forum;
-use super::writing::{SignedIn, Writing};
+use super::writing::Writing;
 use crate::config::{ModerationConfig, TrustConfig};
-use crate::error::ForumError;
 use crate::hiding::{hide, hide_thread};
+use crate::rules::Viewer;
 use crate::rules::bans::Act;
 use crate::rules::content::RuleAction;
 use crate::rules::trust::{Allowance, Trust};
@@ -73,7 +74,7 @@ impl Forum {
         texts: &[(&str, &str)],
         links: &[String],
     ) -> Result<Verdict, Problem> {
-        if by.viewer().moderates {
+        if Viewer::from(&by.user).moderates {
             return Ok(Verdict::Shown);
         }
         let (rules, mut verdict) = (self.content_rules.current(), Verdict::Shown);
@@ -100,7 +101,7 @@ impl Forum {
 
 impl Writing<'_> {
     /// Where the first posts of accounts are held, this one may be.
-    pub(super) async fn hold_first(&mut self, screened: &mut Screened) -> Result<(), ForumError> {
+    pub(super) async fn hold_first(&mut self, screened: &mut Screened) -> Result<(), RouteError> {
         let held = i64::from(self.policy.moderation.hold_first_posts);
         if held > 0 && !self.viewer.moderates && !screened.is_held() {
             let conduct = authors::conduct(self.tx, self.by.user.id).await?;
@@ -113,7 +114,7 @@ impl Writing<'_> {
 
     /// They write a post in a category, if nothing is against it. Whatever is held of the thread is held
     /// before: who writes in whose name is decided last.
-    pub(super) async fn enter(&mut self, category: Id, text: &Rendered) -> Result<(), ForumError> {
+    pub(super) async fn enter(&mut self, category: Id, text: &Rendered) -> Result<(), RouteError> {
         let now = self.by.context.now;
         let conduct = authors::writes(self.tx, &self.by.user, now).await?;
         self.must_not_be_banned(&conduct, category, Act::Text).await?;
@@ -126,7 +127,7 @@ impl Writing<'_> {
     }
 
     /// Whether they may do that in a category. How they stand.
-    pub(super) async fn may(&mut self, act: Act, category: Id) -> Result<Conduct, ForumError> {
+    pub(super) async fn may(&mut self, act: Act, category: Id) -> Result<Conduct, RouteError> {
         let user = self.by.user.id;
         let conduct = authors::conduct(self.tx, user).await?;
         // Somebody who registered a moment ago may not be known yet.
@@ -140,7 +141,7 @@ impl Writing<'_> {
         &mut self,
         category: Id,
         text: &Rendered,
-    ) -> Result<(), ForumError> {
+    ) -> Result<(), RouteError> {
         let conduct = self.may(Act::Text, category).await?;
         if let Some(allowance) = self.allowance(&conduct) {
             allowance.text(text.links.len(), text.mentioned.len())?;
@@ -163,7 +164,7 @@ impl Writing<'_> {
         conduct: &Conduct,
         category: Id,
         act: Act,
-    ) -> Result<(), ForumError> {
+    ) -> Result<(), RouteError> {
         if !conduct.restricted {
             return Ok(());
         }
@@ -176,7 +177,7 @@ impl Writing<'_> {
         &mut self,
         verdict: &Verdict,
         post: &mut Post,
-    ) -> Result<(), ForumError> {
+    ) -> Result<(), RouteError> {
         if self.enqueue(verdict, post.id, post.author.id).await? && !post.deleted {
             hide(self.tx, post, None, self.by.context.now).await?;
             if post.number > 1 {
@@ -192,7 +193,7 @@ impl Writing<'_> {
         verdict: &Verdict,
         thread: &mut Thread,
         opening: Id,
-    ) -> Result<(), ForumError> {
+    ) -> Result<(), RouteError> {
         if self.enqueue(verdict, opening, thread.author.id).await? && !thread.deleted {
             let whose = (thread.id, thread.author.id);
             hide_thread(self.tx, whose, None, self.by.context.now).await?;
@@ -207,7 +208,7 @@ impl Writing<'_> {
         verdict: &Verdict,
         post: Id,
         author: Id,
-    ) -> Result<bool, ForumError> {
+    ) -> Result<bool, RouteError> {
         let (kind, detail) = match verdict {
             Verdict::Shown => return Ok(false),
             Verdict::Flagged(why) => (QueueKind::Matched, why),
@@ -219,7 +220,7 @@ impl Writing<'_> {
     }
 
     /// Remembers what they do as a moderator; nothing where they do it to what is their own.
-    pub(super) async fn remember(&mut self, deed: Deed<'_>) -> Result<(), ForumError> {
+    pub(super) async fn remember(&mut self, deed: Deed<'_>) -> Result<(), RouteError> {
         let by = self.by.user.id;
         if self.viewer.moderates && deed.user != Some(by) {
             self.tx.makes_old([tags::LOG]);
@@ -235,7 +236,7 @@ pub(super) async fn not_banned(
     (user, category): (Id, Id),
     act: Act,
     now: Timestamp,
-) -> Result<(), ForumError> {
+) -> Result<(), RouteError> {
     let all = bans::in_force(conn, user, category, now).await?;
     match all.into_iter().find(|ban| ban.forbids(act)) {
         Some(ban) => Err(ban.refusal().into()),

@@ -6,15 +6,14 @@ use axum::response::Response;
 use panel_kernel::data::Answer;
 use panel_kernel::http::validate::Check;
 use panel_kernel::http::{
-    Caller, IfMatch, Listing, PageQuery, Params, Payload, Segments, etag, json_bytes,
-    last_that_fits,
+    Caller, IfMatch, Listing, PageQuery, Params, Payload, Refusal, RouteError, Segments, SignedIn,
+    etag, json_bytes, last_that_fits,
 };
 use panel_kernel::problem::Problem;
 use serde_json::{Map, Value};
 
-use super::writing::{SignedIn, shown};
-use super::{Refusal, Shared};
-use crate::error::ForumError;
+use super::Shared;
+use super::writing::shown;
 use crate::rules;
 use crate::store::drafts::{self, Draft, DraftContent};
 
@@ -27,11 +26,11 @@ pub(super) async fn list_drafts(
     State(forum): State<Shared>,
     caller: Caller,
     Params(query): Params<PageQuery>,
-) -> Result<Json<Listing<Draft>>, ForumError> {
+) -> Result<Json<Listing<Draft>>, RouteError> {
     let user = caller.principal.user()?.id;
     let page = query.newest_first(&forum.cursors, format!("drafts {user}"))?;
     let (before, fetch) = (page.before, page.fetch());
-    let found: Result<Vec<Draft>, ForumError> = forum
+    let found: Result<Vec<Draft>, RouteError> = forum
         .db
         .read(|conn| {
             Box::pin(async move {
@@ -55,11 +54,11 @@ pub(super) async fn read_draft(
     State(forum): State<Shared>,
     caller: Caller,
     Segments(key): Segments<String>,
-) -> Result<Response, ForumError> {
+) -> Result<Response, RouteError> {
     let user = caller.principal.user()?.id;
-    let found: Result<_, ForumError> =
+    let found: Result<_, RouteError> =
         forum.db.read(|conn| Box::pin(async move { drafts::find(conn, user, &key).await })).await;
-    let draft = found?.ok_or(ForumError::NotFound("draft"))?;
+    let draft = found?.ok_or(RouteError::NotFound("draft"))?;
     Ok(etag::versioned(draft.version, &draft))
 }
 
@@ -77,7 +76,7 @@ pub(super) async fn store_draft(
     Segments(key): Segments<String>,
     if_match: IfMatch,
     Payload(content): Payload<DraftContent>,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     let content = checked(&key, content, forum.max_body_chars)?;
     let id = forum.db.next_id().await?;
     forum
@@ -92,7 +91,7 @@ pub(super) async fn store_draft(
                     _ => if_match.check(before.as_ref().map_or(0, |draft| draft.version))?,
                 }
                 if before.is_none() && drafts::count(writing.tx, user).await? >= rules::MAX_DRAFTS {
-                    return Err(ForumError::Conflict("there are as many drafts as there may be"));
+                    return Err(RouteError::Conflict("there are as many drafts as there may be"));
                 }
                 // One that was removed and begun anew is another: its versions begin later.
                 let first = updated_at.as_micros();
@@ -101,7 +100,7 @@ pub(super) async fn store_draft(
                 if drafts::store(writing.tx, user, &draft).await? {
                     Ok(shown(version, &draft))
                 } else {
-                    Err(ForumError::Conflict("another device stored this draft at the same moment"))
+                    Err(RouteError::Conflict("another device stored this draft at the same moment"))
                 }
             })
         })
@@ -116,13 +115,13 @@ pub(super) async fn delete_draft(
     State(forum): State<Shared>,
     by: SignedIn,
     Segments(key): Segments<String>,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     forum
         .write(by, move |writing| {
             Box::pin(async move {
                 writing.tx.makes_nothing_old();
                 if !drafts::delete(writing.tx, writing.by.user.id, &key).await? {
-                    return Err(ForumError::NotFound("draft"));
+                    return Err(RouteError::NotFound("draft"));
                 }
                 Ok(Answer::no_content())
             })

@@ -4,15 +4,14 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::header;
-use panel_kernel::http::{CacheFor, Caller, IdPath, MAX_PAGE_BYTES, Params};
+use panel_kernel::http::{CacheFor, Caller, IdPath, MAX_PAGE_BYTES, Params, Refusal, RouteError};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use panel_kernel::time::Timestamp;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{Forum, Refusal, Shared};
-use crate::error::ForumError;
+use super::{Forum, Shared};
 use crate::rules::Viewer;
 use crate::store::{categories, feed, threads};
 use crate::tags;
@@ -63,20 +62,20 @@ pub(super) async fn threads_feed(
     State(forum): State<Shared>,
     caller: Caller,
     Params(query): Params<FeedQuery>,
-) -> Result<Response, ForumError> {
+) -> Result<Response, RouteError> {
     let viewer = Viewer::of(&caller.principal);
     let wanted = query.category.filter(|text| !text.is_empty());
     let wanted = wanted
-        .map(|text| text.parse::<Id>().map_err(|_| ForumError::NotFound("category")))
+        .map(|text| text.parse::<Id>().map_err(|_| RouteError::NotFound("category")))
         .transpose()?;
-    let read: Result<_, ForumError> = forum
+    let read: Result<_, RouteError> = forum
         .db
         .look(|conn| {
             Box::pin(async move {
                 let category = match wanted {
                     Some(id) => {
                         let found = categories::find(conn, id, viewer).await?;
-                        Some(found.ok_or(ForumError::NotFound("category"))?)
+                        Some(found.ok_or(RouteError::NotFound("category"))?)
                     }
                     None => None,
                 };
@@ -123,15 +122,15 @@ pub(super) async fn posts_feed(
     State(forum): State<Shared>,
     caller: Caller,
     IdPath(id): IdPath,
-) -> Result<Response, ForumError> {
+) -> Result<Response, RouteError> {
     let viewer = Viewer::of(&caller.principal);
-    let read: Result<_, ForumError> = forum
+    let read: Result<_, RouteError> = forum
         .db
         .look(|conn| {
             Box::pin(async move {
                 let found = threads::find(conn, id, viewer).await?;
                 let found = found.filter(|found| !found.merged);
-                let thread = found.ok_or(ForumError::NotFound("thread"))?.thread;
+                let thread = found.ok_or(RouteError::NotFound("thread"))?.thread;
                 let found = feed::latest_posts(conn, id, ENTRIES).await?;
                 Ok((thread, found))
             })
@@ -182,7 +181,7 @@ impl Forum {
     }
 }
 
-fn answer(cache: CacheFor, feed: &Feed) -> Result<Response, ForumError> {
+fn answer(cache: CacheFor, feed: &Feed) -> Result<Response, RouteError> {
     let xml = feed.render().map_err(|_| Problem::internal())?;
     let kind = [(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8")];
     Ok((cache, kind, xml).into_response())

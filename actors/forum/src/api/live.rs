@@ -4,7 +4,7 @@ use axum::extract::State;
 use http::StatusCode;
 use panel_kernel::access::Need;
 use panel_kernel::data::Conn;
-use panel_kernel::http::{Caller, EventStream, IdPath, Payload};
+use panel_kernel::http::{Caller, EventStream, IdPath, Payload, Refusal, RouteError};
 use panel_kernel::ids::Id;
 use panel_kernel::message::User;
 use panel_kernel::purge::Purge;
@@ -12,10 +12,9 @@ use panel_kernel::time::Timestamp;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::Shared;
 use super::conduct::not_banned;
 use super::posts::may_reply;
-use super::{Refusal, Shared};
-use crate::error::ForumError;
 use crate::live::{News, topic};
 use crate::rules::Viewer;
 use crate::rules::bans::Act;
@@ -38,16 +37,16 @@ pub(super) async fn stream_thread(
     State(forum): State<Shared>,
     caller: Caller,
     IdPath(id): IdPath,
-) -> Result<EventStream, ForumError> {
+) -> Result<EventStream, RouteError> {
     let viewer = Viewer::of(&caller.principal);
     if caller.principal.user().is_ok() {
         Need::Session.check(&caller.principal)?;
     }
-    let found: Result<_, ForumError> = forum
+    let found: Result<_, RouteError> = forum
         .db
         .look(|conn| Box::pin(async move { Ok(threads::find(conn, id, viewer).await?) }))
         .await;
-    let found = found?.filter(|seen| !seen.merged).ok_or(ForumError::NotFound("thread"))?;
+    let found = found?.filter(|seen| !seen.merged).ok_or(RouteError::NotFound("thread"))?;
     Ok(EventStream { topics: vec![topic(found.thread.id)], after_id: None })
 }
 
@@ -72,10 +71,10 @@ pub(super) async fn type_in_thread(
     caller: Caller,
     IdPath(id): IdPath,
     typing: Option<Payload<Typing>>,
-) -> Result<(Purge, StatusCode), ForumError> {
+) -> Result<(Purge, StatusCode), RouteError> {
     let user = caller.principal.user()?.clone();
     let (by, now) = (Author::from(&user), forum.db.clock().now());
-    let may: Result<(), ForumError> =
+    let may: Result<(), RouteError> =
         forum.db.look(|conn| Box::pin(may_type(conn, id, user, now))).await;
     may?;
     forum.rooms.types(id, by, typing.is_none_or(|Payload(Typing { typing })| typing));
@@ -87,7 +86,7 @@ async fn may_type(
     thread: Id,
     user: User,
     now: Timestamp,
-) -> Result<(), ForumError> {
+) -> Result<(), RouteError> {
     let category = may_reply(conn, thread, Viewer::from(&user)).await?;
     not_banned(conn, (user.id, category), Act::Text, now).await
 }

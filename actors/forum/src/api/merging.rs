@@ -3,7 +3,7 @@
 use axum::extract::State;
 use panel_kernel::data::Answer;
 use panel_kernel::http::validate::Check;
-use panel_kernel::http::{IdPath, Payload};
+use panel_kernel::http::{IdPath, Payload, Refusal, RouteError, SignedIn};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use panel_text::names;
@@ -11,11 +11,10 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::Shared;
 use super::conduct::deed_to_thread;
 use super::threads::{found, may_post_in, shown_tags};
-use super::writing::{SignedIn, Writing, created, shown};
-use super::{Refusal, Shared};
-use crate::error::ForumError;
+use super::writing::{Writing, created, shown};
 use crate::events::{ThreadMerged, ThreadSplit};
 use crate::rules;
 use crate::store::authors::DELETED_USER;
@@ -66,7 +65,7 @@ pub(super) async fn merge_thread(
     by: SignedIn,
     IdPath(id): IdPath,
     Payload(Merge { into }): Payload<Merge>,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     forum
         .write(by, move |mut writing| {
             Box::pin(async move {
@@ -82,11 +81,11 @@ pub(super) async fn merge_thread(
                     (found(&mut writing, id).await?, target)
                 };
                 if from.deleted || target.deleted {
-                    return Err(ForumError::Conflict("a deleted thread can't be merged"));
+                    return Err(RouteError::Conflict("a deleted thread can't be merged"));
                 }
                 may_post_in(writing.tx, target.category_id, writing.viewer).await?;
                 if from.last_number > MAX_MERGED {
-                    return Err(ForumError::Conflict(
+                    return Err(RouteError::Conflict(
                         "this thread is too long to be merged; merge the other one into it",
                     ));
                 }
@@ -109,9 +108,9 @@ pub(super) async fn merge_thread(
 }
 
 /// The thread that another one is merged into.
-async fn target(writing: &mut Writing<'_>, id: Id) -> Result<Thread, ForumError> {
+async fn target(writing: &mut Writing<'_>, id: Id) -> Result<Thread, RouteError> {
     match found(writing, id).await {
-        Err(ForumError::NotFound(_)) => {
+        Err(RouteError::NotFound(_)) => {
             Err(into_problem("unknown", "there is no such thread").into())
         }
         found => found,
@@ -135,7 +134,7 @@ pub(super) async fn split_thread(
     by: SignedIn,
     IdPath(id): IdPath,
     Payload(mut split): Payload<Split>,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     let mut check = Check::new();
     let title = rules::title(&mut check, &split.title);
     let tags = names::tags(&mut check, &split.tags, rules::MAX_TAGS);
@@ -156,7 +155,7 @@ pub(super) async fn split_thread(
             Box::pin(async move {
                 let from = found(&mut writing, id).await?;
                 if from.deleted {
-                    return Err(ForumError::Conflict("this thread is deleted"));
+                    return Err(RouteError::Conflict("this thread is deleted"));
                 }
                 let category_id = split.category_id.unwrap_or(from.category_id);
                 may_post_in(writing.tx, category_id, writing.viewer).await?;
@@ -196,7 +195,7 @@ fn made_of(
     count: usize,
     (id, category_id, title): (Id, Id, String),
     tags: &[String],
-) -> Result<Thread, ForumError> {
+) -> Result<Thread, RouteError> {
     // After a merge, numbers are not in the order of time.
     let last = moved.iter().map(|post| post.created_at).max();
     let (Some(first), Some(last_post_at)) = (moved.first(), last) else {
@@ -228,7 +227,7 @@ fn made_of(
     })
 }
 
-fn not_all() -> ForumError {
+fn not_all() -> RouteError {
     let message = "must be replies of this thread that are not deleted; its opening post stays";
     Problem::field("post_ids", "unknown", message).into()
 }

@@ -30,9 +30,8 @@ use panel_kernel::data::Database;
 use panel_kernel::problem::{FieldError, ProblemBody};
 use panel_kernel::role::Role;
 use panel_text::rendering::Renderer;
-use serde::{Deserialize, Deserializer};
+use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
-use utoipa::{IntoResponses, OpenApi as _};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -137,15 +136,3 @@ fn documented() -> OpenApiRouter<Shared> {
 #[derive(utoipa::OpenApi)]
 #[openapi(components(schemas(ProblemBody, FieldError, Sort, Order, QueueKind, NoticeKind)))]
 struct Document;
-
-/// A refusal, as every route may answer.
-#[derive(IntoResponses)]
-#[response(status = "4XX", description = "A refusal", content_type = "application/problem+json")]
-struct Refusal(#[allow(dead_code, reason = "only its shape matters")] ProblemBody);
-
-/// For fields of a PATCH: told apart from absent ones, so that `null` is a value.
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
-}

@@ -7,7 +7,9 @@ use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 use panel_kernel::access::{Guarded as _, Need};
 use panel_kernel::data::{Answer, Conn, DbError};
-use panel_kernel::http::{Caller, EventStream, Listing, PageRequest, Params, Payload};
+use panel_kernel::http::{
+    Caller, EventStream, Listing, PageRequest, Params, Payload, Refusal, RouteError, SignedIn,
+};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::{Kind, Problem};
 use serde::{Deserialize, Serialize};
@@ -15,10 +17,9 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::Shared;
 use super::query::{flag_of, id_of};
-use super::writing::{SignedIn, Writing};
-use super::{Refusal, Shared};
-use crate::error::ForumError;
+use super::writing::Writing;
 use crate::rules::digests::Digest;
 use crate::rules::notices::NoticeKind;
 use crate::store::notifications::list::{self, Notification, NotificationFilter};
@@ -67,7 +68,7 @@ pub(super) async fn list_notifications(
     State(forum): State<Shared>,
     caller: Caller,
     Params(query): Params<NotificationQuery>,
-) -> Result<Json<Listing<Notification>>, ForumError> {
+) -> Result<Json<Listing<Notification>>, RouteError> {
     let user = caller.principal.user()?.id;
     let page = PageRequest::parse(query.limit.as_deref(), query.cursor)?;
     let is_unread = flag_of("unread", query.unread.as_deref())?;
@@ -82,7 +83,7 @@ pub(super) async fn list_notifications(
     let scope = format!("forum.notifications {user} {filter:?}");
     let [before] = page.after(&forum.cursors, &scope)?.unwrap_or([i64::MAX]);
     let fetch = page.fetch();
-    let found: Result<Vec<Notification>, ForumError> =
+    let found: Result<Vec<Notification>, RouteError> =
         forum.db.read(|conn| Box::pin(list::page(conn, user, filter, before, fetch))).await;
     let next = |last: &Notification| forum.cursors.encode(&scope, &[last.id.raw()]);
     Ok(Json(Listing::from_excess(found?, page.limit, next)))
@@ -101,9 +102,9 @@ pub(super) struct Unread {
 pub(super) async fn count_notifications(
     State(forum): State<Shared>,
     caller: Caller,
-) -> Result<Json<Unread>, ForumError> {
+) -> Result<Json<Unread>, RouteError> {
     let user = caller.principal.user()?.id;
-    let unread: Result<i64, ForumError> =
+    let unread: Result<i64, RouteError> =
         forum.db.read(|conn| Box::pin(list::unread(conn, user, MOST_COUNTED))).await;
     Ok(Json(Unread { unread: unread? }))
 }
@@ -126,7 +127,7 @@ pub(super) async fn read_notifications(
     State(forum): State<Shared>,
     by: SignedIn,
     read: Option<Payload<Read>>,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     let Read { ids, up_to } = read.map(|Payload(read)| read).unwrap_or_default();
     if ids.as_ref().is_some_and(|ids| ids.len() > MOST_MARKED) {
         let message = format!("must be at most {MOST_MARKED}");
@@ -181,7 +182,7 @@ pub(super) async fn stream_notifications(
     caller: Caller,
     headers: HeaderMap,
     Params(query): Params<StreamQuery>,
-) -> Result<EventStream, ForumError> {
+) -> Result<EventStream, RouteError> {
     let user = caller.principal.user()?.id;
     // A browser that opens it again sends the header beside the address it has: the header is newer.
     let last = match (headers.get("last-event-id"), id_of("after", query.after.as_deref())?) {
@@ -191,7 +192,7 @@ pub(super) async fn stream_notifications(
         }
         (None, Some(after)) => after,
         (None, None) => {
-            let found: Result<Id, ForumError> =
+            let found: Result<Id, RouteError> =
                 forum.db.read(|conn| Box::pin(list::latest(conn, user))).await;
             found?
         }
@@ -226,9 +227,9 @@ impl Preferences {
 pub(super) async fn read_preferences(
     State(forum): State<Shared>,
     caller: Caller,
-) -> Result<Json<Preferences>, ForumError> {
+) -> Result<Json<Preferences>, RouteError> {
     let user = caller.principal.user()?.id;
-    let found: Result<_, ForumError> =
+    let found: Result<_, RouteError> =
         forum.db.look(|conn| Box::pin(async move { Ok(Preferences::of(conn, user).await?) })).await;
     Ok(Json(found?))
 }
@@ -243,7 +244,7 @@ pub(super) async fn store_preferences(
     State(forum): State<Shared>,
     by: SignedIn,
     Payload(wanted): Payload<Preferences>,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     if wanted.kinds.iter().any(|(kind, wants)| !kind.is_optional() && !wants) {
         let message = "can't be left out: it is about what you may do here";
         return Err(Problem::field("kinds.moderation", "required", message).into());

@@ -4,15 +4,16 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use panel_kernel::data::Conn;
-use panel_kernel::http::{CacheFor, Caller, IdPath, Listing, PageRequest, Params};
+use panel_kernel::http::{
+    CacheFor, Caller, IdPath, Listing, PageRequest, Params, Refusal, RouteError,
+};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::Shared;
 use super::threads::thread_or_target;
-use super::{Refusal, Shared};
-use crate::error::ForumError;
 use crate::rules::Viewer;
 use crate::store::posts::Post;
 use crate::store::{post_list, reactions, reading, threads};
@@ -68,7 +69,7 @@ impl From {
         thread: Id,
         viewer: Viewer,
         limit: u32,
-    ) -> Result<Option<i64>, ForumError> {
+    ) -> Result<Option<i64>, RouteError> {
         if let Self::After(number) = self {
             return Ok(Some(number));
         }
@@ -103,7 +104,7 @@ pub(super) async fn list_posts(
     caller: Caller,
     IdPath(thread): IdPath,
     Params(query): Params<PostQuery>,
-) -> Result<Response, ForumError> {
+) -> Result<Response, RouteError> {
     let page = PageRequest::parse(query.limit.as_deref(), query.cursor)?;
     let scope = format!("posts {thread}");
     let from = match page.after(&forum.cursors, &scope)? {
@@ -112,7 +113,7 @@ pub(super) async fn list_posts(
     };
     let viewer = Viewer::of(&caller.principal);
     let (limit, fetch) = (page.limit, page.fetch());
-    let found: Result<Result<Vec<Post>, Id>, ForumError> = forum
+    let found: Result<Result<Vec<Post>, Id>, RouteError> = forum
         .db
         .look(|conn| {
             Box::pin(async move {
@@ -145,7 +146,7 @@ async fn with_reactions(
     conn: &mut Conn,
     viewer: Viewer,
     posts: &mut [Post],
-) -> Result<(), ForumError> {
+) -> Result<(), RouteError> {
     let (Some(reader), Some(first), Some(last)) = (viewer.who, posts.first(), posts.last()) else {
         return Ok(());
     };

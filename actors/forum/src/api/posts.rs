@@ -5,7 +5,9 @@ use axum::response::{IntoResponse as _, Response};
 use futures::{FutureExt as _, TryFutureExt as _};
 use panel_kernel::data::{Answer, Conn, DbError};
 use panel_kernel::http::validate::Check;
-use panel_kernel::http::{CacheFor, Caller, IdPath, IfMatch, Payload, etag};
+use panel_kernel::http::{
+    CacheFor, Caller, IdPath, IfMatch, Payload, Refusal, RouteError, SignedIn, etag,
+};
 use panel_kernel::ids::Id;
 use panel_kernel::message::User;
 use panel_kernel::problem::Problem;
@@ -17,9 +19,8 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::conduct::{Screened, deed};
-use super::writing::{SignedIn, Writing, created, shown};
-use super::{Forum, Refusal, Shared};
-use crate::error::ForumError;
+use super::writing::{Writing, created, shown};
+use super::{Forum, Shared};
 use crate::events::{PostCreated, PostEdited};
 use crate::rules::bans::Act;
 use crate::rules::{self, Viewer};
@@ -59,9 +60,9 @@ pub(super) async fn create_post(
     by: SignedIn,
     IdPath(thread): IdPath,
     Payload(new): Payload<NewPost>,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     let body = checked(&forum, &new.body)?;
-    let (now, viewer) = (by.context.now, by.viewer());
+    let (now, viewer) = (by.context.now, Viewer::from(&by.user));
     let mut post = written(forum.db.next_id().await?, thread, Author::from(&by.user), &body, now)?;
     (post.reply_to, post.quote) = (new.reply_to, new.quote);
     forum
@@ -118,9 +119,9 @@ pub(super) async fn read_post(
     State(forum): State<Shared>,
     caller: Caller,
     IdPath(id): IdPath,
-) -> Result<Response, ForumError> {
+) -> Result<Response, RouteError> {
     let viewer = Viewer::of(&caller.principal);
-    let found: Result<_, ForumError> = forum
+    let found: Result<_, RouteError> = forum
         .db
         .read(|conn| {
             Box::pin(async move {
@@ -133,7 +134,7 @@ pub(super) async fn read_post(
             })
         })
         .await;
-    let post = found?.ok_or(ForumError::NotFound("post"))?;
+    let post = found?.ok_or(RouteError::NotFound("post"))?;
     let shown = etag::versioned(post.version, &post);
     let cache = CacheFor::everybody(&caller.principal).tagged([tags::thread(post.thread_id)]);
     Ok((cache, shown).into_response())
@@ -153,7 +154,7 @@ pub(super) async fn edit_post(
     IdPath(id): IdPath,
     if_match: IfMatch,
     Payload(patch): Payload<PostPatch>,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     let body = checked(&forum, &patch.body)?;
     let revision = forum.db.next_id().await?;
     let (text, asking, condition) = (body.clone(), by.clone(), if_match.clone());
@@ -205,7 +206,7 @@ pub(super) async fn delete_post(
     State(forum): State<Shared>,
     by: SignedIn,
     IdPath(id): IdPath,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     forum
         .write(by, move |mut writing| {
             Box::pin(async move {
@@ -235,7 +236,7 @@ pub(super) async fn restore_post(
     State(forum): State<Shared>,
     by: SignedIn,
     IdPath(id): IdPath,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     forum
         .write(by, move |mut writing| {
             Box::pin(async move {
@@ -243,7 +244,7 @@ pub(super) async fn restore_post(
                 rules::may_undo(writing.viewer, standing.deleted_by_level)?;
                 let (mut post, category_id) = (standing.post, standing.category_id);
                 if post.moved_to.is_some() {
-                    return Err(ForumError::Conflict("this post was moved to another thread"));
+                    return Err(RouteError::Conflict("this post was moved to another thread"));
                 }
                 if !post.deleted {
                     writing.tx.makes_nothing_old();
@@ -251,7 +252,7 @@ pub(super) async fn restore_post(
                 }
                 let found = threads::find(writing.tx, post.thread_id, writing.viewer).await?;
                 if found.is_none_or(|found| found.thread.deleted) {
-                    return Err(ForumError::Conflict("its thread is deleted; restore that"));
+                    return Err(RouteError::Conflict("its thread is deleted; restore that"));
                 }
                 let was_hidden = post.hidden;
                 writing.restore_post(&mut post).await?;
@@ -272,7 +273,7 @@ pub(super) fn written(
     author: Author,
     body: &str,
     created_at: Timestamp,
-) -> Result<Post, ForumError> {
+) -> Result<Post, RouteError> {
     let reactions = RawValue::from_string("{}".to_owned()).map_err(|_| Problem::internal())?;
     Ok(Post {
         id,
@@ -311,8 +312,8 @@ fn measured(post: &Post) -> serde_json::Value {
 }
 
 /// The post, if it is there and `user` may change it.
-fn changeable(found: Option<Standing>, user: &User) -> Result<Standing, ForumError> {
-    let found = found.ok_or(ForumError::NotFound("post"))?;
+fn changeable(found: Option<Standing>, user: &User) -> Result<Standing, RouteError> {
+    let found = found.ok_or(RouteError::NotFound("post"))?;
     let whose = (found.post.author.id, found.author_level);
     rules::may_change(user, whose, found.thread_locked)?;
     Ok(found)
@@ -320,24 +321,24 @@ fn changeable(found: Option<Standing>, user: &User) -> Result<Standing, ForumErr
 
 /// The same, held until the transaction ends, and its thread with it. Whoever holds both takes the thread
 /// first, so that nobody waits for somebody who waits for them.
-async fn held_with_thread(writing: &mut Writing<'_>, id: Id) -> Result<Standing, ForumError> {
+async fn held_with_thread(writing: &mut Writing<'_>, id: Id) -> Result<Standing, RouteError> {
     let found = posts::hold(writing.tx, id, writing.viewer).await?;
     changeable(found.map(|(post, _)| post), &writing.by.user)
 }
 
 /// The post as its writer reads it from now on, under the same tag.
-async fn for_reader(writing: &mut Writing<'_>, mut post: Post) -> Result<Answer, ForumError> {
+async fn for_reader(writing: &mut Writing<'_>, mut post: Post) -> Result<Answer, RouteError> {
     let mine = reactions::of_reader_to(writing.tx, writing.by.user.id, post.id).await?;
     post.my_reactions = Some(mine);
     Ok(shown(post.version, &post))
 }
 
 /// What is deleted, or only the place of a post, has no text to be changed.
-fn must_be_there(post: &Post) -> Result<(), ForumError> {
+fn must_be_there(post: &Post) -> Result<(), RouteError> {
     if post.hidden {
-        Err(ForumError::Conflict("this post is hidden until moderators have looked at it"))
+        Err(RouteError::Conflict("this post is hidden until moderators have looked at it"))
     } else if post.deleted {
-        Err(ForumError::Conflict("this post is deleted"))
+        Err(RouteError::Conflict("this post is deleted"))
     } else {
         Ok(())
     }
@@ -349,8 +350,8 @@ async fn may_edit(
     id: Id,
     by: SignedIn,
     if_match: IfMatch,
-) -> Result<(), ForumError> {
-    let post = changeable(posts::find(conn, id, by.viewer()).await?, &by.user)?.post;
+) -> Result<(), RouteError> {
+    let post = changeable(posts::find(conn, id, Viewer::from(&by.user)).await?, &by.user)?.post;
     must_be_there(&post)?;
     Ok(if_match.check(post.version)?)
 }
@@ -360,9 +361,9 @@ pub(super) async fn may_reply(
     conn: &mut Conn,
     thread: Id,
     viewer: Viewer,
-) -> Result<Id, ForumError> {
+) -> Result<Id, RouteError> {
     let standing =
-        threads::find(conn, thread, viewer).await?.ok_or(ForumError::NotFound("thread"))?;
+        threads::find(conn, thread, viewer).await?.ok_or(RouteError::NotFound("thread"))?;
     let thread = standing.thread;
     rules::may_reply(viewer, standing.post_level, thread.locked, thread.deleted)?;
     Ok(thread.category_id)
@@ -374,7 +375,7 @@ async fn next_number(
     writing: &mut Writing<'_>,
     thread: Id,
     active_at: Timestamp,
-) -> Result<(i64, Id), ForumError> {
+) -> Result<(i64, Id), RouteError> {
     let viewer = writing.viewer;
     if let Some(taken) = posts::take_number(writing.tx, thread, viewer, active_at).await? {
         return Ok(taken);

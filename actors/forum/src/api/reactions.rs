@@ -4,16 +4,17 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use panel_kernel::data::Answer;
-use panel_kernel::http::{CacheFor, Caller, IdPath, Listing, PageQuery, Params, Segments};
+use panel_kernel::http::{
+    CacheFor, Caller, IdPath, Listing, PageQuery, Params, Refusal, RouteError, Segments, SignedIn,
+};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
 
-use super::writing::{SignedIn, Writing};
-use super::{Forum, Refusal, Shared};
-use crate::error::ForumError;
+use super::writing::Writing;
+use super::{Forum, Shared};
 use crate::events::{PostReacted, ReactionWithdrawn};
 use crate::rules::Viewer;
 use crate::rules::bans::Act;
@@ -53,12 +54,12 @@ pub(super) async fn list_reactions(
     caller: Caller,
     IdPath(post): IdPath,
     Params(ReactionQuery { name, page }): Params<ReactionQuery>,
-) -> Result<(CacheFor, Json<Listing<Reaction>>), ForumError> {
+) -> Result<(CacheFor, Json<Listing<Reaction>>), RouteError> {
     let name = name.filter(|name| !name.is_empty());
     let scope = format!("reactions {post} {}", name.as_deref().unwrap_or_default());
     let page = page.newest_first(&forum.cursors, scope)?;
     let (viewer, before, fetch) = (Viewer::of(&caller.principal), page.before, page.fetch());
-    let found: Result<_, ForumError> = forum
+    let found: Result<_, RouteError> = forum
         .db
         .read(|conn| {
             Box::pin(async move {
@@ -68,7 +69,7 @@ pub(super) async fn list_reactions(
             })
         })
         .await;
-    let (thread, found) = found?.ok_or(ForumError::NotFound("post"))?;
+    let (thread, found) = found?.ok_or(RouteError::NotFound("post"))?;
     let cache = CacheFor::everybody(&caller.principal).tagged([tags::thread(thread)]);
     Ok((cache, Json(page.listing(found, |it| it.id))))
 }
@@ -83,7 +84,7 @@ pub(super) async fn react(
     State(forum): State<Shared>,
     by: SignedIn,
     Segments((id, name)): Segments<(Id, String)>,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     forum.check_reaction(&name)?;
     let reaction = forum.db.next_id().await?;
     forum
@@ -119,7 +120,7 @@ pub(super) async fn take_back_reaction(
     State(forum): State<Shared>,
     by: SignedIn,
     Segments((id, name)): Segments<(Id, String)>,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     forum
         .write(by, move |mut writing| {
             Box::pin(async move {
@@ -152,11 +153,11 @@ impl Forum {
 }
 
 /// The post, held until the transaction ends, and its category.
-async fn held(writing: &mut Writing<'_>, id: Id) -> Result<(Post, Id), ForumError> {
+async fn held(writing: &mut Writing<'_>, id: Id) -> Result<(Post, Id), RouteError> {
     let found = posts::for_change(writing.tx, id, writing.viewer).await?;
-    let found = found.ok_or(ForumError::NotFound("post"))?;
+    let found = found.ok_or(RouteError::NotFound("post"))?;
     if found.post.deleted {
-        return Err(ForumError::Conflict("this post is deleted"));
+        return Err(RouteError::Conflict("this post is deleted"));
     }
     Ok((found.post, found.category_id))
 }
@@ -167,7 +168,7 @@ async fn count(
     post: &mut Post,
     name: &str,
     more: i64,
-) -> Result<(), ForumError> {
+) -> Result<(), RouteError> {
     let mut counts = post.reaction_counts();
     let now = counts.remove(name).unwrap_or_default() + more;
     if now > 0 {
@@ -179,7 +180,7 @@ async fn count(
 }
 
 /// How everybody reacted, and the caller among them.
-async fn with_mine(writing: &mut Writing<'_>, post: Post) -> Result<Answer, ForumError> {
+async fn with_mine(writing: &mut Writing<'_>, post: Post) -> Result<Answer, RouteError> {
     let my_reactions = reactions::of_reader_to(writing.tx, writing.by.user.id, post.id).await?;
     let Post { id, reactions, .. } = post;
     Ok(Answer::json(StatusCode::OK, &Reacted { id, reactions, my_reactions }))

@@ -5,15 +5,13 @@ use axum::extract::State;
 use http::StatusCode;
 use panel_kernel::data::Answer;
 use panel_kernel::http::validate::Check;
-use panel_kernel::http::{IdPath, Payload};
+use panel_kernel::http::{IdPath, Payload, Refusal, RouteError, SignedIn};
 use panel_kernel::ids::Id;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::threads::found;
-use super::writing::SignedIn;
-use super::{Forum, Refusal, Shared};
-use crate::error::ForumError;
+use super::{Forum, Shared};
 use crate::store::authors::{self, Author};
 use crate::store::notifications::list;
 use crate::store::reading::{self, Progress};
@@ -60,7 +58,7 @@ pub(super) async fn mark_thread_read(
     by: SignedIn,
     IdPath(id): IdPath,
     to: Option<Payload<ReadTo>>,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     let number = to.and_then(|Payload(ReadTo { number })| number);
     let mut check = Check::new();
     if number.is_some_and(|number| number < 1) {
@@ -73,7 +71,7 @@ pub(super) async fn mark_thread_read(
                 // Without a lock: how far somebody has read is not worth holding up those who write.
                 let seen = threads::find(writing.tx, id, writing.viewer).await?;
                 let seen =
-                    seen.filter(|seen| !seen.merged).ok_or(ForumError::NotFound("thread"))?;
+                    seen.filter(|seen| !seen.merged).ok_or(RouteError::NotFound("thread"))?;
                 let number = number.unwrap_or(i64::MAX).min(seen.thread.last_number);
                 let reader = writing.by.user.id;
                 writing.tx.makes_nothing_old();
@@ -93,7 +91,7 @@ pub(super) async fn watch_thread(
     State(forum): State<Shared>,
     by: SignedIn,
     IdPath(id): IdPath,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     forum.watch(by, id, true).await
 }
 
@@ -105,7 +103,7 @@ pub(super) async fn unwatch_thread(
     State(forum): State<Shared>,
     by: SignedIn,
     IdPath(id): IdPath,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     forum.watch(by, id, false).await
 }
 
@@ -117,7 +115,7 @@ pub(super) async fn unwatch_thread(
 pub(super) async fn mark_everything_read(
     State(forum): State<Shared>,
     by: SignedIn,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     forum
         .write(by, |writing| {
             Box::pin(async move {
@@ -131,7 +129,7 @@ pub(super) async fn mark_everything_read(
 }
 
 impl Forum {
-    async fn watch(&self, by: SignedIn, id: Id, watching: bool) -> Result<Answer, ForumError> {
+    async fn watch(&self, by: SignedIn, id: Id, watching: bool) -> Result<Answer, RouteError> {
         self.write(by, move |mut writing| {
             Box::pin(async move {
                 // Held, so that it is not merged meanwhile: whoever watches it watches where it goes.

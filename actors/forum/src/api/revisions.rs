@@ -4,17 +4,16 @@ use axum::Json;
 use axum::extract::State;
 use panel_kernel::data::{Answer, Conn};
 use panel_kernel::http::{
-    CacheFor, Caller, IdPath, Listing, PageQuery, Params, Segments, json_bytes, last_that_fits,
+    CacheFor, Caller, IdPath, Listing, PageQuery, Params, Refusal, RouteError, Segments, SignedIn,
+    json_bytes, last_that_fits,
 };
 use panel_kernel::ids::Id;
 use panel_text::diff::{self, Change};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::Shared;
 use super::conduct::deed;
-use super::writing::SignedIn;
-use super::{Refusal, Shared};
-use crate::error::ForumError;
 use crate::rules::{self, Viewer};
 use crate::store::posts;
 use crate::store::revisions::{self, Revision};
@@ -40,12 +39,12 @@ pub(super) async fn list_revisions(
     caller: Caller,
     IdPath(post): IdPath,
     Params(query): Params<PageQuery>,
-) -> Result<(CacheFor, Json<Listing<Revision>>), ForumError> {
+) -> Result<(CacheFor, Json<Listing<Revision>>), RouteError> {
     let page = query.checked()?;
     let scope = format!("revisions {post}");
     let [after] = page.after(&forum.cursors, &scope)?.unwrap_or([0]);
     let (viewer, fetch) = (Viewer::of(&caller.principal), page.fetch());
-    let found: Result<(Id, Vec<Revision>), ForumError> = forum
+    let found: Result<(Id, Vec<Revision>), RouteError> = forum
         .db
         .look(|conn| {
             Box::pin(async move {
@@ -73,9 +72,9 @@ pub(super) async fn read_revision(
     State(forum): State<Shared>,
     caller: Caller,
     Segments((post, number)): Segments<(Id, i64)>,
-) -> Result<(CacheFor, Json<Revision>), ForumError> {
+) -> Result<(CacheFor, Json<Revision>), RouteError> {
     let viewer = Viewer::of(&caller.principal);
-    let found: Result<(Id, Revision), ForumError> =
+    let found: Result<(Id, Revision), RouteError> =
         forum.db.look(|conn| Box::pin(one(conn, post, number, viewer))).await;
     let (thread, found) = found?;
     let cache = CacheFor::everybody(&caller.principal).tagged([tags::thread(thread)]);
@@ -90,9 +89,9 @@ pub(super) async fn compare_revisions(
     State(forum): State<Shared>,
     caller: Caller,
     Segments((post, from, to)): Segments<(Id, i64, i64)>,
-) -> Result<(CacheFor, Json<Comparison>), ForumError> {
+) -> Result<(CacheFor, Json<Comparison>), RouteError> {
     let viewer = Viewer::of(&caller.principal);
-    let read: Result<_, ForumError> = forum
+    let read: Result<_, RouteError> = forum
         .db
         .look(|conn| {
             Box::pin(async move {
@@ -104,7 +103,7 @@ pub(super) async fn compare_revisions(
         .await;
     let (thread, earlier, later) = read?;
     if earlier.hidden || later.hidden {
-        return Err(ForumError::Conflict("one of these texts was taken out by a moderator"));
+        return Err(RouteError::Conflict("one of these texts was taken out by a moderator"));
     }
     let compare = move || diff::changes(&earlier.body, &later.body);
     let changes =
@@ -123,16 +122,16 @@ pub(super) async fn hide_revision(
     State(forum): State<Shared>,
     by: SignedIn,
     Segments((post, number)): Segments<(Id, i64)>,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     forum
         .write(by, move |mut writing| {
             Box::pin(async move {
                 let found = posts::find(writing.tx, post, writing.viewer).await?;
-                let found = found.ok_or(ForumError::NotFound("post"))?;
+                let found = found.ok_or(RouteError::NotFound("post"))?;
                 let whose = (found.post.author.id, found.author_level);
                 rules::may_change(&writing.by.user, whose, found.thread_locked)?;
                 if !revisions::hide(writing.tx, post, number).await? {
-                    return Err(ForumError::NotFound("earlier revision"));
+                    return Err(RouteError::NotFound("earlier revision"));
                 }
                 writing.tx.removes(tags::showing(found.post.thread_id));
                 let hidden = serde_json::json!({"revision": number});
@@ -146,9 +145,9 @@ pub(super) async fn hide_revision(
 }
 
 /// The thread of a post that the viewer may see.
-async fn must_see(conn: &mut Conn, post: Id, viewer: Viewer) -> Result<Id, ForumError> {
+async fn must_see(conn: &mut Conn, post: Id, viewer: Viewer) -> Result<Id, RouteError> {
     let found = posts::find(conn, post, viewer).await?;
-    found.map(|found| found.post.thread_id).ok_or(ForumError::NotFound("post"))
+    found.map(|found| found.post.thread_id).ok_or(RouteError::NotFound("post"))
 }
 
 async fn one(
@@ -156,9 +155,9 @@ async fn one(
     post: Id,
     number: i64,
     viewer: Viewer,
-) -> Result<(Id, Revision), ForumError> {
+) -> Result<(Id, Revision), RouteError> {
     let thread = must_see(conn, post, viewer).await?;
     let mut found = revisions::range(conn, post, (number, number)).await?;
-    let found = found.pop().ok_or(ForumError::NotFound("revision"))?;
+    let found = found.pop().ok_or(RouteError::NotFound("revision"))?;
     Ok((thread, found))
 }

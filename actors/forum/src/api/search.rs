@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use panel_kernel::http::validate::Check;
-use panel_kernel::http::{CacheFor, Caller, Listing, PageRequest, Params};
+use panel_kernel::http::{CacheFor, Caller, Listing, PageRequest, Params, Refusal, RouteError};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use panel_text::excerpt::excerpt;
@@ -11,8 +11,7 @@ use panel_text::{names, tokens};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{Forum, Refusal, Shared};
-use crate::error::ForumError;
+use super::{Forum, Shared};
 use crate::rules::Viewer;
 use crate::store::search::{self, FIRST, Hit, Order, Place, SearchFilter, SearchPage};
 use crate::tags;
@@ -56,7 +55,7 @@ pub(super) async fn search(
     State(forum): State<Shared>,
     caller: Caller,
     Params(query): Params<SearchQuery>,
-) -> Result<(CacheFor, Json<Listing<Hit>>), ForumError> {
+) -> Result<(CacheFor, Json<Listing<Hit>>), RouteError> {
     let found = found(&forum, &caller, query).await?;
     Ok((CacheFor::everybody(&caller.principal).tagged([tags::SEARCH]), Json(found)))
 }
@@ -66,12 +65,12 @@ pub(crate) async fn found(
     forum: &Forum,
     caller: &Caller,
     query: SearchQuery,
-) -> Result<Listing<Hit>, ForumError> {
+) -> Result<Listing<Hit>, RouteError> {
     let (filter, page) = parse(query)?;
     let scope = scope(&filter);
     let place: Place = page.after(&forum.cursors, &scope)?.unwrap_or(FIRST);
     let (viewer, fetch) = (Viewer::of(&caller.principal), page.fetch());
-    let found: Result<SearchPage, ForumError> = forum
+    let found: Result<SearchPage, RouteError> = forum
         .db
         .read(|conn| {
             let filter = filter.clone();

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use panel_kernel::data::Answer;
-use panel_kernel::http::{IdPath, Payload};
+use panel_kernel::http::{IdPath, Payload, Refusal, RouteError, SignedIn};
 use panel_kernel::ids::Id;
 use serde::Deserialize;
 use serde_json::json;
@@ -10,9 +10,8 @@ use utoipa::ToSchema;
 
 use super::conduct::deed_to_thread;
 use super::threads::{edited, found, may_post_in, standing};
-use super::writing::{SignedIn, shown};
-use super::{Forum, Refusal, Shared};
-use crate::error::ForumError;
+use super::writing::shown;
+use super::{Forum, Shared};
 use crate::events::ThreadEdited;
 use crate::rules;
 use crate::store::moderation::queue::QueueStatus;
@@ -33,7 +32,7 @@ pub(super) async fn pin_thread(
     State(forum): State<Shared>,
     by: SignedIn,
     IdPath(id): IdPath,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     forum.mark(by, id, "thread.pin", |thread| thread.pinned = true).await
 }
 
@@ -45,7 +44,7 @@ pub(super) async fn unpin_thread(
     State(forum): State<Shared>,
     by: SignedIn,
     IdPath(id): IdPath,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     forum.mark(by, id, "thread.unpin", |thread| thread.pinned = false).await
 }
 
@@ -57,7 +56,7 @@ pub(super) async fn lock_thread(
     State(forum): State<Shared>,
     by: SignedIn,
     IdPath(id): IdPath,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     forum.mark(by, id, "thread.lock", |thread| thread.locked = true).await
 }
 
@@ -69,7 +68,7 @@ pub(super) async fn unlock_thread(
     State(forum): State<Shared>,
     by: SignedIn,
     IdPath(id): IdPath,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     forum.mark(by, id, "thread.unlock", |thread| thread.locked = false).await
 }
 
@@ -83,7 +82,7 @@ pub(super) async fn move_thread(
     by: SignedIn,
     IdPath(id): IdPath,
     Payload(Move { category_id }): Payload<Move>,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     forum
         .write(by, move |mut writing| {
             Box::pin(async move {
@@ -114,7 +113,7 @@ pub(super) async fn restore_thread(
     State(forum): State<Shared>,
     by: SignedIn,
     IdPath(id): IdPath,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     forum
         .write(by, move |mut writing| {
             Box::pin(async move {
@@ -145,7 +144,7 @@ impl Forum {
         id: Id,
         action: &'static str,
         mark: fn(&mut Thread),
-    ) -> Result<Answer, ForumError> {
+    ) -> Result<Answer, RouteError> {
         let marks = |thread: &Thread| json!({"pinned": thread.pinned, "locked": thread.locked});
         self.write(by, move |mut writing| {
             Box::pin(async move {

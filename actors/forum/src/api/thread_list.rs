@@ -3,15 +3,16 @@
 use axum::Json;
 use axum::extract::State;
 use panel_kernel::http::validate::Check;
-use panel_kernel::http::{CacheFor, Caller, Listing, PageQuery, PageRequest, Params};
+use panel_kernel::http::{
+    CacheFor, Caller, Listing, PageQuery, PageRequest, Params, Refusal, RouteError,
+};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use panel_text::names;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{Forum, Refusal, Shared};
-use crate::error::ForumError;
+use super::{Forum, Shared};
 use crate::rules::Viewer;
 use crate::store::thread_list::{self, Sort, ThreadFilter, Unread, UnreadPage};
 use crate::store::threads::Thread;
@@ -48,7 +49,7 @@ pub(super) async fn list_threads(
     State(forum): State<Shared>,
     caller: Caller,
     Params(query): Params<ThreadQuery>,
-) -> Result<(CacheFor, Json<Listing<Thread>>), ForumError> {
+) -> Result<(CacheFor, Json<Listing<Thread>>), RouteError> {
     let (mut filter, is_unread, page) = parse(query)?;
     let unread = is_unread.then_some(Unread::All);
     if unread.is_some() {
@@ -60,7 +61,7 @@ pub(super) async fn list_threads(
     let cache = CacheFor::everybody(&caller.principal).tagged([tags::THREADS]);
     let Some(unread) = unread else {
         let (sort, fetch) = (filter.sort, page.fetch());
-        let found: Result<Vec<Thread>, ForumError> =
+        let found: Result<Vec<Thread>, RouteError> =
             forum.db.read(|conn| Box::pin(thread_list::list(conn, filter, viewer, fetch))).await;
         let next = |last: &Thread| forum.cursors.encode(&scope, &sort.place(last));
         return Ok((cache, Json(Listing::from_excess(found?, page.limit, next))));
@@ -79,7 +80,7 @@ pub(super) async fn list_unread(
     State(forum): State<Shared>,
     caller: Caller,
     Params(query): Params<PageQuery>,
-) -> Result<Json<Listing<Thread>>, ForumError> {
+) -> Result<Json<Listing<Thread>>, RouteError> {
     let page = query.checked()?;
     let filter = ThreadFilter { category: None, tag: None, sort: Sort::Activity, after: None };
     let scope = scope(&filter, Some(Unread::Followed));
@@ -96,9 +97,9 @@ impl Forum {
         viewer: Viewer,
         page: &PageRequest,
         scope: &str,
-    ) -> Result<Listing<Thread>, ForumError> {
+    ) -> Result<Listing<Thread>, RouteError> {
         let (sort, fetch) = (filter.sort, page.fetch());
-        let found: Result<UnreadPage, ForumError> = self
+        let found: Result<UnreadPage, RouteError> = self
             .db
             .read(|conn| Box::pin(thread_list::unread(conn, filter, unread, viewer, fetch)))
             .await;

@@ -5,7 +5,9 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use futures::FutureExt as _;
 use panel_kernel::data::{Answer, Conn};
 use panel_kernel::http::validate::Check;
-use panel_kernel::http::{CacheFor, Caller, IdPath, IfMatch, Payload, etag};
+use panel_kernel::http::{
+    CacheFor, Caller, IdPath, IfMatch, Payload, Refusal, RouteError, SignedIn, etag, present,
+};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use panel_text::markdown::Rendered;
@@ -15,11 +17,10 @@ use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
 
+use super::Shared;
 use super::conduct::{Screened, Verdict, deed_to_thread};
 use super::posts::written;
-use super::writing::{SignedIn, Writing, created, shown};
-use super::{Refusal, Shared, present};
-use crate::error::ForumError;
+use super::writing::{Writing, created, shown};
 use crate::events::{ThreadCreated, ThreadEdited};
 use crate::rules::bans::Act;
 use crate::rules::{self, Viewer};
@@ -66,13 +67,13 @@ pub(super) async fn create_thread(
     State(forum): State<Shared>,
     by: SignedIn,
     Payload(new): Payload<NewThread>,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     let mut check = Check::new();
     let title = rules::title(&mut check, &new.title);
     let body = rules::body(&mut check, &new.body, forum.max_body_chars);
     let tags = names::tags(&mut check, &new.tags, rules::MAX_TAGS);
     check.done()?;
-    let (category_id, now, viewer) = (new.category_id, by.context.now, by.viewer());
+    let (category_id, now, viewer) = (new.category_id, by.context.now, Viewer::from(&by.user));
     let mut thread = Thread {
         id: forum.db.next_id().await?,
         slug: names::slug(&title, "thread"),
@@ -145,9 +146,9 @@ pub(super) async fn read_thread(
     State(forum): State<Shared>,
     caller: Caller,
     IdPath(id): IdPath,
-) -> Result<Response, ForumError> {
+) -> Result<Response, RouteError> {
     let viewer = Viewer::of(&caller.principal);
-    let found: Result<_, ForumError> =
+    let found: Result<_, RouteError> =
         forum.db.look(|conn| Box::pin(thread_or_target(conn, id, viewer))).await;
     // A copy from a cache would be a view that is not counted.
     let cache = CacheFor::outages(&caller.principal).tagged([tags::thread(id)]);
@@ -168,14 +169,14 @@ pub(crate) async fn thread_or_target(
     conn: &mut Conn,
     id: Id,
     viewer: Viewer,
-) -> Result<Result<Thread, Id>, ForumError> {
+) -> Result<Result<Thread, Id>, RouteError> {
     if let Some(found) = threads::find(conn, id, viewer).await?
         && !found.merged
     {
         return Ok(Ok(found.thread));
     }
     let target = threads::merged_into(conn, id, viewer).await?;
-    target.map(Err).ok_or(ForumError::NotFound("thread"))
+    target.map(Err).ok_or(RouteError::NotFound("thread"))
 }
 
 /// Change a thread's title, tags or category
@@ -191,7 +192,7 @@ pub(super) async fn edit_thread(
     IdPath(id): IdPath,
     if_match: IfMatch,
     Payload(patch): Payload<ThreadPatch>,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     let mut check = Check::new();
     let title = patch.title.map(|title| rules::title(&mut check, &title));
     let tags = patch.tags.map(|tags| names::tags(&mut check, &tags, rules::MAX_TAGS));
@@ -245,7 +246,7 @@ pub(super) async fn delete_thread(
     State(forum): State<Shared>,
     by: SignedIn,
     IdPath(id): IdPath,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     forum
         .write(by, move |mut writing| {
             Box::pin(async move {
@@ -267,22 +268,22 @@ pub(super) async fn delete_thread(
 }
 
 /// The thread, held until the transaction ends.
-pub(super) async fn found(writing: &mut Writing<'_>, id: Id) -> Result<Thread, ForumError> {
+pub(super) async fn found(writing: &mut Writing<'_>, id: Id) -> Result<Thread, RouteError> {
     Ok(standing(writing, id).await?.thread)
 }
 
 /// The same, with what decides about it.
-pub(super) async fn standing(writing: &mut Writing<'_>, id: Id) -> Result<Standing, ForumError> {
+pub(super) async fn standing(writing: &mut Writing<'_>, id: Id) -> Result<Standing, RouteError> {
     let found = threads::for_change(writing.tx, id, writing.viewer).await?;
-    let found = found.ok_or(ForumError::NotFound("thread"))?;
+    let found = found.ok_or(RouteError::NotFound("thread"))?;
     if found.merged {
-        return Err(ForumError::Conflict("this thread was merged into another one"));
+        return Err(RouteError::Conflict("this thread was merged into another one"));
     }
     Ok(found)
 }
 
 /// The same, if the writer may change it.
-async fn held(writing: &mut Writing<'_>, id: Id) -> Result<Standing, ForumError> {
+async fn held(writing: &mut Writing<'_>, id: Id) -> Result<Standing, RouteError> {
     let found = standing(writing, id).await?;
     let whose = (found.thread.author.id, found.author_level);
     rules::may_change(&writing.by.user, whose, found.thread.locked)?;
@@ -319,7 +320,7 @@ pub(super) async fn may_post_in(
     conn: &mut Conn,
     category: Id,
     viewer: Viewer,
-) -> Result<(), ForumError> {
+) -> Result<(), RouteError> {
     let category = categories::find(conn, category, viewer).await?.ok_or_else(unknown_category)?;
     rules::may_post(viewer, rules::level(category.post_role))
 }

@@ -3,15 +3,11 @@
 
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
 use futures::future::BoxFuture;
-use http::request::Parts;
 use http::{StatusCode, header};
-use panel_kernel::data::{Answer, Audit, Conn, Tx, WriteContext};
-use panel_kernel::http::Write;
+use panel_kernel::data::{Answer, Audit, Conn, Tx};
+use panel_kernel::http::{RouteError, SignedIn};
 use panel_kernel::ids::Id;
-use panel_kernel::message::User;
-use panel_kernel::problem::Problem;
 use panel_text::markdown::{People, Rendered, candidates};
 use panel_text::rendering::Renderer;
 use serde::Serialize;
@@ -19,34 +15,11 @@ use serde_json::Value;
 
 use super::Forum;
 use super::conduct::{Policy, Screened};
-use crate::error::ForumError;
 use crate::people::calling;
 use crate::rules::Viewer;
 use crate::store::authors;
 use crate::store::threads::Thread;
 use crate::tags;
-
-/// A write by somebody who is signed in; anybody else gets 401 before anything is read.
-#[derive(Clone)]
-pub(super) struct SignedIn {
-    pub(super) user: User,
-    pub(super) context: WriteContext,
-}
-
-impl SignedIn {
-    pub(super) fn viewer(&self) -> Viewer {
-        Viewer::from(&self.user)
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for SignedIn {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Write(context) = Write::from_request_parts(parts, state).await?;
-        Ok(Self { user: context.principal.user()?.clone(), context })
-    }
-}
 
 /// A write in progress.
 pub(super) struct Writing<'t> {
@@ -85,13 +58,14 @@ impl Writing<'_> {
 
 impl Forum {
     /// Does `work` exactly once, in one transaction.
-    pub(super) async fn write<F>(&self, by: SignedIn, work: F) -> Result<Answer, ForumError>
+    pub(super) async fn write<F>(&self, by: SignedIn, work: F) -> Result<Answer, RouteError>
     where
-        F: for<'t> FnOnce(Writing<'t>) -> BoxFuture<'t, Result<Answer, ForumError>>
+        F: for<'t> FnOnce(Writing<'t>) -> BoxFuture<'t, Result<Answer, RouteError>>
             + Send
             + 'static,
     {
-        let (viewer, context, policy) = (by.viewer(), by.context.clone(), Arc::clone(&self.policy));
+        let (viewer, context, policy) =
+            (Viewer::from(&by.user), by.context.clone(), Arc::clone(&self.policy));
         let (deed_id, item_id) = (self.db.next_id().await?, self.db.next_id().await?);
         self.db
             .write(&context, move |tx| work(Writing { tx, by, viewer, policy, deed_id, item_id }))
@@ -107,10 +81,10 @@ impl Forum {
         (title, body): (Option<&str>, &str),
         may: M,
         work: F,
-    ) -> Result<Answer, ForumError>
+    ) -> Result<Answer, RouteError>
     where
-        M: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<(), ForumError>> + Send,
-        F: for<'t> FnOnce(Writing<'t>, Screened) -> BoxFuture<'t, Result<Answer, ForumError>>
+        M: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<(), RouteError>> + Send,
+        F: for<'t> FnOnce(Writing<'t>, Screened) -> BoxFuture<'t, Result<Answer, RouteError>>
             + Send
             + 'static,
     {
@@ -119,7 +93,7 @@ impl Forum {
                 text.links.retain(|link| !self.is_own(link));
                 let texts = title.map(|title| ("title", title)).into_iter().chain([("body", body)]);
                 let texts: Vec<_> = texts.collect();
-                let verdict = self.screen(&by, &texts, &text.links).map_err(ForumError::from);
+                let verdict = self.screen(&by, &texts, &text.links).map_err(RouteError::from);
                 verdict.map(|verdict| Screened { text, verdict })
             }
             Err(refusal) => Err(refusal),
@@ -136,9 +110,9 @@ impl Forum {
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']))
     }
 
-    async fn rendered<M>(&self, body: &str, may: M) -> Result<Rendered, ForumError>
+    async fn rendered<M>(&self, body: &str, may: M) -> Result<Rendered, RouteError>
     where
-        M: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<(), ForumError>> + Send,
+        M: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<(), RouteError>> + Send,
     {
         let called = candidates(body);
         if called.is_empty()

@@ -11,13 +11,12 @@ use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header;
-use panel_kernel::http::{CacheFor, Caller, page};
+use panel_kernel::http::{CacheFor, Caller, RouteError, page};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::time::Timestamp;
 
 use crate::api::Shared;
-use crate::error::ForumError;
 
 /// Under which addresses they are.
 pub(crate) const PREFIXES: &[&str] = &["/forum"];
@@ -46,7 +45,7 @@ struct Refusal {
 /// A refusal, as a page.
 struct Refused(Problem);
 
-impl<E: Into<ForumError>> From<E> for Refused {
+impl<E: Into<RouteError>> From<E> for Refused {
     fn from(error: E) -> Self {
         Self(Problem::from(error.into()))
     }
@@ -94,9 +93,9 @@ fn for_caller<T: Into<String>>(
 }
 
 /// The id that an address begins with; what comes after it is for people.
-fn id(segments: &[String]) -> Result<Id, ForumError> {
+fn id(segments: &[String]) -> Result<Id, RouteError> {
     let id = segments.first().and_then(|text| text.parse().ok());
-    id.ok_or(ForumError::NotFound("page"))
+    id.ok_or(RouteError::NotFound("page"))
 }
 
 /// A moment as people read it, to the minute.

@@ -2,14 +2,13 @@
 
 use askama::Template;
 use axum::extract::State;
-use panel_kernel::http::{Caller, Params};
+use panel_kernel::http::{Caller, Params, RouteError};
 use panel_kernel::ids::Id;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{STILL, Shown, for_caller, shown};
 use crate::api::Shared;
 use crate::api::search::{SearchQuery, found};
-use crate::error::ForumError;
 use crate::store::search::Hit;
 use crate::tags;
 
@@ -64,7 +63,7 @@ pub(super) async fn search(
                 next = cursor.map(|cursor| format!("/forum/search?q={query}&cursor={cursor}"));
             }
             // What is asked is wrong: the page says so.
-            Err(ForumError::Refused(problem)) if !problem.errors.is_empty() => {
+            Err(RouteError::Refused(problem)) if !problem.errors.is_empty() => {
                 refusal =
                     problem.errors.first().map(|error| format!("The query {}.", error.message));
             }

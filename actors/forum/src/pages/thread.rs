@@ -3,12 +3,11 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect};
-use panel_kernel::http::{Caller, Listing, Params, Segments};
+use panel_kernel::http::{Caller, Listing, Params, RouteError, Segments};
 use serde::Deserialize;
 
 use super::{LIVE, Shown, for_caller, shown};
 use crate::api::{Shared, thread_or_target};
-use crate::error::ForumError;
 use crate::rules::Viewer;
 use crate::store::post_list;
 use crate::store::posts::Post;
@@ -80,7 +79,7 @@ pub(super) async fn thread(
     let viewer = Viewer::of(&caller.principal);
     let from = query.from.and_then(|text| text.parse::<i64>().ok()).unwrap_or(1);
     let fetch = i64::from(LIMIT) + 1;
-    let found: Result<_, ForumError> = forum
+    let found: Result<_, RouteError> = forum
         .db
         .look(|conn| {
             Box::pin(async move {

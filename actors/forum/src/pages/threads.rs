@@ -2,14 +2,13 @@
 
 use askama::Template;
 use axum::extract::State;
-use panel_kernel::http::{Caller, Listing, PageRequest, Params, Segments};
+use panel_kernel::http::{Caller, Listing, PageRequest, Params, RouteError, Segments};
 use panel_kernel::ids::Id;
 use panel_kernel::names::lookup_key;
 use serde::Deserialize;
 
 use super::{STILL, Shown, for_caller, shown};
 use crate::api::Shared;
-use crate::error::ForumError;
 use crate::people::page_of;
 use crate::rules::Viewer;
 use crate::store::authors;
@@ -79,7 +78,7 @@ pub(super) async fn front(
     Params(query): Params<PageQuery>,
 ) -> Shown {
     let viewer = Viewer::of(&caller.principal);
-    let categories: Result<_, ForumError> =
+    let categories: Result<_, RouteError> =
         forum.db.read(|conn| Box::pin(categories::list(conn, viewer))).await;
     let (threads, next) = listed(&forum, viewer, None, query.cursor).await?;
     let categories = categories?;
@@ -106,9 +105,9 @@ pub(super) async fn category(
 ) -> Shown {
     let id = super::id(&segments)?;
     let viewer = Viewer::of(&caller.principal);
-    let found: Result<_, ForumError> =
+    let found: Result<_, RouteError> =
         forum.db.read(|conn| Box::pin(categories::find(conn, id, viewer))).await;
-    let category = found?.ok_or(ForumError::NotFound("category"))?;
+    let category = found?.ok_or(RouteError::NotFound("category"))?;
     let (threads, next) = listed(&forum, viewer, Some(id), query.cursor).await?;
     let path = format!("/forum/categories/{id}/{}", category.slug);
     for_caller(&caller, [tags::THREADS, tags::CATEGORIES], STILL, |nonce| {
@@ -134,12 +133,12 @@ pub(super) async fn person(
     let viewer = Viewer::of(&caller.principal);
     let key = lookup_key(&name);
     let canonical = format!("{}{}", forum.public_url, page_of(&key));
-    let found: Result<_, ForumError> = forum
+    let found: Result<_, RouteError> = forum
         .db
         .look(|conn| {
             Box::pin(async move {
                 let found = authors::named(conn, &key).await?;
-                let author = found.ok_or(ForumError::NotFound("account"))?;
+                let author = found.ok_or(RouteError::NotFound("account"))?;
                 let threads =
                     thread_list::by_author(conn, author.id, viewer, i64::from(LIMIT)).await?;
                 Ok((author, threads))
@@ -166,13 +165,13 @@ async fn listed(
     viewer: Viewer,
     category: Option<Id>,
     cursor: Option<String>,
-) -> Result<(Vec<Row>, Option<String>), ForumError> {
+) -> Result<(Vec<Row>, Option<String>), RouteError> {
     let page = PageRequest { limit: LIMIT, cursor };
     let scope = format!("page of threads {category:?}");
     let after = page.after(&forum.cursors, &scope)?;
     let filter = ThreadFilter { category, tag: None, sort: Sort::Activity, after };
     let fetch = page.fetch();
-    let found: Result<Vec<Thread>, ForumError> =
+    let found: Result<Vec<Thread>, RouteError> =
         forum.db.read(|conn| Box::pin(thread_list::list(conn, filter, viewer, fetch))).await;
     let next = |last: &Thread| forum.cursors.encode(&scope, &Sort::Activity.place(last));
     let listing = Listing::from_excess(found?, LIMIT, next).map(Row::from);

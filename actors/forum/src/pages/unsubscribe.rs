@@ -6,13 +6,12 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, header};
 use panel_kernel::cursor::Cursors;
-use panel_kernel::http::{Segments, page};
+use panel_kernel::http::{RouteError, Segments, page};
 use panel_kernel::ids::Id;
 use panel_kernel::purge::Purge;
 
 use super::{LIVE, Shown};
 use crate::api::Shared;
-use crate::error::ForumError;
 use crate::rules::digests::Digest;
 use crate::store::notifications::digests;
 
@@ -45,7 +44,7 @@ pub(super) async fn unsubscribe(
     Segments(segments): Segments<Vec<String>>,
 ) -> Shown {
     let user = whose(&forum, &segments)?;
-    let done: Result<(), ForumError> = forum
+    let done: Result<(), RouteError> = forum
         .db
         .transact(move |tx| {
             Box::pin(async move { Ok(digests::store(tx, user, Digest::Never, None).await?) })
@@ -55,10 +54,10 @@ pub(super) async fn unsubscribe(
     Ok((Purge::nothing(), shown(true)?).into_response())
 }
 
-fn whose(forum: &Shared, segments: &[String]) -> Result<Id, ForumError> {
+fn whose(forum: &Shared, segments: &[String]) -> Result<Id, RouteError> {
     let token = segments.first().map(String::as_str).unwrap_or_default();
     let user = forum.cursors.decode::<1>(SCOPE, token);
-    user.map(|[user]| Id::from_raw(user)).map_err(|_| ForumError::NotFound("page"))
+    user.map(|[user]| Id::from_raw(user)).map_err(|_| RouteError::NotFound("page"))
 }
 
 fn shown(done: bool) -> Shown {

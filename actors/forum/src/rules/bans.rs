@@ -1,5 +1,6 @@
 //! Who may be kept from writing, by whom, and from what. Pure.
 
+use panel_kernel::http::RouteError;
 use panel_kernel::http::validate::Check;
 use panel_kernel::ids::Id;
 use panel_kernel::problem::{Kind, Problem};
@@ -9,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Viewer;
-use crate::error::ForumError;
 
 /// The longest reason, note, message or appeal, in characters.
 pub(crate) const MAX_REASON_CHARS: usize = 1_000;
@@ -77,11 +77,11 @@ impl InForce {
 
 /// Whether somebody may act against somebody of that level (0: not known, so an account like any other).
 /// Nobody does against their own rank, or a higher one.
-pub(crate) fn outranks(viewer: Viewer, level: i64) -> Result<(), ForumError> {
+pub(crate) fn outranks(viewer: Viewer, level: i64) -> Result<(), RouteError> {
     if viewer.moderates && viewer.level > level.max(Role::User.level()) {
         Ok(())
     } else {
-        Err(ForumError::Forbidden("only somebody of a higher rank may do this"))
+        Err(RouteError::Forbidden("only somebody of a higher rank may do this"))
     }
 }
 
@@ -99,8 +99,8 @@ pub(crate) fn ban(
 }
 
 /// Whether somebody may do this to themselves: nobody would be left to undo it.
-pub(crate) fn is_other(viewer: Viewer, user: Id) -> Result<(), ForumError> {
-    if viewer.who == Some(user) { Err(ForumError::Conflict("that is you")) } else { Ok(()) }
+pub(crate) fn is_other(viewer: Viewer, user: Id) -> Result<(), RouteError> {
+    if viewer.who == Some(user) { Err(RouteError::Conflict("that is you")) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -28,10 +28,10 @@ fn replies_obey_locks_and_categories() {
     let (plain, moderator) =
         (Viewer::new(None, Role::User.level()), Viewer::new(None, Role::Moderator.level()));
     assert!(may_reply(plain, 0, false, false).is_ok());
-    assert!(matches!(may_reply(plain, 0, true, false), Err(ForumError::Forbidden(_))));
+    assert!(matches!(may_reply(plain, 0, true, false), Err(RouteError::Forbidden(_))));
     assert!(may_reply(moderator, 3, true, false).is_ok());
-    assert!(matches!(may_reply(plain, 2, false, false), Err(ForumError::Forbidden(_))));
-    assert!(matches!(may_reply(moderator, 0, false, true), Err(ForumError::Conflict(_))));
+    assert!(matches!(may_reply(plain, 2, false, false), Err(RouteError::Forbidden(_))));
+    assert!(matches!(may_reply(moderator, 0, false, true), Err(RouteError::Conflict(_))));
     assert!(is_reply(1).is_err() && is_reply(2).is_ok());
 }
 

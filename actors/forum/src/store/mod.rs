@@ -26,7 +26,7 @@ pub(crate) mod threads;
 pub(crate) mod thread_list;
 pub(crate) mod transfer;
 
-use panel_kernel::data::{Conn, Statement};
+use panel_kernel::data::holding;
 
 /// As many places for values as there are, from `$first` on: `$2, $3, $4`.
 fn places(first: usize, count: usize) -> String {
@@ -37,15 +37,4 @@ fn places(first: usize, count: usize) -> String {
 fn rows(first: usize, values: usize, count: usize) -> String {
     let row = |at: usize| format!("({})", places(first + at * values, values));
     (0..count).map(row).collect::<Vec<_>>().join(", ")
-}
-
-/// A reading statement that keeps others from changing the rows of `table` until the
-/// transaction ends; rows that refer to them can still be added. SQLite has one writer and
-/// needs no lock.
-fn holding(conn: &Conn, text: &'static str, table: &str) -> Statement {
-    if conn.is_postgres() {
-        Statement::composed(format!("{text} FOR NO KEY UPDATE OF {table}"))
-    } else {
-        panel_kernel::data::sql(text)
-    }
 }

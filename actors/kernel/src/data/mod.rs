@@ -49,7 +49,7 @@ pub use keeper::{Keeper, KeeperMessage};
 pub use lease::{Lease, Leases};
 pub use migrations::Migrations;
 pub use numbers::Numbers;
-pub use sql::{Cell, FromRow, Row, Statement, Value, sql};
+pub use sql::{Cell, FromRow, Row, Statement, Value, holding, sql};
 pub(crate) use sqlite_writer::SqliteWriter;
 pub use tx::{Audit, Committed, Fact, OwnAct, Tx};
 pub use upkeep::Upkeep;

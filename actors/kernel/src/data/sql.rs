@@ -10,7 +10,7 @@ use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr as _, SqlStr};
 
-use super::DbError;
+use super::{Conn, DbError};
 use crate::ids::Id;
 use crate::time::Timestamp;
 
@@ -99,6 +99,17 @@ impl Statement {
             // Sound because of what `composed` asks of its callers.
             Cow::Owned(text) => AssertSqlSafe(text.clone()).into_sql_str(),
         }
+    }
+}
+
+/// A reading statement that keeps others from changing the rows of `table` until the
+/// transaction ends; rows that refer to them can still be added. SQLite has one writer and
+/// needs no lock.
+pub fn holding(conn: &Conn, text: &'static str, table: &str) -> Statement {
+    if conn.is_postgres() {
+        Statement::composed(format!("{text} FOR NO KEY UPDATE OF {table}"))
+    } else {
+        sql(text)
     }
 }
 

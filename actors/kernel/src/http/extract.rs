@@ -9,9 +9,11 @@ use bytes::Bytes;
 use http::header;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 
 use crate::data::WriteContext;
 use crate::ids::Id;
+use crate::message::User;
 use crate::problem::{FieldError, Kind, Problem};
 use crate::service::RequestMeta;
 
@@ -60,6 +62,24 @@ impl<S: Send + Sync> FromRequestParts<S> for IdPath {
             .await
             .map_err(|_| Problem::not_found("thing"))?;
         text.parse().map(Self).map_err(|_| Problem::not_found("thing"))
+    }
+}
+
+/// A write by somebody who is signed in; anybody else gets 401 before anything is read.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    /// Who.
+    pub user: User,
+    /// What their write needs to know.
+    pub context: WriteContext,
+}
+
+impl<S: Sync> FromRequestParts<S> for SignedIn {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Write(context) = Write::from_request_parts(parts, state).await?;
+        Ok(Self { user: context.principal.user()?.clone(), context })
     }
 }
 
@@ -131,6 +151,16 @@ impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequest<S> for Payload<T> 
         }
         <Self as FromRequest<S>>::from_request(request, state).await.map(Some)
     }
+}
+
+/// For fields of a PATCH: told apart from absent ones, so that `null` is a value.
+///
+/// # Errors
+/// What is wrong with the value.
+pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// Reads JSON; a malformed text is 400, a well-formed one of the wrong shape 422.

@@ -7,6 +7,7 @@ mod extract;
 mod file;
 mod html;
 mod page;
+mod route_error;
 mod stream;
 mod upload;
 pub mod validate;
@@ -14,12 +15,13 @@ pub mod validate;
 pub use cache_for::CacheFor;
 pub(crate) use cache_for::Tags;
 pub use etag::IfMatch;
-pub use extract::{Caller, IdPath, Params, Payload, Segments, Write};
+pub use extract::{Caller, IdPath, Params, Payload, Segments, SignedIn, Write, present};
 pub use file::Attachment;
 pub use html::{Policy, page};
 pub use page::{
     Listing, MAX_PAGE_BYTES, NewestFirst, PageQuery, PageRequest, json_bytes, last_that_fits,
 };
+pub use route_error::{Refusal, RouteError};
 pub use stream::EventStream;
 pub(crate) use upload::Received;
 pub use upload::Upload;

@@ -5,7 +5,9 @@ use axum::extract::State;
 use http::StatusCode;
 use panel_kernel::data::Answer;
 use panel_kernel::http::validate::Check;
-use panel_kernel::http::{Caller, IdPath, Listing, PageRequest, Params, Payload};
+use panel_kernel::http::{
+    Caller, IdPath, Listing, PageRequest, Params, Payload, Refusal, RouteError, SignedIn,
+};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use panel_kernel::time::Timestamp;
@@ -13,10 +15,9 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::api::Shared;
 use crate::api::query::{flag_of, id_of};
-use crate::api::writing::{SignedIn, Writing, created};
-use crate::api::{Refusal, Shared};
-use crate::error::ForumError;
+use crate::api::writing::{Writing, created};
 use crate::events::{BanEnded, UserBanned};
 use crate::rules;
 use crate::rules::bans::{BanKind, MAX_REASON_CHARS, is_other, outranks};
@@ -65,7 +66,7 @@ pub(super) async fn list_bans(
     State(forum): State<Shared>,
     _: Caller,
     Params(query): Params<BanQuery>,
-) -> Result<Json<Listing<Ban>>, ForumError> {
+) -> Result<Json<Listing<Ban>>, RouteError> {
     let page = PageRequest::parse(query.limit.as_deref(), query.cursor)?;
     let is_active = flag_of("active", query.active.as_deref())?;
     let user = id_of("user", query.user.as_deref())?;
@@ -73,7 +74,7 @@ pub(super) async fn list_bans(
     let [before] = page.after(&forum.cursors, &scope)?.unwrap_or([i64::MAX]);
     let in_force_at = is_active.then(|| forum.db.clock().now());
     let (filter, fetch) = (BanFilter { user, in_force_at }, page.fetch());
-    let found: Result<_, ForumError> =
+    let found: Result<_, RouteError> =
         forum.db.read(|conn| Box::pin(bans::list(conn, filter, before, fetch))).await;
     let next = |last: &Ban| forum.cursors.encode(&scope, &[last.id.raw()]);
     Ok(Json(Listing::from_excess(found?, page.limit, next)))
@@ -90,7 +91,7 @@ pub(super) async fn create_ban(
     State(forum): State<Shared>,
     by: SignedIn,
     Payload(new): Payload<NewBan>,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     let mut check = Check::new();
     let now = by.context.now;
     let reason = rules::bans::ban(&mut check, &new.reason, new.until, now);
@@ -153,7 +154,7 @@ pub(super) async fn end_ban(
     State(forum): State<Shared>,
     by: SignedIn,
     IdPath(id): IdPath,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     forum
         .write(by, move |mut writing| {
             Box::pin(async move {
@@ -161,7 +162,7 @@ pub(super) async fn end_ban(
                 writing.tx.makes_nothing_old();
                 let mut level = async |id| {
                     let conduct = authors::conduct(writing.tx, id).await?;
-                    Ok::<i64, ForumError>(conduct.map_or(0, |conduct| conduct.level))
+                    Ok::<i64, RouteError>(conduct.map_or(0, |conduct| conduct.level))
                 };
                 let theirs = level(ban.user.id).await?;
                 let issuers = match &ban.created_by {
@@ -206,7 +207,7 @@ pub(super) async fn appeal_ban(
     by: SignedIn,
     IdPath(id): IdPath,
     Payload(NewAppeal { text }): Payload<NewAppeal>,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     let mut check = Check::new();
     let text = check.text("text", text.trim(), 1, MAX_REASON_CHARS);
     check.done()?;
@@ -217,13 +218,13 @@ pub(super) async fn appeal_ban(
                 writing.tx.makes_nothing_old();
                 let (by, now) = (writing.by.user.id, writing.by.context.now);
                 if ban.user.id != by {
-                    return Err(ForumError::NotFound("ban"));
+                    return Err(RouteError::NotFound("ban"));
                 }
                 if ban.ended_at.is_some() || ban.until.is_some_and(|until| until <= now) {
-                    return Err(ForumError::Conflict("this is over"));
+                    return Err(RouteError::Conflict("this is over"));
                 }
                 if !bans::appeal(writing.tx, id, &text).await? {
-                    return Err(ForumError::Conflict("you have appealed already"));
+                    return Err(RouteError::Conflict("you have appealed already"));
                 }
                 queue::add_appeal(writing.tx, writing.item_id, id, (by, &text), now).await?;
                 let said = json!({"user_id": by, "characters": text.chars().count()});
@@ -236,8 +237,8 @@ pub(super) async fn appeal_ban(
         .await
 }
 
-async fn held(writing: &mut Writing<'_>, id: Id) -> Result<Ban, ForumError> {
-    bans::for_change(writing.tx, id).await?.ok_or(ForumError::NotFound("ban"))
+async fn held(writing: &mut Writing<'_>, id: Id) -> Result<Ban, RouteError> {
+    bans::for_change(writing.tx, id).await?.ok_or(RouteError::NotFound("ban"))
 }
 
 fn deed<'a>(action: &'a str, ban: &Ban, reason: &'a str) -> Deed<'a> {
@@ -247,7 +248,7 @@ fn deed<'a>(action: &'a str, ban: &Ban, reason: &'a str) -> Deed<'a> {
 
 impl Writing<'_> {
     /// Ends a ban that is held.
-    pub(super) async fn end_ban(&mut self, ban: &Ban) -> Result<(), ForumError> {
+    pub(super) async fn end_ban(&mut self, ban: &Ban) -> Result<(), RouteError> {
         let (by, now) = (self.viewer.who, self.by.context.now);
         if bans::end(self.tx, ban.id, by, now).await? {
             let (id, user_id) = (ban.id, ban.user.id);

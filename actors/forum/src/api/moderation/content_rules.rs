@@ -4,7 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use panel_kernel::data::Answer;
 use panel_kernel::http::validate::Check;
-use panel_kernel::http::{Caller, IdPath, Listing, PageQuery, Params, Payload};
+use panel_kernel::http::{
+    Caller, IdPath, Listing, PageQuery, Params, Payload, Refusal, RouteError, SignedIn,
+};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use panel_kernel::time::Timestamp;
@@ -12,9 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::api::writing::{SignedIn, created};
-use crate::api::{Refusal, Shared};
-use crate::error::ForumError;
+use crate::api::Shared;
+use crate::api::writing::created;
 use crate::rules::bans::MAX_REASON_CHARS;
 use crate::rules::content::{
     ContentRule, MAX_PATTERN_CHARS, MAX_RULES, RuleAction, RuleKind, normalised,
@@ -63,10 +64,10 @@ pub(super) async fn list_content_rules(
     State(forum): State<Shared>,
     _: Caller,
     Params(query): Params<PageQuery>,
-) -> Result<Json<Listing<Rule>>, ForumError> {
+) -> Result<Json<Listing<Rule>>, RouteError> {
     let page = query.newest_first(&forum.cursors, "forum.rules")?;
     let (before, fetch) = (page.before, page.fetch());
-    let found: Result<Vec<Made>, ForumError> =
+    let found: Result<Vec<Made>, RouteError> =
         forum.db.read(|conn| Box::pin(content_rules::list(conn, before, fetch))).await;
     Ok(Json(page.listing(found?, |made| made.rule.id).map(Rule::from)))
 }
@@ -81,7 +82,7 @@ pub(super) async fn create_content_rule(
     State(forum): State<Shared>,
     by: SignedIn,
     Payload(new): Payload<NewRule>,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     let mut check = Check::new();
     let pattern = check.line("pattern", &new.pattern, 1, MAX_PATTERN_CHARS);
     let message = check.text("message", new.message.trim(), 0, MAX_REASON_CHARS);
@@ -99,14 +100,14 @@ pub(super) async fn create_content_rule(
             Box::pin(async move {
                 writing.tx.makes_nothing_old();
                 if content_rules::change(writing.tx).await? >= MAX_RULES {
-                    return Err(ForumError::Conflict("there are as many rules as there may be"));
+                    return Err(RouteError::Conflict("there are as many rules as there may be"));
                 }
                 let (created_by, created_at) = (writing.by.user.id, writing.by.context.now);
                 let author = Author::from(&writing.by.user);
                 authors::ensure(writing.tx, &author).await?;
                 let made = Made { rule, created_by, created_at };
                 if !content_rules::insert(writing.tx, &made).await? {
-                    return Err(ForumError::Conflict("there is a rule with this pattern"));
+                    return Err(RouteError::Conflict("there is a rule with this pattern"));
                 }
                 writing.audit("content_rule.create", id, None, Some(told(&made)));
                 Ok(created("moderation/rules", id, 1, &Rule::from(made)))
@@ -125,14 +126,14 @@ pub(super) async fn delete_content_rule(
     State(forum): State<Shared>,
     by: SignedIn,
     IdPath(id): IdPath,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     let done = forum
         .write(by, move |mut writing| {
             Box::pin(async move {
                 writing.tx.makes_nothing_old();
                 content_rules::change(writing.tx).await?;
                 let found = content_rules::find(writing.tx, id).await?;
-                let made = found.ok_or(ForumError::NotFound("rule"))?;
+                let made = found.ok_or(RouteError::NotFound("rule"))?;
                 content_rules::delete(writing.tx, id).await?;
                 writing.audit("content_rule.delete", id, Some(told(&made)), None);
                 Ok(Answer::no_content())

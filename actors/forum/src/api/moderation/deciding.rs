@@ -1,10 +1,10 @@
 //! What becomes of posts and threads by a decision, made by whatever way: what was counted for them is
 //! counted, others are told, and what waits in the queue is decided with it.
 
+use panel_kernel::http::RouteError;
 use panel_kernel::ids::Id;
 
 use crate::api::writing::Writing;
-use crate::error::ForumError;
 use crate::events::{PostDeleted, PostRestored, QueueResolved, ThreadDeleted, ThreadRestored};
 use crate::store::moderation::hiding;
 use crate::store::moderation::queue::{self, QueueKind, QueueStatus};
@@ -14,7 +14,7 @@ use crate::tags;
 
 impl Writing<'_> {
     /// Deletes a reply that is held, with its thread, and perhaps hidden.
-    pub(in crate::api) async fn delete_post(&mut self, post: &Post) -> Result<(), ForumError> {
+    pub(in crate::api) async fn delete_post(&mut self, post: &Post) -> Result<(), RouteError> {
         let (by, now) = (self.by.user.id, self.by.context.now);
         if post.hidden {
             hiding::delete(self.tx, post.id, by, now).await?;
@@ -30,7 +30,7 @@ impl Writing<'_> {
     pub(in crate::api) async fn delete_thread(
         &mut self,
         thread: &Thread,
-    ) -> Result<(), ForumError> {
+    ) -> Result<(), RouteError> {
         let (by, now) = (self.by.user.id, self.by.context.now);
         threads::delete(self.tx, thread.id, by, now).await?;
         self.tx.removes(tags::showing(thread.id));
@@ -39,7 +39,7 @@ impl Writing<'_> {
     }
 
     /// Shows a reply that is deleted or hidden, and held with its thread.
-    pub(in crate::api) async fn restore_post(&mut self, post: &mut Post) -> Result<(), ForumError> {
+    pub(in crate::api) async fn restore_post(&mut self, post: &mut Post) -> Result<(), RouteError> {
         (post.deleted, post.hidden, post.version) = (false, false, post.version + 1);
         posts::restore(self.tx, post).await?;
         self.tx.makes_old(tags::showing(post.thread_id));
@@ -51,7 +51,7 @@ impl Writing<'_> {
     pub(in crate::api) async fn restore_thread(
         &mut self,
         thread: &mut Thread,
-    ) -> Result<(), ForumError> {
+    ) -> Result<(), RouteError> {
         (thread.deleted, thread.hidden, thread.version) = (false, false, thread.version + 1);
         threads::restore(self.tx, thread, &thread.tag_list()).await?;
         self.tx.makes_old(tags::showing(thread.id));
@@ -66,7 +66,7 @@ impl Writing<'_> {
         (post, thread, author): (Id, Id, Id),
         status: QueueStatus,
         was_hidden: bool,
-    ) -> Result<(), ForumError> {
+    ) -> Result<(), RouteError> {
         let (by, now) = (self.by.user.id, self.by.context.now);
         if !self.viewer.moderates || author == by {
             return Ok(());
@@ -95,7 +95,7 @@ impl Writing<'_> {
         thread: &Thread,
         status: QueueStatus,
         was_hidden: bool,
-    ) -> Result<(), ForumError> {
+    ) -> Result<(), RouteError> {
         let opening = posts::opening(self.tx, thread.id).await?;
         let Some(opening) = opening else { return Ok(()) };
         self.has_decided((opening, thread.id, thread.author.id), status, was_hidden).await

@@ -4,16 +4,15 @@ use axum::extract::State;
 use http::StatusCode;
 use panel_kernel::data::Answer;
 use panel_kernel::http::validate::Check;
-use panel_kernel::http::{IdPath, Payload};
+use panel_kernel::http::{IdPath, Payload, Refusal, RouteError, SignedIn};
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::api::writing::{SignedIn, Writing};
-use crate::api::{Refusal, Shared};
-use crate::error::ForumError;
+use crate::api::Shared;
+use crate::api::writing::Writing;
 use crate::events::PostFlagged;
 use crate::rules::bans::{Act, MAX_REASON_CHARS};
 use crate::store::authors::{self, Author};
@@ -81,7 +80,7 @@ pub(super) async fn flag_post(
     by: SignedIn,
     IdPath(id): IdPath,
     Payload(new): Payload<NewFlag>,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     let mut check = Check::new();
     let least = usize::from(new.reason == FlagReason::Other);
     let note = check.text("note", new.note.trim(), least, MAX_REASON_CHARS);
@@ -98,12 +97,12 @@ pub(super) async fn flag_post(
                 let decided = flags::decided_at(writing.tx, id, user.id).await?;
                 if decided.is_some_and(|at| post.edited_at.is_none_or(|edited| edited <= at)) {
                     let why = "moderators have decided about this, and it has not changed since";
-                    return Err(ForumError::Conflict(why));
+                    return Err(RouteError::Conflict(why));
                 }
                 let open = flags::count_open(writing.tx, user.id, MOST_OPEN).await?;
                 if open >= MOST_OPEN && !writing.viewer.moderates {
                     let why = "moderators have to decide about other flags of yours first";
-                    return Err(ForumError::Conflict(why));
+                    return Err(RouteError::Conflict(why));
                 }
                 // What flags come to is done by itself.
                 writing.tx.makes_nothing_old();
@@ -121,7 +120,7 @@ pub(super) async fn flag_post(
                     created_at: now,
                 };
                 if !flags::insert(writing.tx, &flag, (item, id)).await? {
-                    return Err(ForumError::Conflict("you have flagged this already"));
+                    return Err(RouteError::Conflict("you have flagged this already"));
                 }
                 let (thread_id, item_id, reason_name) = (post.thread_id, item, reason.name());
                 writing.tx.publish(&PostFlagged { id, thread_id, item_id, reason: reason_name });
@@ -138,14 +137,14 @@ pub(super) async fn flag_post(
 }
 
 /// A post that is there, and not their own, and its category.
-async fn flaggable(writing: &mut Writing<'_>, id: Id) -> Result<(Post, Id), ForumError> {
+async fn flaggable(writing: &mut Writing<'_>, id: Id) -> Result<(Post, Id), RouteError> {
     let found = posts::find(writing.tx, id, writing.viewer).await?;
-    let found = found.ok_or(ForumError::NotFound("post"))?;
+    let found = found.ok_or(RouteError::NotFound("post"))?;
     if found.post.author.id == writing.by.user.id {
-        return Err(ForumError::Conflict("this is your own"));
+        return Err(RouteError::Conflict("this is your own"));
     }
     if found.post.deleted {
-        return Err(ForumError::Conflict("this post is deleted"));
+        return Err(RouteError::Conflict("this post is deleted"));
     }
     Ok((found.post, found.category_id))
 }

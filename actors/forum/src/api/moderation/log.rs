@@ -2,16 +2,15 @@
 
 use axum::Json;
 use axum::extract::State;
-use panel_kernel::http::{CacheFor, Caller, Listing, PageRequest, Params};
+use panel_kernel::http::{CacheFor, Caller, Listing, PageRequest, Params, Refusal, RouteError};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::{Kind, Problem};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use crate::api::Shared;
 use crate::api::query::id_of;
-use crate::api::{Refusal, Shared};
 use crate::config::PublicLog;
-use crate::error::ForumError;
 use crate::rules::Viewer;
 use crate::store::moderation::log::{self, LogEntry, LogFilter};
 use crate::tags;
@@ -46,7 +45,7 @@ pub(super) async fn list_log(
     State(forum): State<Shared>,
     caller: Caller,
     Params(query): Params<LogQuery>,
-) -> Result<(CacheFor, Json<Listing<LogEntry>>), ForumError> {
+) -> Result<(CacheFor, Json<Listing<LogEntry>>), RouteError> {
     let (viewer, public) = (Viewer::of(&caller.principal), forum.policy.moderation.public_log);
     if public == PublicLog::Off && !viewer.moderates {
         let problem = Problem::new(Kind::Forbidden, "the moderation log is for moderators");
@@ -66,7 +65,7 @@ pub(super) async fn list_log(
     let scope = format!("forum.log {filter:?}");
     let [before] = page.after(&forum.cursors, &scope)?.unwrap_or([i64::MAX]);
     let fetch = page.fetch();
-    let found: Result<Vec<LogEntry>, ForumError> =
+    let found: Result<Vec<LogEntry>, RouteError> =
         forum.db.read(|conn| Box::pin(log::list(conn, filter, viewer, before, fetch))).await;
     let next = |last: &LogEntry| forum.cursors.encode(&scope, &[last.id.raw()]);
     let listing = Listing::from_excess(found?, page.limit, next).map(|mut entry| {

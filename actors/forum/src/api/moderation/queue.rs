@@ -7,7 +7,8 @@ use http::StatusCode;
 use panel_kernel::data::{Answer, Conn};
 use panel_kernel::http::validate::Check;
 use panel_kernel::http::{
-    Caller, IdPath, IfMatch, Listing, PageQuery, PageRequest, Params, Payload, etag,
+    Caller, IdPath, IfMatch, Listing, PageQuery, PageRequest, Params, Payload, Refusal, RouteError,
+    SignedIn, etag, present,
 };
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
@@ -17,10 +18,9 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::standing::{Standing, standing};
+use crate::api::Shared;
 use crate::api::query::id_of;
-use crate::api::writing::{SignedIn, Writing, shown};
-use crate::api::{Refusal, Shared, present};
-use crate::error::ForumError;
+use crate::api::writing::{Writing, shown};
 use crate::rules::Viewer;
 use crate::rules::bans::MAX_REASON_CHARS;
 use crate::store::authors;
@@ -82,13 +82,13 @@ pub(super) async fn list_queue(
     State(forum): State<Shared>,
     caller: Caller,
     Params(query): Params<QueueQuery>,
-) -> Result<Json<Listing<QueueItem>>, ForumError> {
+) -> Result<Json<Listing<QueueItem>>, RouteError> {
     let viewer = Viewer::of(&caller.principal);
     let (filter, page) = parse(query, viewer)?;
     let scope = format!("forum.queue {filter:?}");
     let [after] = page.after(&forum.cursors, &scope)?.unwrap_or([filter.beginning()]);
     let fetch = page.fetch();
-    let found: Result<_, ForumError> =
+    let found: Result<_, RouteError> =
         forum.db.read(|conn| Box::pin(queue::list(conn, filter, viewer, after, fetch))).await;
     let next = |last: &QueueItem| forum.cursors.encode(&scope, &[last.id.raw()]);
     Ok(Json(Listing::from_excess(found?, page.limit, next)))
@@ -126,10 +126,10 @@ pub(super) async fn read_queue_item(
     State(forum): State<Shared>,
     caller: Caller,
     IdPath(id): IdPath,
-) -> Result<Response, ForumError> {
+) -> Result<Response, RouteError> {
     let (viewer, policy) = (Viewer::of(&caller.principal), forum.policy.clone());
     let now = forum.db.clock().now();
-    let found: Result<QueueDetails, ForumError> = forum
+    let found: Result<QueueDetails, RouteError> = forum
         .db
         .look(|conn| {
             Box::pin(async move {
@@ -157,8 +157,8 @@ pub(super) async fn read_queue_item(
     Ok(etag::versioned(details.item.version, &details).into_response())
 }
 
-async fn item(conn: &mut Conn, id: Id, viewer: Viewer) -> Result<QueueItem, ForumError> {
-    queue::find(conn, id, viewer).await?.ok_or(ForumError::NotFound("item in the queue"))
+async fn item(conn: &mut Conn, id: Id, viewer: Viewer) -> Result<QueueItem, RouteError> {
+    queue::find(conn, id, viewer).await?.ok_or(RouteError::NotFound("item in the queue"))
 }
 
 /// Who finds what wrong with it
@@ -170,12 +170,12 @@ pub(super) async fn list_flags(
     caller: Caller,
     IdPath(id): IdPath,
     Params(query): Params<PageQuery>,
-) -> Result<Json<Listing<Flag>>, ForumError> {
+) -> Result<Json<Listing<Flag>>, RouteError> {
     let (viewer, page) = (Viewer::of(&caller.principal), query.checked()?);
     let scope = format!("forum.flags {id}");
     let [after] = page.after(&forum.cursors, &scope)?.unwrap_or([0]);
     let fetch = page.fetch();
-    let found: Result<Vec<Flag>, ForumError> = forum
+    let found: Result<Vec<Flag>, RouteError> = forum
         .db
         .look(|conn| {
             Box::pin(async move {
@@ -209,7 +209,7 @@ pub(super) async fn assign_queue_item(
     IdPath(id): IdPath,
     if_match: IfMatch,
     assignment: Option<Payload<Assignment>>,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     let Payload(assignment) = assignment.unwrap_or(Payload(Assignment::default()));
     forum
         .write(by, move |mut writing| {
@@ -257,7 +257,7 @@ pub(super) async fn note_queue_item(
     by: SignedIn,
     IdPath(id): IdPath,
     Payload(NewNote { text }): Payload<NewNote>,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     let mut check = Check::new();
     let text = check.text("text", text.trim(), 1, MAX_REASON_CHARS);
     check.done()?;
@@ -268,7 +268,7 @@ pub(super) async fn note_queue_item(
                 held(&mut writing, id).await?;
                 let said = notes::list(writing.tx, id).await?.len();
                 if i64::try_from(said).is_ok_and(|said| said >= MAX_NOTES) {
-                    return Err(ForumError::Conflict("there are as many notes as there may be"));
+                    return Err(RouteError::Conflict("there are as many notes as there may be"));
                 }
                 let author = authors::Author::from(&writing.by.user);
                 authors::ensure(writing.tx, &author).await?;
@@ -284,9 +284,9 @@ pub(super) async fn note_queue_item(
 }
 
 /// Something in the queue, held until the transaction ends.
-pub(super) async fn held(writing: &mut Writing<'_>, id: Id) -> Result<QueueItem, ForumError> {
+pub(super) async fn held(writing: &mut Writing<'_>, id: Id) -> Result<QueueItem, RouteError> {
     let found = queue::for_change(writing.tx, id, writing.viewer).await?;
-    found.ok_or(ForumError::NotFound("item in the queue"))
+    found.ok_or(RouteError::NotFound("item in the queue"))
 }
 
 /// The same, if it is not decided yet, in the version the caller knows.
@@ -294,17 +294,17 @@ pub(super) async fn open(
     writing: &mut Writing<'_>,
     id: Id,
     if_match: &IfMatch,
-) -> Result<QueueItem, ForumError> {
+) -> Result<QueueItem, RouteError> {
     let item = held(writing, id).await?;
     if_match.check(item.version)?;
     if item.status != QueueStatus::Open {
-        return Err(ForumError::Conflict("this is decided already"));
+        return Err(RouteError::Conflict("this is decided already"));
     }
     Ok(item)
 }
 
 /// It as it is now.
-pub(super) async fn answer(writing: &mut Writing<'_>, id: Id) -> Result<Answer, ForumError> {
+pub(super) async fn answer(writing: &mut Writing<'_>, id: Id) -> Result<Answer, RouteError> {
     let item = item(writing.tx, id, writing.viewer).await?;
     Ok(shown(item.version, &item))
 }

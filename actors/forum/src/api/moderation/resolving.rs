@@ -3,7 +3,7 @@
 use axum::extract::State;
 use panel_kernel::data::Answer;
 use panel_kernel::http::validate::Check;
-use panel_kernel::http::{IdPath, IfMatch, Payload};
+use panel_kernel::http::{IdPath, IfMatch, Payload, Refusal, RouteError, SignedIn};
 use panel_kernel::ids::Id;
 use serde::Deserialize;
 use serde_json::json;
@@ -11,9 +11,8 @@ use utoipa::ToSchema;
 
 use super::queue::{answer, open};
 use crate::api::conduct::deed;
-use crate::api::writing::{SignedIn, Writing};
-use crate::api::{Forum, Refusal, Shared};
-use crate::error::ForumError;
+use crate::api::writing::Writing;
+use crate::api::{Forum, Shared};
 use crate::events::QueueResolved;
 use crate::hiding::hide;
 use crate::rules::bans::{MAX_REASON_CHARS, outranks};
@@ -55,7 +54,7 @@ pub(super) async fn approve_queue_item(
     IdPath(id): IdPath,
     if_match: IfMatch,
     resolution: Option<Payload<Resolution>>,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     forum.decide(by, id, if_match, Decision::Approve, resolution).await
 }
 
@@ -72,7 +71,7 @@ pub(super) async fn reject_queue_item(
     IdPath(id): IdPath,
     if_match: IfMatch,
     resolution: Option<Payload<Resolution>>,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     forum.decide(by, id, if_match, Decision::Reject, resolution).await
 }
 
@@ -87,7 +86,7 @@ pub(super) async fn hide_queue_item(
     IdPath(id): IdPath,
     if_match: IfMatch,
     resolution: Option<Payload<Resolution>>,
-) -> Result<Answer, ForumError> {
+) -> Result<Answer, RouteError> {
     forum.decide(by, id, if_match, Decision::Hide, resolution).await
 }
 
@@ -99,7 +98,7 @@ impl Forum {
         if_match: IfMatch,
         decision: Decision,
         resolution: Option<Payload<Resolution>>,
-    ) -> Result<Answer, ForumError> {
+    ) -> Result<Answer, RouteError> {
         let reason = resolution.map(|Payload(given)| given.reason).unwrap_or_default();
         let mut check = Check::new();
         let reason = check.text("reason", reason.trim(), 0, MAX_REASON_CHARS);
@@ -107,7 +106,7 @@ impl Forum {
         self.write(by, move |mut writing| {
             Box::pin(async move {
                 let seen = queue::find(writing.tx, id, writing.viewer).await?;
-                let seen = seen.ok_or(ForumError::NotFound("item in the queue"))?;
+                let seen = seen.ok_or(RouteError::NotFound("item in the queue"))?;
                 // But for what the decision does to a post.
                 writing.tx.makes_nothing_old();
                 // As everywhere: first the thread, then the post, then what is said about it.
@@ -126,7 +125,7 @@ impl Forum {
                         let deciding = Deciding { item, decision, reason: &reason };
                         deciding.about_ban(&mut writing, ban).await?;
                     }
-                    (None, None) => return Err(ForumError::NotFound("post")),
+                    (None, None) => return Err(RouteError::NotFound("post")),
                 }
                 answer(&mut writing, id).await
             })
@@ -148,7 +147,7 @@ impl Deciding<'_> {
         writing: &mut Writing<'_>,
         standing: Standing,
         mut thread: Thread,
-    ) -> Result<(), ForumError> {
+    ) -> Result<(), RouteError> {
         let Standing { mut post, category_id, .. } = standing;
         let opens = post.number == 1;
         let (is_deleted, is_hidden) = if opens {
@@ -158,7 +157,7 @@ impl Deciding<'_> {
         };
         let (action, status) = match self.decision {
             Decision::Hide if is_deleted => {
-                return Err(ForumError::Conflict("this is hidden or deleted already"));
+                return Err(RouteError::Conflict("this is hidden or deleted already"));
             }
             Decision::Hide => {
                 let (by, now) = (writing.viewer.who, writing.by.context.now);
@@ -201,12 +200,12 @@ impl Deciding<'_> {
         Ok(())
     }
 
-    async fn about_ban(&self, writing: &mut Writing<'_>, ban: Id) -> Result<(), ForumError> {
-        let ban = bans::for_change(writing.tx, ban).await?.ok_or(ForumError::NotFound("ban"))?;
+    async fn about_ban(&self, writing: &mut Writing<'_>, ban: Id) -> Result<(), RouteError> {
+        let ban = bans::for_change(writing.tx, ban).await?.ok_or(RouteError::NotFound("ban"))?;
         let level = authors::conduct(writing.tx, ban.user.id).await?.map_or(0, |it| it.level);
         outranks(writing.viewer, level)?;
         let (action, status) = match self.decision {
-            Decision::Hide => return Err(ForumError::Conflict("an appeal can't be hidden")),
+            Decision::Hide => return Err(RouteError::Conflict("an appeal can't be hidden")),
             Decision::Approve => {
                 writing.end_ban(&ban).await?;
                 ("appeal.approve", QueueStatus::Approved)
@@ -235,7 +234,7 @@ impl Deciding<'_> {
         writing: &mut Writing<'_>,
         status: QueueStatus,
         appears: bool,
-    ) -> Result<(), ForumError> {
+    ) -> Result<(), RouteError> {
         let (by, now) = (writing.by.user.id, writing.by.context.now);
         let moderator = authors::Author::from(&writing.by.user);
         authors::ensure(writing.tx, &moderator).await?;

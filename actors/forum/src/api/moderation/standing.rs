@@ -3,16 +3,15 @@
 use axum::Json;
 use axum::extract::State;
 use panel_kernel::data::{Conn, DbError};
-use panel_kernel::http::{Caller, IdPath};
+use panel_kernel::http::{Caller, IdPath, Refusal, RouteError};
 use panel_kernel::ids::Id;
 use panel_kernel::role::Role;
 use panel_kernel::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::api::Shared;
 use crate::api::conduct::Policy;
-use crate::api::{Refusal, Shared};
-use crate::error::ForumError;
 use crate::rules::trust::{Allowance, Trust};
 use crate::store::authors::{self, Conduct};
 use crate::store::moderation::bans::{self, Ban, BanFilter};
@@ -82,10 +81,10 @@ async fn of(
 pub(super) async fn read_standing(
     State(forum): State<Shared>,
     caller: Caller,
-) -> Result<Json<Standing>, ForumError> {
+) -> Result<Json<Standing>, RouteError> {
     let user = caller.principal.user()?.id;
     let (policy, now) = (forum.policy.clone(), forum.db.clock().now());
-    let found: Result<Standing, ForumError> = forum
+    let found: Result<Standing, RouteError> = forum
         .db
         .read(|conn| {
             Box::pin(async move {
@@ -111,9 +110,9 @@ pub(super) async fn read_standing(
 pub(super) async fn read_standing_of(
     State(forum): State<Shared>,
     IdPath(id): IdPath,
-) -> Result<Json<Standing>, ForumError> {
+) -> Result<Json<Standing>, RouteError> {
     let (policy, now) = (forum.policy.clone(), forum.db.clock().now());
-    let found: Result<_, ForumError> =
+    let found: Result<_, RouteError> =
         forum.db.read(|conn| Box::pin(async move { standing(conn, id, &policy, now).await })).await;
-    found?.map(Json).ok_or(ForumError::NotFound("account"))
+    found?.map(Json).ok_or(RouteError::NotFound("account"))
 }

@@ -1,12 +1,14 @@
-//! What a route of the forum refuses with.
+//! What a route refuses with.
 
 use axum::response::{IntoResponse, Response};
-use panel_kernel::data::DbError;
-use panel_kernel::problem::{Kind, Problem};
+use utoipa::IntoResponses;
+
+use crate::data::DbError;
+use crate::problem::{Kind, Problem, ProblemBody};
 
 /// A refusal.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ForumError {
+pub enum RouteError {
     /// There is no such thing, or not for this reader.
     #[error("there is no such {0}")]
     NotFound(&'static str),
@@ -16,7 +18,7 @@ pub(crate) enum ForumError {
     /// The state of the thing forbids it.
     #[error("{0}")]
     Conflict(&'static str),
-    /// Refused before the forum's own rules had a say: fields, cursors, preconditions.
+    /// Refused before the service's own rules had a say: fields, cursors, preconditions.
     #[error("{}", .0.detail)]
     Refused(Problem),
     /// The database did not do it.
@@ -24,9 +26,10 @@ pub(crate) enum ForumError {
     Database(DbError),
 }
 
-impl ForumError {
+impl RouteError {
     /// Its kind in the closed set.
-    pub(crate) fn kind(&self) -> Kind {
+    #[must_use]
+    pub fn kind(&self) -> Kind {
         match self {
             Self::NotFound(_) => Kind::NotFound,
             Self::Forbidden(_) => Kind::Forbidden,
@@ -40,13 +43,13 @@ impl ForumError {
     }
 }
 
-impl From<Problem> for ForumError {
+impl From<Problem> for RouteError {
     fn from(problem: Problem) -> Self {
         Self::Refused(problem)
     }
 }
 
-impl From<DbError> for ForumError {
+impl From<DbError> for RouteError {
     fn from(error: DbError) -> Self {
         match &error {
             // What this refers to went away, or something new refers to what was to go away,
@@ -61,18 +64,23 @@ impl From<DbError> for ForumError {
     }
 }
 
-impl From<ForumError> for Problem {
-    fn from(error: ForumError) -> Self {
+impl From<RouteError> for Problem {
+    fn from(error: RouteError) -> Self {
         match error {
-            ForumError::Refused(problem) => problem,
-            ForumError::Database(error) => Self::from(error),
+            RouteError::Refused(problem) => problem,
+            RouteError::Database(error) => Self::from(error),
             refusal => Self::new(refusal.kind(), refusal.to_string()),
         }
     }
 }
 
-impl IntoResponse for ForumError {
+impl IntoResponse for RouteError {
     fn into_response(self) -> Response {
         Problem::from(self).into_response()
     }
 }
+
+/// The same as a document tells it: any route may answer so.
+#[derive(Debug, IntoResponses)]
+#[response(status = "4XX", description = "A refusal", content_type = "application/problem+json")]
+pub struct Refusal(#[allow(dead_code, reason = "only its shape matters")] ProblemBody);

@@ -1,0 +1,277 @@
+//! `PATCH`: an article's text, and what is said of it.
+
+use axum::Extension;
+use axum::extract::State;
+use http::StatusCode;
+use panel_kernel::data::{Answer, DbError};
+use panel_kernel::http::validate::Check;
+use panel_kernel::http::{IfMatch, Payload, Refusal, RouteError, Segments, SignedIn, present};
+use panel_text::html::words;
+use panel_text::names;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::articles::{seen, taken};
+use super::views::ArticleView;
+use super::writing::{Writing, current};
+use super::{Cms, Shared};
+use crate::rules::{self, Kind, Viewer, fields};
+use crate::settling;
+use crate::store::articles::{Article, Seo};
+use crate::store::{autosaves, revisions, slugs};
+
+/// Changes of an article; what is absent stays.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[allow(clippy::option_option, reason = "absent stays, null empties")]
+pub(super) struct ArticlePatch {
+    #[serde(deserialize_with = "present")]
+    #[schema(nullable = false)]
+    title: Option<String>,
+    #[serde(deserialize_with = "present")]
+    #[schema(nullable = false)]
+    body: Option<String>,
+    /// Whoever comes by the one before is led to this one.
+    #[serde(deserialize_with = "present")]
+    #[schema(nullable = false)]
+    slug: Option<String>,
+    /// Null: the beginning of the text.
+    #[serde(deserialize_with = "present")]
+    excerpt: Option<Option<String>>,
+    #[serde(deserialize_with = "present")]
+    category: Option<Option<String>>,
+    #[serde(deserialize_with = "present")]
+    #[schema(nullable = false)]
+    tags: Option<Vec<String>>,
+    #[serde(deserialize_with = "present")]
+    cover: Option<Option<String>>,
+    #[serde(deserialize_with = "present")]
+    #[schema(nullable = false)]
+    seo: Option<SeoPatch>,
+}
+
+/// Changes of how it is told of; what is absent stays.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[allow(clippy::option_option, reason = "absent stays, null empties")]
+struct SeoPatch {
+    #[serde(deserialize_with = "present")]
+    title: Option<Option<String>>,
+    #[serde(deserialize_with = "present")]
+    description: Option<Option<String>>,
+    #[serde(deserialize_with = "present")]
+    canonical: Option<Option<String>>,
+    #[serde(deserialize_with = "present")]
+    #[schema(nullable = false)]
+    noindex: Option<bool>,
+}
+
+/// The same, checked. Of what can be emptied, an empty one is `Some(None)`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::option_option, reason = "absent stays, null empties")]
+pub(super) struct Change {
+    title: Option<String>,
+    body: Option<Text>,
+    slug: Option<String>,
+    excerpt: Option<Option<String>>,
+    category: Option<Option<String>>,
+    tags: Option<Vec<String>>,
+    cover: Option<Option<String>>,
+    seo: SeoChange,
+}
+
+/// A text and its HTML.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Text {
+    body: String,
+    html: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::option_option, reason = "absent stays, null empties")]
+struct SeoChange {
+    title: Option<Option<String>>,
+    description: Option<Option<String>>,
+    canonical: Option<Option<String>>,
+    noindex: Option<bool>,
+}
+
+impl ArticlePatch {
+    /// All but the text, which is rendered, and its bounds.
+    fn checked(self, check: &mut Check, most: usize) -> (Change, Option<String>) {
+        let title = self.title.map(|text| fields::title(check, &text));
+        let body = self.body.map(|text| fields::body(check, &text, most));
+        let slug = self.slug.map(|text| fields::slug(check, &text));
+        let excerpt = self.excerpt.map(|text| text.and_then(|text| fields::excerpt(check, &text)));
+        let tags = self.tags.map(|tags| names::tags(check, &tags, fields::MAX_TAGS));
+        let cover =
+            self.cover.map(|text| text.and_then(|text| fields::address(check, "cover", &text)));
+        let seo = self.seo.unwrap_or_default();
+        let seo = SeoChange {
+            title: seo.title.map(|it| it.and_then(|text| fields::seo_title(check, &text))),
+            description: seo
+                .description
+                .map(|it| it.and_then(|text| fields::seo_description(check, &text))),
+            canonical: seo
+                .canonical
+                .map(|it| it.and_then(|text| fields::address(check, "seo.canonical", &text))),
+            noindex: seo.noindex,
+        };
+        let category = self.category;
+        (Change { title, body: None, slug, excerpt, category, tags, cover, seo }, body)
+    }
+}
+
+impl Change {
+    /// To this title and this text.
+    pub(super) fn of_text(title: String, text: Text) -> Self {
+        Self { title: Some(title), body: Some(text), ..Self::default() }
+    }
+
+    /// The article with the changes made, as somebody else wrote it now.
+    fn make(self, article: &Article) -> Article {
+        let mut after = article.clone();
+        let SeoChange { title, description, canonical, noindex } = self.seo;
+        let seo = &mut after.seo;
+        *seo = Seo {
+            title: title.unwrap_or_else(|| seo.title.take()),
+            description: description.unwrap_or_else(|| seo.description.take()),
+            canonical: canonical.unwrap_or_else(|| seo.canonical.take()),
+            noindex: noindex.unwrap_or(seo.noindex),
+        };
+        if let Some(title) = self.title {
+            after.title = title;
+        }
+        if let Some(Text { body, html }) = self.body {
+            after.body = body;
+            after.body_html = html;
+        }
+        if let Some(slug) = self.slug {
+            after.slug = slug;
+        }
+        if let Some(category) = self.category {
+            after.category = category;
+        }
+        if let Some(tags) = self.tags {
+            after.tags = tags;
+        }
+        if let Some(cover) = self.cover {
+            after.cover = cover;
+        }
+        match self.excerpt {
+            Some(Some(excerpt)) => {
+                after.own_excerpt = true;
+                after.excerpt = excerpt;
+            }
+            Some(None) => after.own_excerpt = false,
+            None => {}
+        }
+        if !after.own_excerpt {
+            after.excerpt = words(&after.body_html, fields::EXCERPT_CHARS);
+        }
+        after
+    }
+}
+
+/// Change an article
+///
+/// For its author, until it was approved, and for moderators. `If-Match` has to name the version that is changed, so
+/// that nobody writes over what somebody else wrote. What is published is changed for everybody at once.
+#[utoipa::path(patch, path = "/{id}", tag = "cms",
+    params(("id" = String, Path), ("If-Match" = String, Header)), request_body = ArticlePatch,
+    responses((status = 200, description = "As it is now", body = ArticleView), Refusal))]
+pub(super) async fn edit(
+    State(cms): State<Shared>,
+    Extension(kind): Extension<Kind>,
+    by: SignedIn,
+    Segments(name): Segments<String>,
+    if_match: IfMatch,
+    Payload(patch): Payload<ArticlePatch>,
+) -> Result<Answer, RouteError> {
+    let mut check = Check::new();
+    let (mut change, body) = patch.checked(&mut check, cms.max_body_chars);
+    check.done()?;
+    if let Some(body) = body {
+        change.body = match cms.written(&by, (kind, &name), body).await {
+            Ok(text) => Some(text),
+            Err(refusal) => return cms.db.refuse(&by.context, refusal).await,
+        };
+    }
+    let edited = cms
+        .write(by, move |mut writing| {
+            Box::pin(async move {
+                let before = writing.held(kind, &name).await?;
+                current(if_match, &before)?;
+                writing.change(before, change, "edit").await
+            })
+        })
+        .await;
+    match edited {
+        // Somebody took the slug at the same moment.
+        Err(RouteError::Database(DbError::Unique)) => Err(taken().into()),
+        done => done,
+    }
+}
+
+impl Cms {
+    /// A text for the article of that name, with its HTML: if they may write it, as far as is known now.
+    pub(super) async fn written(
+        &self,
+        by: &SignedIn,
+        (kind, name): (Kind, &str),
+        body: String,
+    ) -> Result<Text, RouteError> {
+        let viewer = Viewer::from(&by.user);
+        if let Some(html) = self.at_once(&body) {
+            return Ok(Text { body, html });
+        }
+        let mut conn = self.db.reader().await?;
+        let article = seen(&mut conn, kind, name, viewer).await?;
+        drop(conn);
+        rules::may_change(viewer, (article.author.0, kind), article.status)?;
+        let html = self.in_turn(&body).await?;
+        Ok(Text { body, html })
+    }
+}
+
+impl Writing<'_> {
+    /// Makes a change of an article that is held, if they may.
+    pub(super) async fn change(
+        &mut self,
+        before: Article,
+        change: Change,
+        verb: &str,
+    ) -> Result<Answer, RouteError> {
+        rules::may_change(self.viewer, (before.author.0, before.kind), before.status)?;
+        let (id, user, now) = (before.id, self.by.user.id, self.by.context.now);
+        // Whatever they had not saved is saved now, or was not wanted.
+        autosaves::forget(self.tx, id, user).await?;
+        let mut after = change.make(&before);
+        if after == before {
+            self.tx.makes_nothing_old();
+            return Ok(self.shown(StatusCode::OK, before));
+        }
+        if after.slug != before.slug {
+            if slugs::is_taken(self.tx, &after.slug).await? {
+                return Err(taken().into());
+            }
+            slugs::moved(self.tx, id, (Some(&before.slug), &after.slug)).await?;
+        }
+        if after.category != before.category {
+            self.categorised(after.category.as_deref()).await?;
+        }
+        if after.tags != before.tags {
+            self.tagged(&after.tags).await?;
+        }
+        if (&after.title, &after.body) != (&before.title, &before.body) {
+            revisions::keep(self.tx, self.kept_id, &before).await?;
+            after.edited_by = (user, self.by.user.name.clone());
+            after.edited_at = now;
+        }
+        after.updated_at = now;
+        after.version += 1;
+        settling::settle(self.tx, &before, &after).await?;
+        self.audit_article(verb, Some(&before), &after);
+        Ok(self.shown(StatusCode::OK, after))
+    }
+}

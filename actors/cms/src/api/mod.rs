@@ -1,0 +1,153 @@
+//! The routes of this service.
+
+mod articles;
+mod autosaves;
+mod editing;
+mod lists;
+mod previews;
+mod revisions;
+mod steps;
+mod terms;
+mod views;
+mod writing;
+
+use std::sync::Arc;
+
+use axum::{Extension, Router};
+use panel_kernel::access::{Guarded as _, Need};
+use panel_kernel::cursor::Cursors;
+use panel_kernel::data::Database;
+use panel_kernel::problem::{FieldError, ProblemBody};
+use panel_kernel::service::ServiceContext;
+use panel_text::markdown::Dialect;
+use panel_text::rendering::Renderer;
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::path::{Operation, PathItem, Paths};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+use utoipa_axum::routes;
+
+use crate::config::CmsConfig;
+use crate::rules::{EDITOR, Kind, Status};
+use crate::store::terms::TermKind;
+
+const MODERATOR: Need = Need::Rank(EDITOR);
+
+/// What routes work with.
+#[derive(Debug)]
+pub(crate) struct Cms {
+    pub(crate) db: Database,
+    pub(crate) cursors: Cursors,
+    pub(crate) renderer: Renderer,
+    pub(crate) dialect: Dialect,
+    pub(crate) max_body_chars: usize,
+    pub(crate) public_url: Arc<str>,
+}
+
+/// The service as routes share it.
+pub(crate) type Shared = Arc<Cms>;
+
+impl Cms {
+    /// As configured.
+    pub(crate) fn new(context: &ServiceContext, config: &CmsConfig, renderer: &Renderer) -> Self {
+        Self {
+            db: context.db.clone(),
+            cursors: context.runtime.cursors.clone(),
+            renderer: renderer.clone(),
+            dialect: Dialect::Article { embeds: config.embeds.clone() },
+            max_body_chars: config.max_body_chars,
+            public_url: Arc::clone(&context.runtime.public_url),
+        }
+    }
+}
+
+/// The routes, running on `cms`.
+pub(crate) fn router(cms: Shared) -> Router {
+    Router::from(documented()).with_state(cms)
+}
+
+/// Their documentation.
+pub(crate) fn openapi() -> OpenApi {
+    documented().into_openapi()
+}
+
+fn documented() -> OpenApiRouter<Shared> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .merge(articles_of(Kind::Post))
+        .merge(articles_of(Kind::Page))
+        .merge(terms_of(TermKind::Category))
+        .merge(terms_of(TermKind::Tag))
+        .guarded(Need::Nothing, routes!(previews::read_preview))
+}
+
+/// The same for posts and pages.
+fn articles_of(kind: Kind) -> OpenApiRouter<Shared> {
+    let of = |routes| below(kind.route(), kind.name(), routes);
+    OpenApiRouter::new()
+        .guarded(Need::Nothing, of(routes!(lists::list)))
+        .guarded(Need::Account, of(routes!(articles::create)))
+        .guarded(Need::Account, of(routes!(lists::list_all)))
+        .guarded(MODERATOR, of(routes!(lists::list_trash)))
+        .guarded(Need::Nothing, of(routes!(articles::read)))
+        .guarded(Need::Account, of(routes!(editing::edit, articles::delete)))
+        .guarded(MODERATOR, of(routes!(articles::restore)))
+        .guarded(Need::Account, of(routes!(steps::submit)))
+        .guarded(MODERATOR, of(routes!(steps::approve)))
+        .guarded(MODERATOR, of(routes!(steps::reject)))
+        .guarded(MODERATOR, of(routes!(steps::publish)))
+        .guarded(MODERATOR, of(routes!(steps::schedule)))
+        .guarded(Need::Account, of(routes!(steps::unpublish)))
+        .guarded(MODERATOR, of(routes!(steps::archive)))
+        .guarded(Need::Account, of(routes!(revisions::list_revisions)))
+        .guarded(Need::Account, of(routes!(revisions::read_revision)))
+        .guarded(Need::Account, of(routes!(revisions::compare_revisions)))
+        .guarded(Need::Account, of(routes!(revisions::restore_revision)))
+        .guarded(Need::Account, of(routes!(autosaves::read_autosave)))
+        .guarded(Need::Account, of(routes!(autosaves::autosave, autosaves::forget_autosave)))
+        .guarded(Need::Account, of(routes!(previews::link_preview, previews::end_previews)))
+        .layer(Extension(kind))
+}
+
+/// The same for categories and tags.
+fn terms_of(kind: TermKind) -> OpenApiRouter<Shared> {
+    let of = |routes| below(terms::route(kind), kind.name(), routes);
+    OpenApiRouter::new()
+        .guarded(Need::Nothing, of(routes!(terms::list_terms)))
+        .guarded(MODERATOR, of(routes!(terms::create_term)))
+        .guarded(Need::Nothing, of(routes!(terms::read_term)))
+        .guarded(MODERATOR, of(routes!(terms::edit_term, terms::delete_term)))
+        .layer(Extension(kind))
+}
+
+/// Routes of handlers that several nouns have, for one of them: below its address, each operation with a name of its own.
+fn below(
+    prefix: &str,
+    noun: &str,
+    (schemas, paths, handlers): UtoipaMethodRouter<Shared>,
+) -> UtoipaMethodRouter<Shared> {
+    let named = |mut item: PathItem| {
+        for operation in operations(&mut item) {
+            let name = operation.operation_id.as_deref().unwrap_or_default();
+            let name = name.trim_end_matches("_term").trim_end_matches("_terms");
+            operation.operation_id = Some(format!("{name}_{noun}"));
+        }
+        item
+    };
+    let mut placed = Paths::new();
+    placed.paths = paths
+        .paths
+        .into_iter()
+        .map(|(path, item)| (format!("{prefix}{}", path.trim_end_matches('/')), named(item)))
+        .collect();
+    (schemas, placed, handlers)
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, put, post, delete, patch, .. } = item;
+    [get, put, post, delete, patch].into_iter().flatten()
+}
+
+/// Schemas that routes only refer to.
+#[derive(utoipa::OpenApi)]
+#[openapi(components(schemas(ProblemBody, FieldError, Status)))]
+struct Document;

@@ -1,0 +1,157 @@
+//! Links by which somebody without an account reads what is not published. The cluster signs them, so any node knows
+//! its own, and an article remembers of which epoch they must be.
+
+use std::time::Duration;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use panel_kernel::data::Answer;
+use panel_kernel::http::{IfMatch, Payload, Refusal, RouteError, Segments, SignedIn};
+use panel_kernel::ids::Id;
+use panel_kernel::message::Principal;
+use panel_kernel::problem::Problem;
+use panel_kernel::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::views::ArticleView;
+use super::writing::current;
+use super::{Cms, Shared};
+use crate::rules::{self, Kind, Viewer};
+use crate::store::articles::{self, Article};
+
+/// What signs them.
+const SCOPE: &str = "cms.preview";
+/// How long a link is good if nobody says otherwise, and at most, in hours.
+const HOURS: u32 = 7 * 24;
+const MOST_HOURS: u32 = 30 * 24;
+/// Search engines are told to leave it out.
+const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
+
+/// How long a link is to be good.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct NewPreview {
+    /// 1 to 720; 168 if not given.
+    expires_in_hours: Option<u32>,
+}
+
+/// A link.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PreviewLink {
+    /// Whoever has it reads the article as it is at the time.
+    url: String,
+    expires_at: Timestamp,
+}
+
+/// Make a link to what is not published
+///
+/// Whoever has it reads the article, also changes that are made later, until it expires or all links to it are ended.
+#[utoipa::path(post, path = "/{id}/preview-link", tag = "cms", request_body = Option<NewPreview>,
+    params(("id" = String, Path), ("If-Match" = String, Header)),
+    responses((status = 201, description = "The link", body = PreviewLink), Refusal))]
+pub(super) async fn link_preview(
+    State(cms): State<Shared>,
+    Extension(kind): Extension<Kind>,
+    by: SignedIn,
+    Segments(name): Segments<String>,
+    if_match: IfMatch,
+    new: Option<Payload<NewPreview>>,
+) -> Result<Answer, RouteError> {
+    let hours = new.and_then(|Payload(new)| new.expires_in_hours).unwrap_or(HOURS);
+    if !(1..=MOST_HOURS).contains(&hours) {
+        let message = format!("must be from 1 to {MOST_HOURS}");
+        return Err(Problem::field("expires_in_hours", "out_of_range", message).into());
+    }
+    let this = std::sync::Arc::clone(&cms);
+    cms.write(by, move |mut writing| {
+        Box::pin(async move {
+            let article = writing.held(kind, &name).await?;
+            current(if_match, &article)?;
+            if !writing.viewer.sees(article.author.0) {
+                return Err(RouteError::Forbidden("only its author and moderators may do that"));
+            }
+            let good_for = Duration::from_secs(u64::from(hours) * 3_600);
+            let expires_at = writing.by.context.now.plus(good_for);
+            let url = this.preview(&article, expires_at);
+            let target = format!("{}:{}", kind.name(), article.id);
+            let made = json!({"expires_at": expires_at});
+            writing.audit("article.link_preview", target, (None, Some(made)));
+            writing.tx.makes_nothing_old();
+            Ok(Answer::json(StatusCode::CREATED, &PreviewLink { url, expires_at }).sealed())
+        })
+    })
+    .await
+}
+
+/// End all links to what is not published of an article
+#[utoipa::path(delete, path = "/{id}/preview-link", tag = "cms",
+    params(("id" = String, Path), ("If-Match" = String, Header)),
+    responses((status = 204, description = "They lead nowhere any more"), Refusal))]
+pub(super) async fn end_previews(
+    State(cms): State<Shared>,
+    Extension(kind): Extension<Kind>,
+    by: SignedIn,
+    Segments(name): Segments<String>,
+    if_match: IfMatch,
+) -> Result<Answer, RouteError> {
+    cms.write(by, move |mut writing| {
+        Box::pin(async move {
+            let before = writing.held(kind, &name).await?;
+            current(if_match, &before)?;
+            rules::may_change(writing.viewer, (before.author.0, kind), before.status)?;
+            let preview_epoch = before.preview_epoch + 1;
+            let after = Article { preview_epoch, ..before.clone() };
+            articles::update(writing.tx, &before, &after).await?;
+            writing.tx.makes_nothing_old();
+            let target = format!("{}:{}", kind.name(), before.id);
+            writing.audit("article.end_previews", target, (None, None));
+            Ok(Answer::no_content())
+        })
+    })
+    .await
+}
+
+/// Read an article by a link to it
+#[utoipa::path(get, path = "/api/v2/cms/preview/{token}", tag = "cms",
+    params(("token" = String, Path)),
+    responses((status = 200, description = "As it is now", body = ArticleView), Refusal))]
+pub(super) async fn read_preview(
+    State(cms): State<Shared>,
+    Segments(token): Segments<String>,
+) -> Result<Response, RouteError> {
+    let article = cms.previewed(&token).await?;
+    let nobody = Viewer::of(&Principal::Anonymous);
+    let shown = axum::Json(ArticleView::new(article, nobody));
+    let headers = [
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (ROBOTS, HeaderValue::from_static("noindex")),
+    ];
+    Ok((headers, shown).into_response())
+}
+
+impl Cms {
+    /// The address of a preview that is good until then.
+    fn preview(&self, article: &Article, expires_at: Timestamp) -> String {
+        let signed = [article.id.raw(), article.preview_epoch, expires_at.as_micros()];
+        let token = self.cursors.encode(SCOPE, &signed);
+        format!("{}/api/v2/cms/preview/{token}", self.public_url)
+    }
+
+    /// What a link leads to.
+    async fn previewed(&self, token: &str) -> Result<Article, RouteError> {
+        const NOWHERE: RouteError = RouteError::NotFound("preview; its link may have expired");
+        let [id, epoch, expires_at] =
+            self.cursors.decode::<3>(SCOPE, token).map_err(|_| NOWHERE)?;
+        if Timestamp::from_micros(expires_at) <= self.db.clock().now() {
+            return Err(NOWHERE);
+        }
+        let found = articles::by_id(&mut self.db.reader().await?, Id::from_raw(id)).await?;
+        let found = found.filter(|it| it.deleted_at.is_none() && it.preview_epoch == epoch);
+        found.ok_or(NOWHERE)
+    }
+}

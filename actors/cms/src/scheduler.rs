@@ -1,0 +1,136 @@
+//! Publishes what is scheduled, when its time has come.
+//!
+//! On every node that runs the service, and no lease among them: which node publishes an article is decided by the row
+//! itself, which only one transaction finds scheduled. A lease would have to outlive the pauses of whoever holds it, and
+//! what is due would wait for that when its node dies; this way another node publishes it at its next look.
+//!
+//! Failure: things are published by other nodes, or as soon as it is back.
+
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use panel_kernel::data::{Database, DbError, OwnAct, Tx};
+use panel_kernel::ids::Id;
+use panel_kernel::supervision::ChildSpec;
+use panel_kernel::time::Timestamp;
+use ractor::{Actor, ActorProcessingErr, ActorRef, Message};
+
+use crate::SERVICE;
+use crate::rules::Status;
+use crate::settling::{settle, summary};
+use crate::store::articles::{self, Article};
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(250);
+/// While the database is down.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Articles between two messages.
+const MOST: i64 = 20;
+
+/// What the scheduler is told.
+#[derive(Debug)]
+pub(crate) enum SchedulerMessage {
+    /// Time to look. A tick.
+    Look,
+}
+
+impl Message for SchedulerMessage {}
+
+/// The actor, as a child of the service.
+pub(crate) fn child(db: &Database) -> ChildSpec {
+    let db = db.clone();
+    ChildSpec::new("scheduler", move || (Scheduler { db: db.clone() }, ()))
+}
+
+struct Scheduler {
+    db: Database,
+}
+
+impl Scheduler {
+    /// Publishes some of those that are due; whether there may be more.
+    async fn look(&self) -> Result<bool, DbError> {
+        let now = self.db.clock().now();
+        let due = articles::due(&mut self.db.reader().await?, now, MOST).await?;
+        let is_full = i64::try_from(due.len()).is_ok_and(|found| found >= MOST);
+        for id in due {
+            let publishing =
+                self.db.transact(move |tx| async move { publish(tx, id, now).await }.boxed());
+            match publishing.await {
+                // The others don't wait for this one.
+                Err(DbError::Fault(error)) => {
+                    tracing::error!(article = %id, %error, "an article that is due can't be published");
+                }
+                outcome => outcome?,
+            }
+        }
+        Ok(is_full)
+    }
+}
+
+/// Publishes one, if it still is to be.
+async fn publish(tx: &mut Tx, id: Id, now: Timestamp) -> Result<(), DbError> {
+    let found = articles::for_change(tx, id).await?;
+    let is_due = |it: &Article| {
+        it.status == Status::Scheduled
+            && it.deleted_at.is_none()
+            && it.publish_at.is_some_and(|at| at <= now)
+    };
+    let Some(before) = found.filter(is_due) else {
+        // Somebody has published it, or thought better of it.
+        tx.makes_nothing_old();
+        return Ok(());
+    };
+    let mut after = before.clone();
+    after.status = Status::Published;
+    // It is as old as it was to be, however late this is.
+    after.published_at = after.published_at.or(after.publish_at);
+    after.publish_at = None;
+    after.updated_at = now;
+    after.version += 1;
+    settle(tx, &before, &after).await?;
+    let act = OwnAct {
+        action: "article.publish_scheduled",
+        target: format!("{}:{id}", after.kind.name()),
+        before: Some(summary(&before)),
+        after: Some(summary(&after)),
+    };
+    tx.audit_of_service(SERVICE.name, &act, now);
+    Ok(())
+}
+
+impl Actor for Scheduler {
+    type Msg = SchedulerMessage;
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<SchedulerMessage>,
+        (): (),
+    ) -> Result<(), ActorProcessingErr> {
+        Ok(myself.send_message(SchedulerMessage::Look)?)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<SchedulerMessage>,
+        SchedulerMessage::Look: SchedulerMessage,
+        (): &mut (),
+    ) -> Result<(), ActorProcessingErr> {
+        let pause = match self.look().await {
+            // What else it is told, also to stop, finds its turn in between.
+            Ok(true) => {
+                myself.send_message(SchedulerMessage::Look)?;
+                return Ok(());
+            }
+            Ok(false) => LOOK,
+            Err(error) if error.is_outage() => PAUSE,
+            Err(error) => {
+                tracing::warn!(%error, "what is scheduled waits");
+                PAUSE
+            }
+        };
+        drop(myself.send_after(pause, || SchedulerMessage::Look));
+        Ok(())
+    }
+}

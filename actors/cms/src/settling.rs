@@ -1,0 +1,56 @@
+//! What follows from what becomes of an article: what it makes old, and what is told of it. Whoever changes one, a route
+//! or the scheduler, does it by this.
+
+use panel_kernel::data::{DbError, Tx};
+use panel_kernel::ids::Id;
+use serde_json::{Value, json};
+
+use crate::events::{ArticleEdited, ArticlePublished, ArticleUnpublished};
+use crate::rules::Kind;
+use crate::store::articles::{self, Article};
+use crate::tags;
+
+/// Stores what has become of an article, in the transaction that holds it.
+pub(crate) async fn settle(tx: &mut Tx, before: &Article, after: &Article) -> Result<(), DbError> {
+    articles::update(tx, before, after).await?;
+    told(tx, (before.id, before.kind), Some(before), after);
+    Ok(())
+}
+
+/// Tells of an article that was not there before.
+pub(crate) fn begun(tx: &mut Tx, article: &Article) {
+    told(tx, (article.id, article.kind), None, article);
+}
+
+fn told(tx: &mut Tx, (id, kind): (Id, Kind), before: Option<&Article>, after: &Article) {
+    let was_public = before.is_some_and(Article::is_public);
+    match (was_public, after.is_public()) {
+        (false, false) => tx.makes_nothing_old(),
+        (false, true) => {
+            let first = before.is_none_or(|before| before.published_at.is_none());
+            tx.publish(&ArticlePublished::of(after, first));
+            tx.makes_old(tags::showing(id));
+        }
+        (true, true) => {
+            tx.publish(&ArticleEdited::of(after));
+            tx.makes_old(tags::showing(id));
+        }
+        (true, false) => {
+            tx.publish(&ArticleUnpublished::of(id, kind));
+            tx.removes(tags::showing(id));
+        }
+    }
+}
+
+/// What the audit log keeps of an article: not its text, of which there are revisions.
+pub(crate) fn summary(article: &Article) -> Value {
+    json!({
+        "title": article.title,
+        "slug": article.slug,
+        "status": article.status,
+        "category": article.category,
+        "tags": article.tags,
+        "publish_at": article.publish_at,
+        "version": article.version,
+    })
+}

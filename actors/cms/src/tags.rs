@@ -1,0 +1,18 @@
+//! By which tags public answers are made old: few of them, so that each write names all it concerns.
+
+use panel_kernel::ids::Id;
+
+/// Whatever lists articles.
+pub(crate) const ARTICLES: &str = "articles";
+/// Categories and tags.
+pub(crate) const TERMS: &str = "terms";
+
+/// An article, its revisions and its page.
+pub(crate) fn article(id: Id) -> String {
+    format!("article:{id}")
+}
+
+/// All in which something of an article is shown.
+pub(crate) fn showing(id: Id) -> [String; 3] {
+    [article(id), ARTICLES.to_owned(), TERMS.to_owned()]
+}
