@@ -19,28 +19,32 @@ pub fn escape(html: &mut String, text: &str) {
 #[must_use]
 pub fn words(html: &str, most: usize) -> String {
     let mut words = String::with_capacity(html.len().min(most * 4));
-    let (mut rest, mut length) = (html, 0);
+    // Spaces count when something follows them.
+    let (mut rest, mut length, mut is_apart) = (html, 0, false);
     while !rest.is_empty() && length <= most {
         if let Some(tag) = rest.strip_prefix('<') {
             // Blocks are apart; marks within a word are not.
             let end = tag.find('>').map_or(tag.len(), |end| end + 1);
-            if !is_inline(&tag[..end]) && !words.ends_with(' ') && !words.is_empty() {
-                words.push(' ');
-                length += 1;
-            }
+            is_apart |= !is_inline(&tag[..end]);
             rest = &tag[end..];
             continue;
         }
         let (c, taken) = character(rest);
         rest = &rest[taken..];
-        let c = if c.is_whitespace() { ' ' } else { c };
-        if c != ' ' || !(words.is_empty() || words.ends_with(' ')) {
-            words.push(c);
+        if c.is_whitespace() {
+            is_apart = true;
+            continue;
+        }
+        if is_apart && !words.is_empty() {
+            words.push(' ');
             length += 1;
         }
+        is_apart = false;
+        words.push(c);
+        length += 1;
     }
     if length <= most {
-        return words.trim_end().to_owned();
+        return words;
     }
     let cut = words.char_indices().nth(most.saturating_sub(1)).map_or(words.len(), |(at, _)| at);
     // Where a word ends, unless that is far away.
