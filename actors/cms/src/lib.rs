@@ -15,6 +15,7 @@
 //! | file | |
 //! |---|---|
 //! | `api` | routes: parse, decide by `rules`, write by `store`, answer |
+//! | `pages`, `templates/` | what people read without a program of their own, and what programs read |
 //! | `rules` | who may do what, where a step leads, what a valid field is, what a clock shows; no I/O |
 //! | `settling` | what follows from what becomes of an article: what it makes old, what is told of it |
 //! | `store` | the only SQL |
@@ -24,6 +25,7 @@
 mod api;
 mod config;
 mod events;
+mod pages;
 mod rules;
 mod scheduler;
 mod settling;

@@ -9,7 +9,7 @@ use panel_text::rendering::Renderer;
 use crate::api::{self, Cms};
 use crate::config::CmsConfig;
 use crate::events::{Listener, SUBSCRIPTIONS};
-use crate::{scheduler, store};
+use crate::{pages, scheduler, store};
 
 /// The service's entry in the node's list.
 pub const SERVICE: Registration = Registration { name: "cms", configure, effective };
@@ -24,7 +24,7 @@ fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
     Ok(ServiceSpec {
         name: SERVICE.name,
         port: 5003,
-        pages: &[],
+        pages: pages::PREFIXES,
         pool: config.pool,
         migrations: panel_kernel::migrations!(
             "../../migrations/cms/sqlite",

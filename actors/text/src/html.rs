@@ -1,5 +1,22 @@
 //! Text in HTML.
 
+/// How texts look. `--line` is the colour of lines.
+pub const STYLE: &str = r##"pre { overflow-x: auto; padding: .75rem; background: #8881; }
+  table { border-collapse: collapse; display: block; overflow-x: auto; }
+  td, th { border: 1px solid var(--line); padding: .25rem .5rem; }
+  blockquote { margin: 0; padding-left: 1rem; border-left: 3px solid var(--line); }
+  img { max-width: 100%; height: auto; }
+  .hl-comment { color: #6a737d; } .hl-string { color: #22863a; } .hl-number, .hl-constant { color: #005cc5; }
+  .hl-keyword { color: #d73a49; } .hl-type, .hl-tag { color: #6f42c1; } .hl-function { color: #6f42c1; }
+  .hl-variable { color: #e36209; }
+  @media (prefers-color-scheme: dark) {
+    .hl-comment { color: #8b949e; } .hl-string { color: #a5d6ff; } .hl-number, .hl-constant { color: #79c0ff; }
+    .hl-keyword { color: #ff7b72; } .hl-type, .hl-tag, .hl-function { color: #d2a8ff; } .hl-variable { color: #ffa657; }
+  }
+  .embed iframe { width: 100%; aspect-ratio: 16 / 9; border: 0; }
+  .footnotes { font-size: .9rem; border-top: 1px solid var(--line); }
+  a.anchor::after { content: "#"; margin-left: .3em; opacity: .3; text-decoration: none; }"##;
+
 /// Writes a text so that HTML gives nothing in it a meaning.
 pub fn escape(html: &mut String, text: &str) {
     for c in text.chars() {

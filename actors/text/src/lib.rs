@@ -7,6 +7,7 @@
 //! | [`diff`] | what changed from one text to another |
 //! | [`tokens`] | the words of a text, for searching |
 //! | [`excerpt`] | a piece of a text around the words that were looked for |
+//! | [`feed`] | what is new, for programs that gather it |
 //! | [`names`] | slugs and tags: texts in addresses |
 //! | [`html`] | text in HTML and XML |
 //!
@@ -14,6 +15,7 @@
 
 pub mod diff;
 pub mod excerpt;
+pub mod feed;
 pub mod html;
 pub mod markdown;
 pub mod names;

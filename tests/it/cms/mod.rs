@@ -2,6 +2,7 @@
 
 mod lists;
 mod nodes;
+mod pages;
 mod previews;
 mod revisions;
 mod scheduling;

@@ -22,7 +22,8 @@ async fn whoever_has_the_link_reads_it_for_a_while(backend: Backend) {
     assert_eq!(first.header("cache-control"), Some("no-store"));
     let url = first.json()["url"].as_str().unwrap().to_owned();
     let base = format!("http://{}", cms.client().address());
-    let path = url.strip_prefix(&base).expect(&url);
+    let page = url.strip_prefix(&base).expect(&url).to_owned();
+    let path = &format!("/api/v2/cms/preview/{}", first.json()["token"].as_str().unwrap());
     let read = async |path: &str| cms.client().get(path).await;
     let seen = read(path).await.expect(200);
     assert_eq!(seen.json()["title"], "a");
@@ -30,6 +31,9 @@ async fn whoever_has_the_link_reads_it_for_a_while(backend: Backend) {
     for (name, value) in [("cache-control", "no-store"), ("x-robots-tag", "noindex")] {
         assert_eq!(seen.header(name), Some(value));
     }
+    let shown = cms.client().get(&page).await.expect(200);
+    assert!(shown.text().contains("<h1>a</h1>") && shown.text().contains("is not published"));
+    assert_eq!(shown.header("cache-control"), Some("no-store"));
     // As it is when it is read.
     patch(&cms.ann, &draft, json!({"title": "b"})).await.expect(200);
     assert_eq!(read(path).await.expect(200).json()["title"], "b");
@@ -42,7 +46,7 @@ async fn whoever_has_the_link_reads_it_for_a_while(backend: Backend) {
         read(&wrong).await.refused(404, "not_found");
     }
     let short = link(&cms.ann, json!({"expires_in_hours": 1})).await.expect(201).json();
-    let short = short["url"].as_str().unwrap().strip_prefix(&base).unwrap().to_owned();
+    let short = format!("/api/v2/cms/preview/{}", short["token"].as_str().unwrap());
     cms.clock.advance(std::time::Duration::from_secs(3_599));
     read(&short).await.expect(200);
     cms.clock.advance(std::time::Duration::from_secs(2));

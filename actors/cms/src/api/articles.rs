@@ -216,7 +216,7 @@ pub(super) async fn read(
 }
 
 /// Where an article is.
-pub(super) enum Found {
+pub(crate) enum Found {
     /// By that name.
     Here(Box<Article>),
     /// By another name now.
@@ -224,7 +224,7 @@ pub(super) enum Found {
 }
 
 /// The article with this id or slug, if they may see it.
-pub(super) async fn find(
+pub(crate) async fn find(
     conn: &mut Conn,
     kind: Kind,
     name: String,

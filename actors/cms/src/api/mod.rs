@@ -28,8 +28,12 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
 use crate::config::CmsConfig;
+use crate::pages;
 use crate::rules::{EDITOR, Kind, Status};
 use crate::store::terms::TermKind;
+
+pub(crate) use articles::{Found, find};
+pub(crate) use views::path;
 
 const MODERATOR: Need = Need::Rank(EDITOR);
 
@@ -42,6 +46,8 @@ pub(crate) struct Cms {
     pub(crate) dialect: Dialect,
     pub(crate) max_body_chars: usize,
     pub(crate) public_url: Arc<str>,
+    /// What the page of an article may show and load.
+    pub(crate) allowed: String,
 }
 
 /// The service as routes share it.
@@ -56,14 +62,26 @@ impl Cms {
             renderer: renderer.clone(),
             dialect: Dialect::Article { embeds: config.embeds.clone() },
             max_body_chars: config.max_body_chars,
+            allowed: allowed(config),
             public_url: Arc::clone(&context.runtime.public_url),
         }
     }
 }
 
-/// The routes, running on `cms`.
+/// Pictures, and players of videos.
+fn allowed(config: &CmsConfig) -> String {
+    let players: Vec<&str> = config.embeds.iter().map(|embed| embed.origin()).collect();
+    let frames = if players.is_empty() {
+        String::new()
+    } else {
+        format!("frame-src {}; ", players.join(" "))
+    };
+    format!("style-src {{nonce}}; {frames}img-src 'self' http: https:; form-action 'self'")
+}
+
+/// The routes, and the pages, running on `cms`.
 pub(crate) fn router(cms: Shared) -> Router {
-    Router::from(documented()).with_state(cms)
+    Router::from(documented()).merge(pages::router()).with_state(cms)
 }
 
 /// Their documentation.

@@ -20,6 +20,7 @@ use utoipa::ToSchema;
 use super::views::ArticleView;
 use super::writing::current;
 use super::{Cms, Shared};
+use crate::pages::PREVIEW;
 use crate::rules::{self, Kind, Viewer};
 use crate::store::articles::{self, Article};
 
@@ -42,8 +43,10 @@ pub(super) struct NewPreview {
 /// A link.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct PreviewLink {
-    /// Whoever has it reads the article as it is at the time.
+    /// Of a page: whoever has it reads the article as it is at the time.
     url: String,
+    /// The same for programs, at `/api/v2/cms/preview/{token}`.
+    token: String,
     expires_at: Timestamp,
 }
 
@@ -76,12 +79,13 @@ pub(super) async fn link_preview(
             }
             let good_for = Duration::from_secs(u64::from(hours) * 3_600);
             let expires_at = writing.by.context.now.plus(good_for);
-            let url = this.preview(&article, expires_at);
+            let token = this.preview(&article, expires_at);
+            let url = format!("{}{PREVIEW}/{token}", this.public_url);
             let target = format!("{}:{}", kind.name(), article.id);
             let made = json!({"expires_at": expires_at});
             writing.audit("article.link_preview", target, (None, Some(made)));
             writing.tx.makes_nothing_old();
-            Ok(Answer::json(StatusCode::CREATED, &PreviewLink { url, expires_at }).sealed())
+            Ok(Answer::json(StatusCode::CREATED, &PreviewLink { url, token, expires_at }).sealed())
         })
     })
     .await
@@ -135,15 +139,14 @@ pub(super) async fn read_preview(
 }
 
 impl Cms {
-    /// The address of a preview that is good until then.
+    /// What names a preview that is good until then.
     fn preview(&self, article: &Article, expires_at: Timestamp) -> String {
         let signed = [article.id.raw(), article.preview_epoch, expires_at.as_micros()];
-        let token = self.cursors.encode(SCOPE, &signed);
-        format!("{}/api/v2/cms/preview/{token}", self.public_url)
+        self.cursors.encode(SCOPE, &signed)
     }
 
     /// What a link leads to.
-    async fn previewed(&self, token: &str) -> Result<Article, RouteError> {
+    pub(crate) async fn previewed(&self, token: &str) -> Result<Article, RouteError> {
         const NOWHERE: RouteError = RouteError::NotFound("preview; its link may have expired");
         let [id, epoch, expires_at] =
             self.cursors.decode::<3>(SCOPE, token).map_err(|_| NOWHERE)?;

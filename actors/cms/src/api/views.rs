@@ -121,7 +121,7 @@ impl ArticleView {
 }
 
 /// Where people read it.
-pub(super) fn path(kind: Kind, slug: &str) -> String {
+pub(crate) fn path(kind: Kind, slug: &str) -> String {
     match kind {
         Kind::Post => format!("/blog/{slug}"),
         Kind::Page => format!("/pages/{slug}"),

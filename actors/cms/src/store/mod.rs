@@ -6,5 +6,6 @@ pub(crate) mod erasure;
 pub(crate) mod lists;
 pub(crate) mod personal;
 pub(crate) mod revisions;
+pub(crate) mod shown;
 pub(crate) mod slugs;
 pub(crate) mod terms;

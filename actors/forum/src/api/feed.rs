@@ -1,13 +1,10 @@
 //! `GET /api/v2/forum/feed.atom` and `/api/v2/forum/threads/{id}/feed.atom` (RFC 4287).
 
-use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use http::header;
-use panel_kernel::http::{CacheFor, Caller, IdPath, MAX_PAGE_BYTES, Params, Refusal, RouteError};
+use panel_kernel::http::{CacheFor, Caller, IdPath, Params, Refusal, RouteError};
 use panel_kernel::ids::Id;
-use panel_kernel::problem::Problem;
-use panel_kernel::time::Timestamp;
+use panel_text::feed::{Entry, Feed, Of};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -26,29 +23,6 @@ pub(super) struct FeedQuery {
     /// Only those of this category.
     #[param(value_type = Option<Id>)]
     category: Option<String>,
-}
-
-#[derive(Template)]
-#[template(path = "feed.xml")]
-struct Feed {
-    /// Of the feed itself.
-    address: String,
-    /// Of what it is the feed of.
-    page: String,
-    title: String,
-    updated: String,
-    entries: Vec<Entry>,
-}
-
-struct Entry {
-    id: String,
-    page: String,
-    title: String,
-    author: String,
-    published: String,
-    updated: String,
-    tags: Vec<String>,
-    html: Option<String>,
 }
 
 /// The newest threads, as a feed
@@ -92,12 +66,13 @@ pub(super) async fn threads_feed(
         Entry {
             id: format!("{}/api/v2/forum/threads/{}", forum.public_url, thread.id),
             page,
-            title: sound(thread.title),
-            author: sound(thread.author.name),
+            title: thread.title,
+            author: thread.author.name,
             published: posted.clone(),
             updated: edited_at.map_or(posted, |at| at.to_string()),
             tags,
-            html: html.map(sound),
+            summary: None,
+            html,
         }
     });
     let address = format!("{}/api/v2/forum/feed.atom", forum.public_url);
@@ -105,12 +80,13 @@ pub(super) async fn threads_feed(
         Some(category) => (
             format!("{address}?category={}", category.id),
             format!("{}/forum/categories/{}/{}", forum.public_url, category.id, category.slug),
-            sound(category.name),
+            category.name,
         ),
         None => (address, format!("{}/forum", forum.public_url), "Forum".to_owned()),
     };
     let cache = CacheFor::everybody(&caller.principal).tagged([tags::THREADS, tags::CATEGORIES]);
-    answer(cache, &Feed::new((address, page, title), entries.collect()))
+    let feed = Feed::new(Of { address, page, title }, entries.collect());
+    Ok((cache, feed.answer()?).into_response())
 }
 
 /// The latest posts of a thread, as a feed
@@ -138,40 +114,23 @@ pub(super) async fn posts_feed(
         .await;
     let (thread, found) = read?;
     let page = forum.thread_page(thread.id, &thread.slug);
-    let title = sound(thread.title);
+    let title = thread.title;
     let entries = found.into_iter().map(|post| Entry {
         id: format!("{}/api/v2/forum/posts/{}", forum.public_url, post.id),
         page: format!("{page}#post-{}", post.number),
         title: format!("{title} (#{})", post.number),
-        author: sound(post.author.name),
+        author: post.author.name,
         published: post.created_at.to_string(),
         updated: post.edited_at.unwrap_or(post.created_at).to_string(),
         tags: Vec::new(),
-        html: post.html.map(sound),
+        summary: None,
+        html: post.html,
     });
     let address = format!("{}/api/v2/forum/threads/{id}/feed.atom", forum.public_url);
     let entries = entries.collect();
     let cache = CacheFor::everybody(&caller.principal).tagged([tags::thread(id)]);
-    answer(cache, &Feed::new((address, page, title), entries))
-}
-
-impl Feed {
-    /// With the HTML of as many entries as have room.
-    fn new((address, page, title): (String, String, String), mut entries: Vec<Entry>) -> Self {
-        let mut left = MAX_PAGE_BYTES;
-        for entry in &mut entries {
-            // What has a meaning in XML becomes five bytes.
-            let special = |b: &u8| matches!(b, b'&' | b'<' | b'>' | b'"' | b'\'');
-            let bytes = |html: &String| {
-                html.len() + 4 * html.as_bytes().iter().filter(|b| special(b)).count()
-            };
-            entry.html = entry.html.take().filter(|html| bytes(html) <= left);
-            left -= entry.html.as_ref().map_or(0, bytes);
-        }
-        let updated = entries.iter().map(|entry| entry.updated.clone()).max();
-        let updated = updated.unwrap_or_else(|| Timestamp::from_micros(0).to_string());
-        Self { address, page, title, updated, entries }
-    }
+    let feed = Feed::new(Of { address, page, title }, entries);
+    Ok((cache, feed.answer()?).into_response())
 }
 
 impl Forum {
@@ -179,16 +138,4 @@ impl Forum {
     fn thread_page(&self, id: Id, slug: &str) -> String {
         format!("{}/forum/threads/{id}/{slug}", self.public_url)
     }
-}
-
-fn answer(cache: CacheFor, feed: &Feed) -> Result<Response, RouteError> {
-    let xml = feed.render().map_err(|_| Problem::internal())?;
-    let kind = [(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8")];
-    Ok((cache, kind, xml).into_response())
-}
-
-/// Without what XML can't hold (XML 1.0, 2.2).
-fn sound(text: String) -> String {
-    let is_sound = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
-    if text.chars().all(is_sound) { text } else { text.chars().filter(|c| is_sound(*c)).collect() }
 }

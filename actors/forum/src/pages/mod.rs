@@ -10,10 +10,9 @@ use askama::Template;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::header;
-use panel_kernel::http::{CacheFor, Caller, RouteError, page};
+use panel_kernel::http::{CacheFor, Caller, RouteError, page, refusal};
 use panel_kernel::ids::Id;
-use panel_kernel::problem::{Kind, Problem};
+use panel_kernel::problem::Problem;
 use panel_kernel::time::Timestamp;
 
 use crate::api::Shared;
@@ -53,22 +52,10 @@ impl<E: Into<RouteError>> From<E> for Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let problem = self.0;
-        let (parts, ()) = problem.response("").map(drop).into_parts();
-        let title = match problem.kind {
-            Kind::NotFound => "There is nothing here",
-            Kind::Unavailable => "The forum is not available at the moment",
-            _ => "This can't be shown",
-        };
-        let detail = problem.detail;
-        let Ok(mut page) = page(STILL, |nonce| Refusal { nonce, title, detail }.render()) else {
-            return Problem::internal().into_response();
-        };
-        *page.status_mut() = parts.status;
-        if let Some(after) = parts.headers.get(header::RETRY_AFTER) {
-            page.headers_mut().insert(header::RETRY_AFTER, after.clone());
-        }
-        page
+        refusal(self.0, STILL, |refused| {
+            let panel_kernel::http::Refused { nonce, title, detail } = refused;
+            Refusal { nonce, title, detail }.render()
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, header};
 
 use crate::ids::random_bytes;
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem};
 
 /// A page under a content security policy: nothing but what `allowed` says, in which `{nonce}` stands for the
 /// nonce that `render` is given for the page's own elements. Nobody frames it, and it changes no base.
@@ -22,6 +22,41 @@ pub fn page<E>(
     let mut response = Html(page).into_response();
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     Ok(response)
+}
+
+/// A refusal, as people read it.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// What marks the page's own elements.
+    pub nonce: String,
+    /// One line.
+    pub title: &'static str,
+    /// What it is about.
+    pub detail: String,
+}
+
+/// A refusal as a page, under the same policy as [`page`]: with its status, and with when to come again.
+pub fn refusal<E>(
+    problem: Problem,
+    allowed: &str,
+    render: impl FnOnce(Refused) -> Result<String, E>,
+) -> Response {
+    let (parts, ()) = problem.response("").map(drop).into_parts();
+    let title = match problem.kind {
+        Kind::NotFound => "There is nothing here",
+        Kind::Gone => "This was removed",
+        Kind::Unavailable => "This is not available at the moment",
+        _ => "This can't be shown",
+    };
+    let detail = problem.detail;
+    let Ok(mut page) = page(allowed, |nonce| render(Refused { nonce, title, detail })) else {
+        return Problem::internal().into_response();
+    };
+    *page.status_mut() = parts.status;
+    if let Some(after) = parts.headers.get(header::RETRY_AFTER) {
+        page.headers_mut().insert(header::RETRY_AFTER, after.clone());
+    }
+    page
 }
 
 /// The content security policy of one page.

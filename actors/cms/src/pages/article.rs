@@ -1,0 +1,184 @@
+//! The page of an article, and what search engines and others are told of it.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use panel_kernel::http::{CacheFor, Caller, RouteError, Segments, page as shown_page};
+use serde_json::{Value, json};
+
+use super::{Place, Shown, day, for_caller};
+use crate::api::{Cms, Found, Shared, find, path};
+use crate::rules::{Kind, Status, Viewer};
+use crate::store::articles::Article;
+use crate::store::terms::{self, Term, TermKind};
+use crate::tags;
+
+/// Below which address previews are.
+pub(crate) const PREVIEW: &str = "/blog/preview";
+/// Search engines are told to leave it out.
+const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
+
+/// What it is called, and what is said of it, where it is not read.
+struct Told {
+    title: String,
+    description: String,
+}
+
+#[derive(Template)]
+#[template(path = "article.html")]
+struct ArticlePage {
+    nonce: String,
+    title: String,
+    told: Told,
+    canonical: String,
+    noindex: bool,
+    cover: Option<String>,
+    is_post: bool,
+    author: Place,
+    category: Option<Place>,
+    tags: Vec<Place>,
+    published: Option<String>,
+    shown: String,
+    modified: String,
+    /// Why nobody else sees it.
+    unpublished: Option<&'static str>,
+    html: String,
+    /// What it is, for programs (schema.org).
+    structured: Vec<String>,
+}
+
+/// `GET /blog/{slug}`
+pub(super) async fn post(
+    state: State<Shared>,
+    caller: Caller,
+    Segments(slug): Segments<String>,
+) -> Shown {
+    article(&state, &caller, Kind::Post, slug).await
+}
+
+/// `GET /pages/{slug}`
+pub(super) async fn page(
+    state: State<Shared>,
+    caller: Caller,
+    Segments(slug): Segments<String>,
+) -> Shown {
+    article(&state, &caller, Kind::Page, slug).await
+}
+
+async fn article(cms: &Shared, caller: &Caller, kind: Kind, slug: String) -> Shown {
+    let viewer = Viewer::of(&caller.principal);
+    let asked = slug.clone();
+    let found: Result<_, RouteError> = cms
+        .db
+        .look(move |conn| {
+            Box::pin(async move {
+                let found = find(conn, kind, asked, viewer).await?;
+                let (Found::Here(article) | Found::There(article)) = found;
+                let category = match &article.category {
+                    Some(slug) => terms::find(conn, TermKind::Category, slug).await?,
+                    None => None,
+                };
+                Ok((article, category))
+            })
+        })
+        .await;
+    let (article, category) = found?;
+    if article.slug != slug {
+        // By its id, or by a name that it had.
+        let cache = CacheFor::everybody(&caller.principal).tagged([tags::article(article.id)]);
+        let there = [(header::LOCATION, path(kind, &article.slug))];
+        return Ok((StatusCode::MOVED_PERMANENTLY, cache, there).into_response());
+    }
+    let tags = [tags::article(article.id), tags::TERMS.to_owned()];
+    for_caller(caller, tags, &cms.allowed, |nonce| {
+        ArticlePage::new(cms, nonce, *article, category).render()
+    })
+}
+
+/// `GET /blog/preview/{token}`
+pub(super) async fn preview(State(cms): State<Shared>, Segments(token): Segments<String>) -> Shown {
+    let article = cms.previewed(&token).await?;
+    let rendered = shown_page(&cms.allowed, |nonce| {
+        let mut shown = ArticlePage::new(&cms, nonce, article, None);
+        shown.noindex = true;
+        shown.render()
+    })?;
+    let headers = [
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (ROBOTS, HeaderValue::from_static("noindex")),
+    ];
+    Ok::<Response, _>((headers, rendered).into_response())
+}
+
+impl ArticlePage {
+    fn new(cms: &Cms, nonce: String, article: Article, category: Option<Term>) -> Self {
+        let here = format!("{}{}", cms.public_url, path(article.kind, &article.slug));
+        let unpublished = (article.status != Status::Published)
+            .then_some("This is not published. Nobody else sees it but who has a link to it.");
+        let structured =
+            if article.is_public() { structured(cms, &article, &here) } else { Vec::new() };
+        let seo = article.seo;
+        let absolute = |address: String| {
+            let is_here = address.starts_with('/');
+            if is_here { format!("{}{address}", cms.public_url) } else { address }
+        };
+        Self {
+            nonce,
+            told: Told {
+                title: seo.title.unwrap_or_else(|| article.title.clone()),
+                description: seo.description.unwrap_or(article.excerpt),
+            },
+            title: article.title,
+            canonical: seo.canonical.map_or(here, absolute),
+            noindex: seo.noindex || unpublished.is_some(),
+            cover: article.cover.map(absolute),
+            is_post: article.kind == Kind::Post,
+            author: Place {
+                name: article.author.1,
+                path: format!("/blog/author/{}", article.author.0),
+            },
+            category: category.map(|term| Place {
+                path: format!("/blog/category/{}", term.slug),
+                name: term.name,
+            }),
+            tags: article.tags.iter().map(|tag| Place::of_tag(tag)).collect(),
+            shown: article.published_at.map(day).unwrap_or_default(),
+            published: article.published_at.map(|at| at.to_string()),
+            modified: article.updated_at.to_string(),
+            unpublished,
+            html: article.body_html,
+            structured,
+        }
+    }
+}
+
+/// What it is, and where: for a script element, which nothing in it ends.
+fn structured(cms: &Cms, article: &Article, here: &str) -> Vec<String> {
+    let url = &cms.public_url;
+    let text = |value: &Value| value.to_string().replace('<', "\\u003c");
+    let crumb = |position: u32, name: &str, item: &str| json!({"@type": "ListItem", "position": position, "name": name, "item": item});
+    if article.kind == Kind::Page {
+        return Vec::new();
+    }
+    let posting = json!({
+        "@context": "https://schema.org",
+        "@type": "BlogPosting",
+        "headline": article.title,
+        "description": article.excerpt,
+        "datePublished": article.published_at,
+        "dateModified": article.updated_at,
+        "author": {"@type": "Person", "name": article.author.1,
+                   "url": format!("{url}/blog/author/{}", article.author.0)},
+        "image": article.cover.iter().collect::<Vec<_>>(),
+        "keywords": article.tags,
+        "mainEntityOfPage": here,
+    });
+    let crumbs = json!({
+        "@context": "https://schema.org",
+        "@type": "BreadcrumbList",
+        "itemListElement": [crumb(1, "Blog", &format!("{url}/blog")), crumb(2, &article.title, here)],
+    });
+    vec![text(&posting), text(&crumbs)]
+}

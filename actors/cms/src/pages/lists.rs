@@ -1,0 +1,195 @@
+//! Lists of posts: all, of a category, with a tag, of an author; and the feed.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use panel_kernel::http::{
+    CacheFor, Caller, Listing, MAX_PAGE_BYTES, PageRequest, Params, RouteError, Segments,
+};
+use panel_kernel::ids::Id;
+use panel_text::feed::{Entry, Feed, Of};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+
+use super::{Place, STILL, Shown, day, for_caller};
+use crate::api::Shared;
+use crate::rules::Kind;
+use crate::store::lists::{self, Listed, Wanted};
+use crate::store::shown;
+use crate::store::terms::{self, TermKind};
+use crate::tags;
+
+/// Posts on a page, and in the feed.
+const LIMIT: u32 = 20;
+
+/// Where the page begins.
+#[derive(Debug, Deserialize)]
+pub(super) struct FromQuery {
+    cursor: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "articles.html")]
+struct ListPage {
+    nonce: String,
+    title: String,
+    canonical: String,
+    /// For search results.
+    description: String,
+    /// For the page.
+    about: String,
+    articles: Vec<Shape>,
+    next: Option<String>,
+}
+
+/// A post as it is shown.
+struct Shape {
+    path: String,
+    title: String,
+    excerpt: String,
+    author: String,
+    at: String,
+    shown: String,
+    tags: Vec<Place>,
+}
+
+impl From<Listed> for Shape {
+    fn from(it: Listed) -> Self {
+        let at = it.published_at.unwrap_or(it.updated_at);
+        Self {
+            path: format!("/blog/{}", it.slug),
+            title: it.title,
+            excerpt: it.excerpt,
+            author: it.author.1,
+            at: at.to_string(),
+            shown: day(at),
+            tags: it.tags.iter().map(|tag| Place::of_tag(tag)).collect(),
+        }
+    }
+}
+
+/// What a list is of.
+struct About {
+    path: String,
+    title: String,
+    text: String,
+    wanted: Wanted,
+}
+
+const fn all() -> Wanted {
+    Wanted { kind: Kind::Post, category: None, tag: None, author: None, after: None, limit: 0 }
+}
+
+/// `GET /blog`
+pub(super) async fn front(
+    State(cms): State<Shared>,
+    caller: Caller,
+    Params(query): Params<FromQuery>,
+) -> Shown {
+    let (path, title) = ("/blog".to_owned(), "Blog".to_owned());
+    listed(&cms, &caller, About { path, title, text: String::new(), wanted: all() }, query).await
+}
+
+/// `GET /blog/category/{slug}`
+pub(super) async fn category(
+    State(cms): State<Shared>,
+    caller: Caller,
+    Segments(slug): Segments<String>,
+    Params(query): Params<FromQuery>,
+) -> Shown {
+    let wanted = Wanted { category: Some(slug.clone()), ..all() };
+    let about = (TermKind::Category, slug, wanted);
+    of_term(&cms, &caller, about, query).await
+}
+
+/// `GET /blog/tag/{slug}`
+pub(super) async fn tag(
+    State(cms): State<Shared>,
+    caller: Caller,
+    Segments(slug): Segments<String>,
+    Params(query): Params<FromQuery>,
+) -> Shown {
+    let wanted = Wanted { tag: Some(slug.clone()), ..all() };
+    of_term(&cms, &caller, (TermKind::Tag, slug, wanted), query).await
+}
+
+async fn of_term(
+    cms: &Shared,
+    caller: &Caller,
+    (kind, slug, wanted): (TermKind, String, Wanted),
+    query: FromQuery,
+) -> Shown {
+    let found = terms::find(&mut cms.db.reader().await?, kind, &slug).await?;
+    let term = found.ok_or(RouteError::NotFound(kind.name()))?;
+    let path = format!("/blog/{}/{}", kind.name(), utf8_percent_encode(&slug, NON_ALPHANUMERIC));
+    let about = About { path, title: term.name, text: term.description, wanted };
+    listed(cms, caller, about, query).await
+}
+
+/// `GET /blog/author/{id}`
+pub(super) async fn author(
+    State(cms): State<Shared>,
+    caller: Caller,
+    Segments(id): Segments<Id>,
+    Params(query): Params<FromQuery>,
+) -> Shown {
+    let found = shown::author(&mut cms.db.reader().await?, id).await?;
+    let title = found.ok_or(RouteError::NotFound("author"))?;
+    let (path, wanted) = (format!("/blog/author/{id}"), Wanted { author: Some(id), ..all() });
+    listed(&cms, &caller, About { path, title, text: String::new(), wanted }, query).await
+}
+
+async fn listed(cms: &Shared, caller: &Caller, about: About, query: FromQuery) -> Shown {
+    let About { path, title, text, wanted } = about;
+    let at = query.cursor.as_deref().map(|cursor| format!("{path}?cursor={cursor}"));
+    let page = PageRequest { limit: LIMIT, cursor: query.cursor };
+    let scope = format!("page {path}");
+    let after = page.after(&cms.cursors, &scope)?;
+    let wanted = Wanted { after, limit: page.fetch(), ..wanted };
+    let rows = lists::published(&mut cms.db.reader().await?, wanted).await?;
+    let listing = Listing::from_excess(rows, LIMIT, |last| {
+        let at = last.published_at.unwrap_or(last.updated_at);
+        cms.cursors.encode(&scope, &[at.as_micros(), last.id.raw()])
+    });
+    let listing = listing.map(Shape::from);
+    for_caller(caller, [tags::ARTICLES, tags::TERMS], STILL, |nonce| {
+        ListPage {
+            nonce,
+            canonical: format!("{}{}", cms.public_url, at.as_deref().unwrap_or(&path)),
+            description: if text.is_empty() { title.clone() } else { text.clone() },
+            about: text,
+            title,
+            articles: listing.items,
+            next: listing.next_cursor.map(|cursor| format!("{path}?cursor={cursor}")),
+        }
+        .render()
+    })
+}
+
+/// `GET /feed.xml`: the latest posts, with their texts.
+pub(super) async fn feed(
+    State(cms): State<Shared>,
+    caller: Caller,
+) -> Result<Response, RouteError> {
+    let longest = i64::try_from(MAX_PAGE_BYTES / 4).unwrap_or(i64::MAX);
+    let mut conn = cms.db.reader().await?;
+    let found = shown::latest(&mut conn, longest, i64::from(LIMIT)).await?;
+    drop(conn);
+    let url = &cms.public_url;
+    let entries = found.into_iter().map(|post| Entry {
+        id: format!("{url}/api/v2/cms/posts/{}", post.id),
+        page: format!("{url}/blog/{}", post.slug),
+        title: post.title,
+        author: post.author,
+        published: post.published_at.to_string(),
+        updated: post.updated_at.to_string(),
+        tags: post.tags,
+        summary: Some(post.excerpt),
+        html: Some(post.body_html).filter(|html| !html.is_empty()),
+    });
+    let (address, page, title) =
+        (format!("{url}/feed.xml"), format!("{url}/blog"), "Blog".to_owned());
+    let feed = Feed::new(Of { address, page, title }, entries.collect());
+    let cache = CacheFor::everybody(&caller.principal).tagged([tags::ARTICLES]);
+    Ok((cache, feed.answer()?).into_response())
+}

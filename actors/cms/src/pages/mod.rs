@@ -1,0 +1,101 @@
+//! The pages at which people read what is published, and what programs read of it: the feed, the map of the site. They
+//! need no script. Who writes does so by the API.
+
+mod article;
+mod lists;
+mod sitemap;
+
+use askama::Template;
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use panel_kernel::http::{CacheFor, Caller, RouteError, page, refusal};
+use panel_kernel::problem::Problem;
+use panel_kernel::time::Timestamp;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::api::Shared;
+
+pub(crate) use article::PREVIEW;
+
+/// Under which addresses they are.
+pub(crate) const PREFIXES: &[&str] =
+    &["/blog", "/pages", "/feed.xml", "/sitemap.xml", "/sitemap", "/robots.txt"];
+
+/// The pages.
+pub(crate) fn router() -> Router<Shared> {
+    Router::new()
+        .route("/blog", get(lists::front))
+        .route("/blog/category/{slug}", get(lists::category))
+        .route("/blog/tag/{slug}", get(lists::tag))
+        .route("/blog/author/{id}", get(lists::author))
+        .route("/blog/preview/{token}", get(article::preview))
+        .route("/blog/{slug}", get(article::post))
+        .route("/pages/{slug}", get(article::page))
+        .route("/feed.xml", get(lists::feed))
+        .route("/sitemap.xml", get(sitemap::index))
+        .route("/sitemap/{part}", get(sitemap::part))
+        .route("/robots.txt", get(sitemap::robots))
+}
+
+#[derive(Template)]
+#[template(path = "refusal.html")]
+struct Refusal {
+    nonce: String,
+    title: &'static str,
+    detail: String,
+}
+
+/// A refusal, as a page.
+struct Refused(Problem);
+
+impl<E: Into<RouteError>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self(Problem::from(error.into()))
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        refusal(self.0, STILL, |refused| {
+            let panel_kernel::http::Refused { nonce, title, detail } = refused;
+            Refusal { nonce, title, detail }.render()
+        })
+    }
+}
+
+/// What a page is answered with.
+type Shown = Result<Response, Refused>;
+
+/// A page whose own style alone counts, and that runs nothing.
+const STILL: &str = "style-src {nonce}; img-src 'self' http: https:; form-action 'self'";
+
+/// A page that may be kept for others, if nobody in particular reads it, and is made old by these tags.
+fn for_caller<T: Into<String>>(
+    caller: &Caller,
+    tags: impl IntoIterator<Item = T>,
+    allowed: &str,
+    render: impl FnOnce(String) -> askama::Result<String>,
+) -> Shown {
+    let cache = CacheFor::everybody(&caller.principal).tagged(tags);
+    Ok((cache, page(allowed, render)?).into_response())
+}
+
+/// A name, and where it leads.
+struct Place {
+    name: String,
+    path: String,
+}
+
+impl Place {
+    /// What has this tag.
+    fn of_tag(tag: &str) -> Self {
+        let path = format!("/blog/tag/{}", utf8_percent_encode(tag, NON_ALPHANUMERIC));
+        Self { name: tag.to_owned(), path }
+    }
+}
+
+/// A day as people read it.
+fn day(at: Timestamp) -> String {
+    at.to_string().chars().take(10).collect()
+}
