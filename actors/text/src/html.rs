@@ -31,10 +31,19 @@ pub fn escape(html: &mut String, text: &str) {
     }
 }
 
-/// The words of HTML as we make it, on one line, without what stands in tags: at most `most` characters, cut
-/// between words, with `…` where there was more.
+/// What tells nobody what a text is about, without the rest of it.
+const ASIDE: [&str; 10] = ["h1", "h2", "h3", "h4", "h5", "h6", "pre", "section", "sup", "table"];
+
+/// How HTML as we make it begins: its words on one line, without headings, code, tables and footnotes, unless there
+/// is nothing else. At most `most` characters, cut between words, with `…` where there was more.
 #[must_use]
-pub fn words(html: &str, most: usize) -> String {
+pub fn beginning(html: &str, most: usize) -> String {
+    let beginning = words(html, most, &ASIDE);
+    if beginning.is_empty() { words(html, most, &[]) } else { beginning }
+}
+
+/// The same, without what is in these elements.
+fn words(html: &str, most: usize, without: &[&str]) -> String {
     let mut words = String::with_capacity(html.len().min(most * 4));
     // Spaces count when something follows them.
     let (mut rest, mut length, mut is_apart) = (html, 0, false);
@@ -42,8 +51,13 @@ pub fn words(html: &str, most: usize) -> String {
         if let Some(tag) = rest.strip_prefix('<') {
             // Blocks are apart; marks within a word are not.
             let end = tag.find('>').map_or(tag.len(), |end| end + 1);
-            is_apart |= !is_inline(&tag[..end]);
+            let name = name_of(&tag[..end]);
+            is_apart |= !is_inline(name);
             rest = &tag[end..];
+            if without.contains(&name) && !tag.starts_with('/') {
+                // They do not stand in each other.
+                rest = rest.find(&format!("</{name}>")).map_or("", |close| &rest[close..]);
+            }
             continue;
         }
         let (c, taken) = character(rest);
@@ -72,9 +86,12 @@ pub fn words(html: &str, most: usize) -> String {
     format!("{cut}…")
 }
 
-/// Whether a tag stands within a word.
-fn is_inline(tag: &str) -> bool {
-    let name = tag.trim_start_matches('/').split([' ', '>', '/']).next().unwrap_or_default();
+fn name_of(tag: &str) -> &str {
+    tag.trim_start_matches('/').split([' ', '>', '/']).next().unwrap_or_default()
+}
+
+/// Whether an element stands within a word.
+fn is_inline(name: &str) -> bool {
     matches!(name, "a" | "code" | "del" | "em" | "span" | "strong" | "sup")
 }
 
@@ -101,12 +118,17 @@ mod tests {
     fn words_are_what_people_read() {
         let html =
             "<h1>Über <em>uns</em></h1>\n<p>a&amp;b <strong>c</strong>d</p>\n<ul>\n<li>x</li></ul>";
-        assert_eq!(words(html, 100), "Über uns a&b cd x");
-        assert_eq!(words("<p>one two three four</p>", 14), "one two three…");
-        assert_eq!(words("<p>one two, three</p>", 12), "one two…");
-        assert_eq!(words("<p>one two</p>", 7), "one two");
-        assert_eq!(words(&"漢".repeat(20), 5), "漢漢漢漢…");
-        assert_eq!(words("", 5), "");
-        assert_eq!(words("<p></p><", 5), "");
+        assert_eq!(words(html, 100, &[]), "Über uns a&b cd x");
+        assert_eq!(beginning(html, 100), "a&b cd x");
+        let html = "<h2>Title</h2>\n<pre><code>code</code></pre>\n<p>It<sup>1</sup> is.</p>\n<table><td>1</table>";
+        assert_eq!(beginning(html, 100), "It is.");
+        assert_eq!(beginning("<h2>Title</h2>\n<pre>x</pre>", 100), "Title x");
+        assert_eq!(beginning("<p>one two three four</p>", 14), "one two three…");
+        assert_eq!(beginning("<p>one two, three</p>", 12), "one two…");
+        assert_eq!(beginning("<p>one two</p>", 7), "one two");
+        assert_eq!(beginning(&"漢".repeat(20), 5), "漢漢漢漢…");
+        for nothing in ["", "<p></p><", "<pre>", "<sup>x"] {
+            assert!(beginning(nothing, 5).len() < 2, "{nothing}");
+        }
     }
 }

@@ -127,10 +127,11 @@ async fn lists_lead_from_one_to_the_other(backend: Backend) {
             let canonical = format!("http://{}{at}", cms.client().address());
             assert!(html.contains(&format!("rel=\"canonical\" href=\"{canonical}\"")), "{html}");
             let Some(next) = html.split("<link rel=\"next\" href=\"").nth(1) else { break };
-            at = next.split('"').next().unwrap().to_owned();
+            next.split('"').next().unwrap().clone_into(&mut at);
         }
         assert_eq!((found, pages), (25, 2), "{path}");
     }
+    assert_eq!(cms.client().get("/blog/").await.expect(308).header("location"), Some("/blog"));
     let html = cms.client().get("/blog/category/news").await.expect(200).text();
     assert!(html.contains("<h1>News</h1>") && html.contains("<p>All.</p>"), "{html}");
     cms.rig.shutdown().await;

@@ -12,7 +12,7 @@ use panel_kernel::http::{
 };
 use panel_kernel::ids::Id;
 use panel_kernel::problem::{Kind as ProblemKind, Problem};
-use panel_text::html::words;
+use panel_text::html::beginning;
 use panel_text::names;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -118,7 +118,7 @@ pub(super) async fn create(
         kind,
         slug,
         own_excerpt: excerpt.is_some(),
-        excerpt: excerpt.unwrap_or_else(|| words(&body_html, fields::EXCERPT_CHARS)),
+        excerpt: excerpt.unwrap_or_else(|| beginning(&body_html, fields::EXCERPT_CHARS)),
         title,
         body,
         body_html,

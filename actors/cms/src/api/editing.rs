@@ -6,7 +6,7 @@ use http::StatusCode;
 use panel_kernel::data::{Answer, DbError};
 use panel_kernel::http::validate::Check;
 use panel_kernel::http::{IfMatch, Payload, Refusal, RouteError, Segments, SignedIn, present};
-use panel_text::html::words;
+use panel_text::html::beginning;
 use panel_text::names;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -167,7 +167,7 @@ impl Change {
             None => {}
         }
         if !after.own_excerpt {
-            after.excerpt = words(&after.body_html, fields::EXCERPT_CHARS);
+            after.excerpt = beginning(&after.body_html, fields::EXCERPT_CHARS);
         }
         after
     }

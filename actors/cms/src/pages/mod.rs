@@ -7,7 +7,7 @@ mod sitemap;
 
 use askama::Template;
 use axum::Router;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use panel_kernel::http::{CacheFor, Caller, RouteError, page, refusal};
 use panel_kernel::problem::Problem;
@@ -26,6 +26,7 @@ pub(crate) const PREFIXES: &[&str] =
 pub(crate) fn router() -> Router<Shared> {
     Router::new()
         .route("/blog", get(lists::front))
+        .route("/blog/", get(async || Redirect::permanent("/blog")))
         .route("/blog/category/{slug}", get(lists::category))
         .route("/blog/tag/{slug}", get(lists::tag))
         .route("/blog/author/{id}", get(lists::author))
