@@ -29,9 +29,8 @@ use crate::seed::{self, Seeded, USER};
 
 /// Serves on a free port, which it prints, until it is killed.
 pub(crate) async fn serve(service: &str, database: &str, data_dir: &str) {
-    let service =
-        [panel_forum::SERVICE, panel_auth::SERVICE].into_iter().find(|it| it.name == service);
-    let service = service.unwrap();
+    let all = [panel_forum::SERVICE, panel_auth::SERVICE, panel_cms::SERVICE];
+    let service = all.into_iter().find(|it| it.name == service).unwrap();
     let context = context(service.name, database, Path::new(data_dir));
     let section = Section { path: service.name.to_owned(), values: serde_json::json!({}) };
     let spec = (service.configure)(&section).unwrap();

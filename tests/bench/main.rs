@@ -2,7 +2,7 @@
 //! data, the same handlers behind a bare axum server without actors. Prints a table of
 //! ratios.
 //!
-//! `panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [instructions] [edge] [links] [accounts] [streams] [purges] [large]` measures;
+//! `panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [instructions] [edge] [links] [accounts] [articles] [streams] [purges] [large]` measures;
 //! `panel-bench bare …` and `panel-bench constant …` are the comparison programs, started by the former.
 
 #![allow(
@@ -14,6 +14,7 @@
 #![allow(clippy::disallowed_methods, reason = "a program of its own, outside the actor tree")]
 
 mod accounts;
+mod articles;
 mod bare;
 mod edge;
 mod instructions;
@@ -49,6 +50,9 @@ fn main() -> ExitCode {
                 runtime.block_on(accounts::run(rounds));
                 tokens::run();
             }
+            if backends.is_empty() || backends.contains(&"articles") {
+                runtime.block_on(articles::run(node, rounds));
+            }
             if backends.is_empty() || backends.contains(&"streams") {
                 runtime.block_on(streams::run());
             }
@@ -70,7 +74,7 @@ fn main() -> ExitCode {
         }
         _ => {
             println!(
-                "usage: panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [instructions] [edge] [links] [accounts] [streams] [purges] [large]"
+                "usage: panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [instructions] [edge] [links] [accounts] [articles] [streams] [purges] [large]"
             );
             ExitCode::from(2)
         }

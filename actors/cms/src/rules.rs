@@ -218,9 +218,12 @@ pub(crate) fn takes(
     (publish_at, now): (Option<Timestamp>, Timestamp),
 ) -> Result<Status, RouteError> {
     // What was not approved is its author's.
-    let is_authors =
-        matches!((step, status), (Step::Submit, _) | (Step::Unpublish, Status::InReview))
-            && viewer.is(author);
+    let is_authors = viewer.is(author)
+        && match (step, status) {
+            (Step::Submit, _) => viewer.level >= WRITER.level(),
+            (Step::Unpublish, status) => status == Status::InReview,
+            _ => false,
+        };
     if !viewer.edits() && !is_authors {
         return Err(RouteError::Forbidden("that is for moderators"));
     }

@@ -7,6 +7,9 @@ pub(crate) const ARTICLES: &str = "articles";
 /// Categories and tags.
 pub(crate) const TERMS: &str = "terms";
 
+/// Where addresses lead at which there is nothing.
+pub(crate) const REDIRECTS: &str = "redirects";
+
 /// An article, its revisions and its page.
 pub(crate) fn article(id: Id) -> String {
     format!("article:{id}")

@@ -98,3 +98,11 @@ CREATE TABLE autosaves (
     UNIQUE (article_id, editor_id)
 ) STRICT;
 CREATE INDEX autosaves_by_editor ON autosaves (editor_id, id);
+
+-- Addresses of another site, or of earlier times, and where they lead.
+CREATE TABLE redirects (
+    id         INTEGER NOT NULL PRIMARY KEY,
+    source     TEXT    NOT NULL UNIQUE,
+    target     TEXT    NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;

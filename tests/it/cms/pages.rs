@@ -11,6 +11,7 @@ on_both_databases!(
     lists_lead_from_one_to_the_other,
     a_feed_and_a_map_tell_of_what_is_published,
     hostile_titles_are_harmless,
+    old_addresses_of_another_site_lead_here,
 );
 
 async fn an_article_has_a_page_that_tells_programs_what_it_is(backend: Backend) {
@@ -56,6 +57,7 @@ async fn an_article_has_a_page_that_tells_programs_what_it_is(backend: Backend) 
         (&json!("BlogPosting"), &json!("BreadcrumbList"))
     );
     assert_eq!(told[0]["datePublished"], article["published_at"]);
+    assert_eq!(told[0]["image"], json!([format!("{url}/media/a.webp")]));
     assert_eq!(told[1]["itemListElement"][1]["item"], format!("{url}/blog/hello"));
     // Kept for others, and made old by what changes it.
     assert!(page.header("cache-control").unwrap().starts_with("public"));
@@ -201,5 +203,52 @@ async fn hostile_titles_are_harmless(backend: Backend) {
     let data = html.split("<script type=\"application/ld+json\">").nth(1).unwrap();
     let data: Value = serde_json::from_str(data.split("</script>").next().unwrap()).unwrap();
     assert_eq!(data["headline"], title);
+    cms.rig.shutdown().await;
+}
+
+async fn old_addresses_of_another_site_lead_here(backend: Backend) {
+    const REDIRECTS: &str = "/api/v2/cms/redirects";
+    let cms = Cms::start(backend).await;
+    published(&cms.eve, json!({"title": "New"})).await;
+    let make = async |from: &str, to: &str| {
+        cms.eve.post(REDIRECTS).json(&json!({"from": from, "to": to})).await
+    };
+    let client = cms.client();
+    let old = ["/blog/2019/05/old-post", "/blog/old", "/pages/a/b", "/pages/old", "/blog/p/7"];
+    for path in old {
+        client.get(path).await.expect(404);
+        let redirect = make(path, "/blog/new").await.expect(201).json();
+        assert_eq!(redirect["from"], path);
+        assert_eq!(client.get(path).await.expect(301).header("location"), Some("/blog/new"));
+    }
+    // What is there is shown.
+    make("/blog/new", "https://elsewhere.example/x").await.expect(201);
+    client.get("/blog/new").await.expect(200);
+    client.get("/blog/category/none").await.expect(404);
+    let taken = make("/blog/old", "/blog").await;
+    assert_eq!(taken.refused(409, "conflict").code.as_deref(), Some("taken"));
+    for (from, to, field) in [
+        ("/forum/x", "/blog", "from"),
+        ("/blog/", "/blog", "from"),
+        ("/blog/a?b", "/blog", "from"),
+        ("/blog/../x", "/blog", "from"),
+        ("/blog/x", "javascript:alert(1)", "to"),
+        ("/blog/x", "", "to"),
+        ("/blog/x", "/blog/x", "to"),
+    ] {
+        let problem = make(from, to).await.refused(422, "validation");
+        assert_eq!(problem.fields()[0].0, field, "{from} {to}");
+    }
+    make("/blog/one", "/blog/two").await.expect(201);
+    let back = make("/blog/two", "/blog/one").await.refused(422, "validation");
+    assert_eq!(back.fields(), [("to", "circle")]);
+    cms.ann.get(REDIRECTS).await.refused(403, "forbidden");
+    let listed = cms.eve.get(&format!("{REDIRECTS}?limit=3")).await.expect(200).json();
+    let items = listed["items"].as_array().unwrap();
+    assert_eq!((items.len(), &items[0]["from"]), (3, &json!("/blog/one")));
+    let one = format!("{REDIRECTS}/{}", items[0]["id"].as_str().unwrap());
+    cms.eve.delete(&one).await.expect(204);
+    cms.eve.delete(&one).await.refused(404, "not_found");
+    client.get("/blog/one").await.expect(404);
     cms.rig.shutdown().await;
 }

@@ -1,5 +1,6 @@
 //! Categories and tags.
 
+use futures::future::join_all;
 use panel_harness::{Backend, on_both_databases};
 use serde_json::{Value, json};
 
@@ -8,7 +9,8 @@ use super::{CATEGORIES, Cms, POSTS, at, begun, patch, published, slugs, took};
 on_both_databases!(
     categories_are_made_by_moderators,
     tags_come_to_be_by_being_used,
-    counts_follow_what_is_published
+    counts_follow_what_is_published,
+    editors_who_change_terms_at_once_do_not_wait_for_each_other,
 );
 
 const TAGS: &str = "/api/v2/cms/tags";
@@ -130,5 +132,31 @@ async fn counts_follow_what_is_published(backend: Backend) {
     let publish = format!("/api/v2/cms/pages/{}/publish", page["id"].as_str().unwrap());
     cms.eve.post(&publish).header("if-match", "*").await.expect(200);
     assert_eq!(counts().await, [0, 0, 0]);
+    cms.rig.shutdown().await;
+}
+
+async fn editors_who_change_terms_at_once_do_not_wait_for_each_other(backend: Backend) {
+    let cms = Cms::start(backend).await;
+    for name in ["One", "Two"] {
+        cms.eve.post(CATEGORIES).json(&json!({"name": name})).await.expect(201);
+    }
+    let of = |n: usize| match n % 2 {
+        0 => json!({"category": "one", "tags": ["a", "b"]}),
+        _ => json!({"category": "two", "tags": ["b", "c"]}),
+    };
+    // Each goes back and forth between the two, against the others.
+    join_all((0..4).map(async |n| {
+        let mut article = published(&cms.eve, json!({"title": format!("a{n}")})).await;
+        for step in n..n + 10 {
+            article = patch(&cms.eve, &article, of(step)).await.expect(200).json();
+        }
+    }))
+    .await;
+    let mut counts = Vec::new();
+    for path in ["categories/one", "categories/two", "tags/a", "tags/b", "tags/c"] {
+        let found = cms.eve.get(&format!("/api/v2/cms/{path}")).await.expect(200).json();
+        counts.push(found["article_count"].as_i64().unwrap());
+    }
+    assert_eq!(counts, [2, 2, 2, 4, 2]);
     cms.rig.shutdown().await;
 }

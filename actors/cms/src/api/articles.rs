@@ -164,8 +164,7 @@ async fn begin(
             } else if slugs::is_taken(writing.tx, &article.slug).await? {
                 return Err(taken().into());
             }
-            writing.categorised(article.category.as_deref()).await?;
-            writing.tagged(&article.tags).await?;
+            writing.about(None, &article).await?;
             slugs::moved(writing.tx, article.id, (None, &article.slug)).await?;
             articles::insert(writing.tx, &article).await?;
             settling::begun(writing.tx, &article);
@@ -178,7 +177,8 @@ async fn begin(
 
 /// Another article has the slug.
 pub(super) fn taken() -> Problem {
-    Problem::new(ProblemKind::Conflict, "another article has this slug").code("slug_taken")
+    Problem::new(ProblemKind::Conflict, "another article has this slug, perhaps a deleted one")
+        .code("slug_taken")
 }
 
 /// One article, by its id or its slug
@@ -297,8 +297,10 @@ pub(super) async fn delete(
             let after =
                 Article { deleted_at: Some(now), updated_at: now, version, ..before.clone() };
             settling::settle(writing.tx, &before, &after).await?;
-            // When it is not even in the trash any more, it still is known that there was something.
-            slugs::keep(writing.tx, before.id, &before.slug).await?;
+            if before.published_at.is_some() {
+                // When it is not even in the trash any more, it still is known that there was something.
+                slugs::keep(writing.tx, before.id, &before.slug).await?;
+            }
             writing.audit_article("delete", Some(&before), &after);
             Ok(Answer::no_content())
         })

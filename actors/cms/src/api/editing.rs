@@ -255,13 +255,12 @@ impl Writing<'_> {
             if slugs::is_taken(self.tx, &after.slug).await? {
                 return Err(taken().into());
             }
-            slugs::moved(self.tx, id, (Some(&before.slug), &after.slug)).await?;
+            // Nobody comes by a slug that nobody has seen.
+            let led = before.published_at.map(|_| before.slug.as_str());
+            slugs::moved(self.tx, id, (led, &after.slug)).await?;
         }
-        if after.category != before.category {
-            self.categorised(after.category.as_deref()).await?;
-        }
-        if after.tags != before.tags {
-            self.tagged(&after.tags).await?;
+        if (&after.category, &after.tags) != (&before.category, &before.tags) {
+            self.about(Some(&before), &after).await?;
         }
         if (&after.title, &after.body) != (&before.title, &before.body) {
             revisions::keep(self.tx, self.kept_id, &before).await?;

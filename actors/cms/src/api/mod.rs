@@ -5,6 +5,7 @@ mod autosaves;
 mod editing;
 mod lists;
 mod previews;
+mod redirects;
 mod revisions;
 mod steps;
 mod terms;
@@ -96,6 +97,9 @@ fn documented() -> OpenApiRouter<Shared> {
         .merge(terms_of(TermKind::Category))
         .merge(terms_of(TermKind::Tag))
         .guarded(Need::Nothing, routes!(previews::read_preview))
+        .guarded(MODERATOR, routes!(redirects::list_redirects))
+        .guarded(MODERATOR, routes!(redirects::create_redirect))
+        .guarded(MODERATOR, routes!(redirects::delete_redirect))
 }
 
 /// The same for posts and pages.

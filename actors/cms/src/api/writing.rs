@@ -1,6 +1,8 @@
 //! What every write of this service shares: somebody who is signed in, one transaction, one audit record, and for texts
 //! their HTML.
 
+use std::collections::BTreeSet;
+
 use futures::future::BoxFuture;
 use http::{StatusCode, header};
 use panel_kernel::data::{Answer, Audit, DbError, Tx};
@@ -66,31 +68,32 @@ impl Writing<'_> {
         Ok(articles::for_change(self.tx, id).await?.filter(|found| found.kind == kind))
     }
 
-    /// The category must be there, and stays while the article gets it.
-    pub(super) async fn categorised(&mut self, category: Option<&str>) -> Result<(), RouteError> {
-        let Some(slug) = category else { return Ok(()) };
-        let found = terms::held(self.tx, TermKind::Category, slug).await?;
-        let unknown = || Problem::field("category", "unknown", "there is no such category");
-        found.map(drop).ok_or_else(|| unknown().into())
-    }
-
-    /// Tags come to be by being used.
-    pub(super) async fn tagged(&mut self, tags: &[String]) -> Result<(), RouteError> {
-        // In one order, so that two who do so do not wait for each other.
-        let mut tags: Vec<&String> = tags.iter().collect();
-        tags.sort_unstable();
-        for slug in tags {
-            let tag = Term {
-                slug: slug.clone(),
-                name: slug.clone(),
+    /// What the article is about from now on: its category must be there; tags come to be by being used. All that was
+    /// and will be is held in one order, so that two who change articles do not wait for each other.
+    pub(super) async fn about(
+        &mut self,
+        before: Option<&Article>,
+        after: &Article,
+    ) -> Result<(), RouteError> {
+        let terms: BTreeSet<(TermKind, &str)> =
+            before.into_iter().chain([after]).flat_map(Article::terms).collect();
+        for (kind, slug) in terms {
+            let new = Term {
+                slug: slug.to_owned(),
+                name: slug.to_owned(),
                 description: String::new(),
                 position: 0,
                 created_at: self.by.context.now,
                 article_count: 0,
                 version: 1,
             };
-            if !terms::insert(self.tx, TermKind::Tag, &tag).await? {
-                terms::held(self.tx, TermKind::Tag, slug).await?;
+            if kind == TermKind::Tag && terms::insert(self.tx, kind, &new).await? {
+                continue;
+            }
+            let found = terms::held(self.tx, kind, slug).await?;
+            if found.is_none() && after.category.as_deref() == Some(slug) {
+                let message = "there is no such category";
+                return Err(Problem::field("category", "unknown", message).into());
             }
         }
         Ok(())

@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use panel_kernel::http::{CacheFor, Caller, RouteError, Segments, page as shown_page};
 use serde_json::{Value, json};
 
+use super::redirects::or_redirect;
 use super::{Place, Shown, day, for_caller};
 use crate::api::{Cms, Found, Shared, find, path};
 use crate::rules::{Kind, Status, Viewer};
@@ -83,7 +84,13 @@ async fn article(cms: &Shared, caller: &Caller, kind: Kind, slug: String) -> Sho
             })
         })
         .await;
-    let (article, category) = found?;
+    let (article, category) = match found {
+        Ok(found) => found,
+        Err(refusal) => {
+            let there = path(kind, &slug);
+            return or_redirect(cms, caller, &there, refusal).await;
+        }
+    };
     if article.slug != slug {
         // By its id, or by a name that it had.
         let cache = CacheFor::everybody(&caller.principal).tagged([tags::article(article.id)]);
@@ -117,13 +124,17 @@ impl ArticlePage {
         let here = format!("{}{}", cms.public_url, path(article.kind, &article.slug));
         let unpublished = (article.status != Status::Published)
             .then_some("This is not published. Nobody else sees it but who has a link to it.");
-        let structured =
-            if article.is_public() { structured(cms, &article, &here) } else { Vec::new() };
-        let seo = article.seo;
         let absolute = |address: String| {
             let is_here = address.starts_with('/');
             if is_here { format!("{}{address}", cms.public_url) } else { address }
         };
+        let cover = article.cover.clone().map(absolute);
+        let structured = if article.is_public() {
+            structured(cms, &article, (&here, cover.as_deref()))
+        } else {
+            Vec::new()
+        };
+        let seo = article.seo;
         Self {
             nonce,
             told: Told {
@@ -133,7 +144,7 @@ impl ArticlePage {
             title: article.title,
             canonical: seo.canonical.map_or(here, absolute),
             noindex: seo.noindex || unpublished.is_some(),
-            cover: article.cover.map(absolute),
+            cover,
             is_post: article.kind == Kind::Post,
             author: Place {
                 name: article.author.1,
@@ -155,7 +166,7 @@ impl ArticlePage {
 }
 
 /// What it is, and where: for a script element, which nothing in it ends.
-fn structured(cms: &Cms, article: &Article, here: &str) -> Vec<String> {
+fn structured(cms: &Cms, article: &Article, (here, cover): (&str, Option<&str>)) -> Vec<String> {
     let url = &cms.public_url;
     let text = |value: &Value| value.to_string().replace('<', "\\u003c");
     let crumb = |position: u32, name: &str, item: &str| json!({"@type": "ListItem", "position": position, "name": name, "item": item});
@@ -171,7 +182,7 @@ fn structured(cms: &Cms, article: &Article, here: &str) -> Vec<String> {
         "dateModified": article.updated_at,
         "author": {"@type": "Person", "name": article.author.1,
                    "url": format!("{url}/blog/author/{}", article.author.0)},
-        "image": article.cover.iter().collect::<Vec<_>>(),
+        "image": cover.into_iter().collect::<Vec<_>>(),
         "keywords": article.tags,
         "mainEntityOfPage": here,
     });

@@ -3,6 +3,7 @@
 
 mod article;
 mod lists;
+mod redirects;
 mod sitemap;
 
 use askama::Template;
@@ -33,6 +34,9 @@ pub(crate) fn router() -> Router<Shared> {
         .route("/blog/preview/{token}", get(article::preview))
         .route("/blog/{slug}", get(article::post))
         .route("/pages/{slug}", get(article::page))
+        .route("/blog/{a}/{b}", get(redirects::follow))
+        .route("/blog/{a}/{b}/{*rest}", get(redirects::follow))
+        .route("/pages/{a}/{*rest}", get(redirects::follow))
         .route("/feed.xml", get(lists::feed))
         .route("/sitemap.xml", get(sitemap::index))
         .route("/sitemap/{part}", get(sitemap::part))

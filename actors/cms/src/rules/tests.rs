@@ -62,6 +62,9 @@ fn an_article_goes_one_way_at_a_time() {
             assert!(take(viewer(BOB, Role::Premium)).is_err());
         }
     }
+    // Who may not write any more does not submit what they began, and may take it back.
+    let take = |step, status| takes(step, viewer(ANN, Role::User), (ANN, status), (None, NOW));
+    assert!(take(Step::Submit, Draft).is_err() && take(Step::Unpublish, InReview).is_ok());
     // As its author wished.
     let by = viewer(BOB, Role::Moderator);
     let approve = |at| takes(Step::Approve, by, (ANN, InReview), (Some(at), NOW)).unwrap();

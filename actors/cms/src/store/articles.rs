@@ -90,6 +90,12 @@ impl Article {
         self.status == Status::Published && self.deleted_at.is_none()
     }
 
+    /// What it is about: its category, and its tags.
+    pub(crate) fn terms(&self) -> impl Iterator<Item = (TermKind, &str)> {
+        let category = self.category.iter().map(|slug| (TermKind::Category, slug.as_str()));
+        category.chain(self.tags.iter().map(|slug| (TermKind::Tag, slug.as_str())))
+    }
+
     fn tags_text(&self) -> String {
         serde_json::to_string(&self.tags).unwrap_or_default()
     }
@@ -246,8 +252,7 @@ fn counted(article: &Article) -> BTreeSet<(TermKind, &str)> {
     if !article.is_public() || article.kind != Kind::Post {
         return BTreeSet::new();
     }
-    let category = article.category.iter().map(|slug| (TermKind::Category, slug.as_str()));
-    category.chain(article.tags.iter().map(|slug| (TermKind::Tag, slug.as_str()))).collect()
+    article.terms().collect()
 }
 
 async fn count(

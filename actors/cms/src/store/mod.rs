@@ -5,6 +5,7 @@ pub(crate) mod autosaves;
 pub(crate) mod erasure;
 pub(crate) mod lists;
 pub(crate) mod personal;
+pub(crate) mod redirects;
 pub(crate) mod revisions;
 pub(crate) mod shown;
 pub(crate) mod slugs;
