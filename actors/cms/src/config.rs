@@ -4,8 +4,8 @@ use panel_kernel::config::{BadValue, PoolConfig, Section};
 use panel_text::markdown::Embed;
 use serde::{Deserialize, Serialize};
 
-/// More than this is no article.
-const MOST_BODY_CHARS: usize = 250_000;
+/// More than this does not come through the gateway, which takes so many bytes.
+const MOST_BODY_CHARS: usize = 128 * 1024;
 
 /// How articles are written and served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -164,6 +164,14 @@ pub(crate) fn may_change(
     }
 }
 
+/// Whether they may show it to others before it is published.
+pub(crate) fn may_show(viewer: Viewer, author: Id) -> Result<(), RouteError> {
+    if viewer.edits() || viewer.is(author) && viewer.level >= WRITER.level() {
+        return Ok(());
+    }
+    Err(RouteError::Forbidden("only its author, while they write, and moderators may do that"))
+}
+
 /// A step on an article's way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {

@@ -17,15 +17,16 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, Message};
 
 use crate::SERVICE;
 use crate::rules::Status;
-use crate::settling::{settle, summary};
+use crate::settling::{action, settle, summary};
 use crate::store::articles::{self, Article};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(250);
 /// While the database is down.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Articles between two messages.
+/// Articles that are read at a time, and how often in one look: what else it is told finds its turn in between.
 const MOST: i64 = 20;
+const PAGES: usize = 10;
 
 /// What the scheduler is told.
 #[derive(Debug)]
@@ -47,11 +48,20 @@ struct Scheduler {
 }
 
 impl Scheduler {
-    /// Publishes some of those that are due; whether there may be more.
-    async fn look(&self) -> Result<bool, DbError> {
+    /// Publishes those that are due.
+    async fn look(&self) -> Result<(), DbError> {
         let now = self.db.clock().now();
-        let due = articles::due(&mut self.db.reader().await?, now, MOST).await?;
-        let is_full = i64::try_from(due.len()).is_ok_and(|found| found >= MOST);
+        let mut after = (i64::MIN, 0);
+        for _ in 0..PAGES {
+            let due = articles::due(&mut self.db.reader().await?, now, after, MOST).await?;
+            let Some((last, at)) = due.last() else { return Ok(()) };
+            after = (*at, last.raw());
+            self.publish(due.into_iter().map(|(id, _)| id), now).await?;
+        }
+        Ok(())
+    }
+
+    async fn publish(&self, due: impl Iterator<Item = Id>, now: Timestamp) -> Result<(), DbError> {
         for id in due {
             let publishing =
                 self.db.transact(move |tx| async move { publish(tx, id, now).await }.boxed());
@@ -63,7 +73,7 @@ impl Scheduler {
                 outcome => outcome?,
             }
         }
-        Ok(is_full)
+        Ok(())
     }
 }
 
@@ -89,7 +99,7 @@ async fn publish(tx: &mut Tx, id: Id, now: Timestamp) -> Result<(), DbError> {
     after.version += 1;
     settle(tx, &before, &after).await?;
     let act = OwnAct {
-        action: "article.publish_scheduled",
+        action: action(after.kind, "publish_scheduled"),
         target: format!("{}:{id}", after.kind.name()),
         before: Some(summary(&before)),
         after: Some(summary(&after)),
@@ -118,12 +128,7 @@ impl Actor for Scheduler {
         (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
         let pause = match self.look().await {
-            // What else it is told, also to stop, finds its turn in between.
-            Ok(true) => {
-                myself.send_message(SchedulerMessage::Look)?;
-                return Ok(());
-            }
-            Ok(false) => LOOK,
+            Ok(()) => LOOK,
             Err(error) if error.is_outage() => PAUSE,
             Err(error) => {
                 tracing::warn!(%error, "what is scheduled waits");

@@ -54,3 +54,29 @@ pub(crate) fn summary(article: &Article) -> Value {
         "version": article.version,
     })
 }
+
+/// `post.publish`, `page.edit`, …: what the audit log calls it.
+pub(crate) fn action(kind: Kind, verb: &str) -> &'static str {
+    const ACTIONS: [(&str, &str, &str); 15] = [
+        ("create", "post.create", "page.create"),
+        ("edit", "post.edit", "page.edit"),
+        ("delete", "post.delete", "page.delete"),
+        ("restore", "post.restore", "page.restore"),
+        ("submit", "post.submit", "page.submit"),
+        ("approve", "post.approve", "page.approve"),
+        ("reject", "post.reject", "page.reject"),
+        ("publish", "post.publish", "page.publish"),
+        ("publish_scheduled", "post.publish_scheduled", "page.publish_scheduled"),
+        ("schedule", "post.schedule", "page.schedule"),
+        ("unpublish", "post.unpublish", "page.unpublish"),
+        ("archive", "post.archive", "page.archive"),
+        ("restore_revision", "post.restore_revision", "page.restore_revision"),
+        ("link_preview", "post.link_preview", "page.link_preview"),
+        ("end_previews", "post.end_previews", "page.end_previews"),
+    ];
+    let found = ACTIONS.iter().find(|(known, _, _)| *known == verb);
+    found.map_or("article.change", |(_, post, page)| match kind {
+        Kind::Post => post,
+        Kind::Page => page,
+    })
+}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use panel_kernel::http::json_bytes;
 use serde::Serialize;
 use similar::{Algorithm, ChangeTag, TextDiff};
 use utoipa::ToSchema;
@@ -53,6 +54,22 @@ pub fn changes(earlier: &str, later: &str) -> Vec<Change> {
     changes
 }
 
+/// The same, if it takes no more bytes than that as JSON; else all of the earlier text deleted, and all of the later one
+/// inserted.
+#[must_use]
+pub fn changes_within(earlier: &str, later: &str, most: usize) -> Vec<Change> {
+    let changes = changes(earlier, later);
+    let bytes = |change: &Change| json_bytes(&change.text) + AROUND;
+    if changes.iter().map(bytes).sum::<usize>() <= most {
+        return changes;
+    }
+    let whole = |op, text: &str| Change { op, text: text.to_owned() };
+    vec![whole(Op::Delete, earlier), whole(Op::Insert, later)]
+}
+
+/// What is around the text of a piece in JSON, in bytes.
+const AROUND: usize = 28;
+
 #[cfg(test)]
 mod tests {
     use std::time::Instant;
@@ -94,6 +111,15 @@ mod tests {
         let found = changes(&earlier, &later);
         assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
         assert_eq!((side(&found, Op::Insert), side(&found, Op::Delete)), (earlier, later));
+    }
+
+    #[test]
+    fn what_would_be_too_long_is_told_as_a_whole() {
+        let (earlier, later) = ("a b ".repeat(100), "a c ".repeat(100));
+        assert!(changes_within(&earlier, &later, 100_000).len() > 100);
+        let whole = changes_within(&earlier, &later, 1_000);
+        assert_eq!(whole.len(), 2);
+        assert_eq!((side(&whole, Op::Insert), side(&whole, Op::Delete)), (earlier, later));
     }
 
     proptest! {

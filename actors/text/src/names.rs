@@ -1,10 +1,20 @@
 //! Texts in addresses.
 
 use panel_kernel::http::validate::Check;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 const MAX_SLUG_BYTES: usize = 80;
 /// The longest tag, in characters.
 pub const MAX_TAG_CHARS: usize = 30;
+
+/// What of a segment of an address is encoded: all but what no address gives a meaning to (RFC 3986, 2.3).
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A text as a segment of an address.
+#[must_use]
+pub fn segment(text: &str) -> String {
+    utf8_percent_encode(text, ENCODED).to_string()
+}
 
 /// A tag in its one form: lower case, words joined by hyphens; letters, digits and `- _ . + #`, 1 to 30 of them.
 #[must_use]
@@ -75,6 +85,12 @@ mod tests {
 
     fn codes(check: Check) -> Vec<String> {
         check.done().map_or_else(|p| p.errors.into_iter().map(|e| e.code).collect(), |()| vec![])
+    }
+
+    #[test]
+    fn segments_have_no_meaning_in_addresses() {
+        assert_eq!(segment("rust-lang_1.0~"), "rust-lang_1.0~");
+        assert_eq!(segment("c++ / é?"), "c%2B%2B%20%2F%20%C3%A9%3F");
     }
 
     #[test]

@@ -50,12 +50,12 @@ CREATE INDEX article_tags_published ON article_tags (tag, published_at DESC, art
     WHERE published_at IS NOT NULL;
 CREATE INDEX article_tags_of ON article_tags (article_id);
 
--- Addresses that articles had. Of those that are gone for good, no article.
+-- Addresses that articles had which somebody may know, also of such as are gone for good.
 CREATE TABLE article_slugs (
     slug       TEXT NOT NULL PRIMARY KEY,
-    article_id BIGINT
+    article_id BIGINT NOT NULL
 );
-CREATE INDEX article_slugs_of ON article_slugs (article_id) WHERE article_id IS NOT NULL;
+CREATE INDEX article_slugs_of ON article_slugs (article_id);
 
 -- Categories and tags. The slug is what articles name, and stays; the count is of published posts.
 CREATE TABLE terms (
@@ -106,3 +106,15 @@ CREATE TABLE redirects (
     target     TEXT   NOT NULL,
     created_at BIGINT NOT NULL
 );
+
+-- Of what was there before.
+UPDATE articles SET created_at = COALESCE(published_at, updated_at), edited_at = updated_at;
+UPDATE articles SET own_excerpt = 1 WHERE excerpt <> '';
+UPDATE article_tags SET published_at =
+    (SELECT a.published_at FROM articles a WHERE a.id = article_tags.article_id AND a.status = 'published');
+INSERT INTO terms (kind, slug, name, created_at, article_count)
+    SELECT 'category', category, category, 0, sum(CASE WHEN status = 'published' THEN 1 ELSE 0 END)
+    FROM articles WHERE category IS NOT NULL GROUP BY category;
+INSERT INTO terms (kind, slug, name, created_at, article_count)
+    SELECT 'tag', tag, tag, 0, count(published_at) FROM article_tags
+    WHERE published_at IS NOT NULL GROUP BY tag;

@@ -59,6 +59,7 @@ async fn what_is_scheduled_appears_once_although_the_node_dies_that_was_asked() 
     }))
     .await;
     cluster.node_mut("n2").kill9();
+    assert!(panel_kernel::time::Clock::system().now() < due, "it was killed before");
     let client = cluster.client("n1");
     for article in &articles {
         let public = eventually("it is published", SOON, async || {

@@ -8,6 +8,7 @@ use super::{Cms, at, begun, patch, post, published, took};
 
 on_both_databases!(
     a_text_is_found_as_it_was_and_comes_back,
+    who_saves_a_draft_again_and_again_writes_one_text,
     how_it_was_written_is_for_those_who_write,
     what_is_not_saved_is_kept_for_whom_it_is,
 );
@@ -63,6 +64,31 @@ async fn a_text_is_found_as_it_was_and_comes_back(backend: Backend) {
     assert_eq!((&back["tags"], &back["version"]), (&json!(["t"]), &json!(4)));
     let listed = cms.ann.get(&revisions).await.expect(200).json();
     assert_eq!(seen(&listed).len(), 3, "what it was is kept as well");
+    cms.rig.shutdown().await;
+}
+
+async fn who_saves_a_draft_again_and_again_writes_one_text(backend: Backend) {
+    let cms = Cms::start(backend).await;
+    let mut article = begun(&cms.ann, json!({"title": "a", "body": "0"})).await;
+    let count = async |article: &Value| {
+        let listed = cms.ann.get(&format!("{}/revisions", at(article))).await.expect(200).json();
+        listed["items"].as_array().unwrap().len()
+    };
+    for n in 1..5 {
+        article =
+            patch(&cms.ann, &article, json!({"body": n.to_string()})).await.expect(200).json();
+    }
+    assert_eq!(count(&article).await, 1);
+    cms.clock.advance(std::time::Duration::from_secs(61));
+    article = patch(&cms.ann, &article, json!({"body": "later"})).await.expect(200).json();
+    assert_eq!(count(&article).await, 2);
+    // What somebody else writes is theirs, and what everybody reads is kept each time.
+    article = patch(&cms.eve, &article, json!({"body": "Eve's"})).await.expect(200).json();
+    assert_eq!(count(&article).await, 3);
+    article = took(&cms.eve, &article, "publish").await;
+    article = patch(&cms.eve, &article, json!({"body": "1"})).await.expect(200).json();
+    article = patch(&cms.eve, &article, json!({"body": "2"})).await.expect(200).json();
+    assert_eq!(count(&article).await, 5);
     cms.rig.shutdown().await;
 }
 

@@ -58,7 +58,7 @@ async fn what_is_scheduled_appears_at_its_time_and_once(backend: Backend) {
     let told = "SELECT topic FROM outbox WHERE topic = 'article.published'";
     assert_eq!(sql.texts(told, 0).await.unwrap().len(), 1);
     let acts = sql.texts("SELECT payload FROM outbox WHERE topic = 'audit'", 0).await.unwrap();
-    let own = acts.iter().filter(|act| act.contains("article.publish_scheduled")).count();
+    let own = acts.iter().filter(|act| act.contains("post.publish_scheduled")).count();
     assert_eq!(own, 1, "{acts:?}");
     cms.rig.shutdown().await;
 }

@@ -139,6 +139,10 @@ async fn mistakes_are_named(backend: Backend) {
         assert_eq!(read["body"], body);
         assert!(read["excerpt"].as_str().unwrap().chars().count() <= 280);
     }
+    // What becomes much longer than it is.
+    let notes = json!({"title": "notes", "body": "[^a]".repeat(20_000) + "\n\n[^a]: x"});
+    let problem = cms.ann.post(POSTS).json(&notes).await.refused(422, "validation");
+    assert_eq!(problem.fields(), [("body", "too_long")]);
     let long = json!({"title": "long", "body": "漢字 ".repeat(30_000)});
     cms.ann.post(POSTS).json(&long).await.refused(413, "payload_too_large");
     cms.rig.shutdown().await;
@@ -155,6 +159,11 @@ async fn an_address_that_changes_leads_to_the_new_one(backend: Backend) {
         assert_eq!(moved.header("location"), Some(format!("{POSTS}/third").as_str()), "{old}");
     }
     client.get(&format!("{POSTS}/third")).await.expect(200);
+    // Nobody but an editor takes an address that leads somewhere.
+    let draft = begun(&cms.ann, json!({"title": "Second"})).await;
+    assert_eq!(draft["slug"], "second-2");
+    let taken = cms.ann.post(POSTS).json(&json!({"title": "x", "slug": "second"})).await;
+    assert_eq!(taken.refused(409, "conflict").code.as_deref(), Some("slug_taken"));
     // It may have an address of its own again, and another article one that was left.
     let first = patch(&cms.eve, &third, json!({"slug": "first"})).await.expect(200).json();
     client.get(&format!("{POSTS}/first")).await.expect(200);

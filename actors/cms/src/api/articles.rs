@@ -161,10 +161,10 @@ async fn begin(
         Box::pin(async move {
             if !own_slug {
                 article.slug = slugs::free(writing.tx, &article.slug, article.id).await?;
-            } else if slugs::is_taken(writing.tx, &article.slug).await? {
+            } else if writing.is_taken(&article.slug, article.id).await? {
                 return Err(taken().into());
             }
-            writing.about(None, &article).await?;
+            writing.categorised(None, &article).await?;
             slugs::moved(writing.tx, article.id, (None, &article.slug)).await?;
             articles::insert(writing.tx, &article).await?;
             settling::begun(writing.tx, &article);
@@ -177,8 +177,11 @@ async fn begin(
 
 /// Another article has the slug.
 pub(super) fn taken() -> Problem {
-    Problem::new(ProblemKind::Conflict, "another article has this slug, perhaps a deleted one")
-        .code("slug_taken")
+    Problem::new(
+        ProblemKind::Conflict,
+        "another article has this slug, had it, or was deleted with it",
+    )
+    .code("slug_taken")
 }
 
 /// One article, by its id or its slug
@@ -294,8 +297,14 @@ pub(super) async fn delete(
             current(if_match, &before)?;
             let now = writing.by.context.now;
             let version = before.version + 1;
-            let after =
-                Article { deleted_at: Some(now), updated_at: now, version, ..before.clone() };
+            let after = Article {
+                deleted_at: Some(now),
+                updated_at: now,
+                // Links to it lead nowhere, also when this is taken back.
+                preview_epoch: before.preview_epoch + 1,
+                version,
+                ..before.clone()
+            };
             settling::settle(writing.tx, &before, &after).await?;
             if before.published_at.is_some() {
                 // When it is not even in the trash any more, it still is known that there was something.
@@ -323,16 +332,25 @@ pub(super) async fn restore(
         Box::pin(async move {
             let found = writing.any(kind, &name).await?;
             let before = found.ok_or(RouteError::NotFound(kind.name()))?;
-            if before.deleted_at.is_none() {
-                return Err(RouteError::Conflict("it was not deleted"));
+            let deleted_at = before.deleted_at.ok_or(RouteError::Conflict("it was not deleted"))?;
+            if deleted_at.plus(articles::IN_TRASH) <= writing.by.context.now {
+                // It is about to go, and parts of it may be gone.
+                return Err(RouteError::NotFound(kind.name()));
             }
-            let status = match before.status {
-                Status::Published | Status::Scheduled => Status::Draft,
-                other => other,
+            let (status, publish_at) = match before.status {
+                Status::Published | Status::Scheduled => (Status::Draft, None),
+                other => (other, before.publish_at),
             };
             let updated_at = writing.by.context.now;
             let version = before.version + 1;
-            let after = Article { status, deleted_at: None, updated_at, version, ..before.clone() };
+            let after = Article {
+                status,
+                publish_at,
+                deleted_at: None,
+                updated_at,
+                version,
+                ..before.clone()
+            };
             settling::settle(writing.tx, &before, &after).await?;
             slugs::moved(writing.tx, before.id, (None, &before.slug)).await?;
             writing.audit_article("restore", Some(&before), &after);

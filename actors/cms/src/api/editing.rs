@@ -1,5 +1,7 @@
 //! `PATCH`: an article's text, and what is said of it.
 
+use std::time::Duration;
+
 use axum::Extension;
 use axum::extract::State;
 use http::StatusCode;
@@ -19,6 +21,9 @@ use crate::rules::{self, Kind, Viewer, fields};
 use crate::settling;
 use crate::store::articles::{Article, Seo};
 use crate::store::{autosaves, revisions, slugs};
+
+/// What somebody changes within it of a draft that they changed themselves is one revision.
+const ONE_TEXT: Duration = Duration::from_secs(60);
 
 /// Changes of an article; what is absent stays.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -252,18 +257,24 @@ impl Writing<'_> {
             return Ok(self.shown(StatusCode::OK, before));
         }
         if after.slug != before.slug {
-            if slugs::is_taken(self.tx, &after.slug).await? {
+            if self.is_taken(&after.slug, id).await? {
                 return Err(taken().into());
             }
             // Nobody comes by a slug that nobody has seen.
             let led = before.published_at.map(|_| before.slug.as_str());
             slugs::moved(self.tx, id, (led, &after.slug)).await?;
         }
-        if (&after.category, &after.tags) != (&before.category, &before.tags) {
-            self.about(Some(&before), &after).await?;
+        if after.category != before.category {
+            self.categorised(Some(&before), &after).await?;
         }
         if (&after.title, &after.body) != (&before.title, &before.body) {
-            revisions::keep(self.tx, self.kept_id, &before).await?;
+            // Who saves a draft again and again writes one text.
+            let goes_on = !before.is_public()
+                && before.edited_by.0 == user
+                && before.edited_at.plus(ONE_TEXT) > now;
+            if !goes_on {
+                revisions::keep(self.tx, self.kept_id, &before).await?;
+            }
             after.edited_by = (user, self.by.user.name.clone());
             after.edited_at = now;
         }

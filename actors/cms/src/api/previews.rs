@@ -22,6 +22,7 @@ use super::writing::current;
 use super::{Cms, Shared};
 use crate::pages::PREVIEW;
 use crate::rules::{self, Kind, Viewer};
+use crate::settling::action;
 use crate::store::articles::{self, Article};
 
 /// What signs them.
@@ -74,16 +75,14 @@ pub(super) async fn link_preview(
         Box::pin(async move {
             let article = writing.held(kind, &name).await?;
             current(if_match, &article)?;
-            if !writing.viewer.sees(article.author.0) {
-                return Err(RouteError::Forbidden("only its author and moderators may do that"));
-            }
+            rules::may_show(writing.viewer, article.author.0)?;
             let good_for = Duration::from_secs(u64::from(hours) * 3_600);
             let expires_at = writing.by.context.now.plus(good_for);
             let token = this.preview(&article, expires_at);
             let url = format!("{}{PREVIEW}/{token}", this.public_url);
             let target = format!("{}:{}", kind.name(), article.id);
             let made = json!({"expires_at": expires_at});
-            writing.audit("article.link_preview", target, (None, Some(made)));
+            writing.audit(action(kind, "link_preview"), target, (None, Some(made)));
             writing.tx.makes_nothing_old();
             Ok(Answer::json(StatusCode::CREATED, &PreviewLink { url, token, expires_at }).sealed())
         })
@@ -106,13 +105,15 @@ pub(super) async fn end_previews(
         Box::pin(async move {
             let before = writing.held(kind, &name).await?;
             current(if_match, &before)?;
-            rules::may_change(writing.viewer, (before.author.0, kind), before.status)?;
+            if !writing.viewer.sees(before.author.0) {
+                return Err(RouteError::Forbidden("only its author and moderators may do that"));
+            }
             let preview_epoch = before.preview_epoch + 1;
             let after = Article { preview_epoch, ..before.clone() };
             articles::update(writing.tx, &before, &after).await?;
             writing.tx.makes_nothing_old();
             let target = format!("{}:{}", kind.name(), before.id);
-            writing.audit("article.end_previews", target, (None, None));
+            writing.audit(action(kind, "end_previews"), target, (None, None));
             Ok(Answer::no_content())
         })
     })
@@ -132,7 +133,6 @@ pub(super) async fn read_preview(
     let shown = axum::Json(ArticleView::new(article, nobody));
     let headers = [
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         (ROBOTS, HeaderValue::from_static("noindex")),
     ];
     Ok((headers, shown).into_response())

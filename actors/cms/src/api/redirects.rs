@@ -66,6 +66,7 @@ pub(super) async fn create_redirect(
     check.done()?;
     let (id, created_at) = (cms.db.next_id().await?, by.context.now);
     let redirect = Redirect { id, from, to, created_at };
+    let site = std::sync::Arc::clone(&cms.public_url);
     cms.write(by, move |mut writing| {
         Box::pin(async move {
             if redirects::count(writing.tx, MOST).await? >= MOST {
@@ -76,13 +77,14 @@ pub(super) async fn create_redirect(
                 return Err(Problem::new(ProblemKind::Conflict, taken).code("taken").into());
             }
             let mut at = redirect.to.clone();
-            for _ in 0..HOPS {
-                if at == redirect.from {
-                    return Err(
-                        Problem::field("to", "circle", "leads back to where it came from").into()
-                    );
+            let mut hops = 0;
+            while let Some(here) = on_this_site(&at, &site).map(str::to_owned) {
+                if here == redirect.from || hops == HOPS {
+                    let message = "leads back to where it came from, or through too many others";
+                    return Err(Problem::field("to", "cycle", message).into());
                 }
-                match redirects::target(writing.tx, &at).await? {
+                hops += 1;
+                match redirects::target(writing.tx, &here).await? {
                     Some(next) => at = next,
                     None => break,
                 }
@@ -96,6 +98,13 @@ pub(super) async fn create_redirect(
         })
     })
     .await
+}
+
+/// The path of an address, if it is on this site.
+fn on_this_site<'a>(address: &'a str, site: &str) -> Option<&'a str> {
+    let path = address.strip_prefix(site).unwrap_or(address);
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    path.starts_with('/').then(|| path.trim_end_matches('/'))
 }
 
 /// Have an address lead nowhere any more

@@ -4,7 +4,8 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use panel_kernel::data::{Answer, Conn};
 use panel_kernel::http::{
-    Caller, IfMatch, Listing, PageQuery, Params, Refusal, RouteError, Segments, SignedIn,
+    Caller, IfMatch, Listing, MAX_PAGE_BYTES, PageQuery, Params, Refusal, RouteError, Segments,
+    SignedIn,
 };
 use panel_kernel::time::Timestamp;
 use panel_text::diff::{self, Change as Piece};
@@ -114,7 +115,7 @@ pub(super) async fn compare_revisions(
     drop(conn);
     let compare = move || {
         let title = diff::changes(&earlier.title, &later.title);
-        (title, diff::changes(&earlier.body, &later.body))
+        (title, diff::changes_within(&earlier.body, &later.body, MAX_PAGE_BYTES))
     };
     let compared = cms.renderer.for_readers("too many texts are compared at once", compare);
     let (title, body) = compared.await?;

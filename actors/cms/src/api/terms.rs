@@ -3,6 +3,8 @@
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{StatusCode, header};
 use panel_kernel::data::Answer;
 use panel_kernel::http::validate::Check;
@@ -81,24 +83,28 @@ pub(super) async fn list_terms(
 ) -> Result<(CacheFor, Json<Listing<Term>>), RouteError> {
     let limit = query.limit.unwrap_or_else(|| "100".to_owned());
     let page = PageRequest::parse(Some(&limit), None)?;
-    // Texts, which the cursors of other lists have none of.
-    let bad = || Problem::new(ProblemKind::BadRequest, "the cursor is not one this list gave");
     let (position, after) = match query.cursor.as_deref() {
         None => (-1, String::new()),
-        Some(text) => {
-            let (position, slug) = text.split_once('.').ok_or_else(bad)?;
-            (position.parse().map_err(|_| bad())?, slug.to_owned())
-        }
+        Some(text) => place(text).ok_or_else(|| {
+            Problem::new(ProblemKind::BadRequest, "the cursor is not one this list gave")
+        })?,
     };
     let fetch = page.fetch();
     let mut conn = cms.db.reader().await?;
     let rows = terms::list(&mut conn, kind, (position, &after), fetch).await?;
     drop(conn);
     let listing = Listing::from_excess(rows, page.limit, |last: &Term| {
-        format!("{}.{}", last.position, last.slug)
+        URL_SAFE_NO_PAD.encode(format!("{}.{}", last.position, last.slug))
     });
     let cache = CacheFor::everybody(&caller.principal).tagged([tags::TERMS]);
     Ok((cache, Json(listing)))
+}
+
+/// After which term a cursor leads: its position and its slug.
+fn place(cursor: &str) -> Option<(i64, String)> {
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+    let (position, slug) = text.split_once('.')?;
+    Some((position.parse().ok()?, slug.to_owned()))
 }
 
 /// One of them

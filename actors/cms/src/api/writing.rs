@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use futures::future::BoxFuture;
 use http::{StatusCode, header};
 use panel_kernel::data::{Answer, Audit, DbError, Tx};
-use panel_kernel::http::{IfMatch, RouteError, SignedIn};
+use panel_kernel::http::{IfMatch, MAX_PAGE_BYTES, RouteError, SignedIn, json_bytes};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use panel_text::rendering::Renderer;
@@ -15,9 +15,10 @@ use serde_json::Value;
 use super::Cms;
 use super::views::ArticleView;
 use crate::rules::{Kind, Viewer};
-use crate::settling::summary;
+use crate::settling::{action, summary};
 use crate::store::articles::{self, Article};
-use crate::store::terms::{self, Term, TermKind};
+use crate::store::slugs;
+use crate::store::terms::{self, TermKind};
 
 /// A write in progress.
 pub(super) struct Writing<'t> {
@@ -68,35 +69,32 @@ impl Writing<'_> {
         Ok(articles::for_change(self.tx, id).await?.filter(|found| found.kind == kind))
     }
 
-    /// What the article is about from now on: its category must be there; tags come to be by being used. All that was
-    /// and will be is held in one order, so that two who change articles do not wait for each other.
-    pub(super) async fn about(
+    /// The category that the article has from now on must be there. The one that it had is held as well, in one order,
+    /// so that two who change articles do not wait for each other.
+    pub(super) async fn categorised(
         &mut self,
         before: Option<&Article>,
         after: &Article,
     ) -> Result<(), RouteError> {
-        let terms: BTreeSet<(TermKind, &str)> =
-            before.into_iter().chain([after]).flat_map(Article::terms).collect();
-        for (kind, slug) in terms {
-            let new = Term {
-                slug: slug.to_owned(),
-                name: slug.to_owned(),
-                description: String::new(),
-                position: 0,
-                created_at: self.by.context.now,
-                article_count: 0,
-                version: 1,
-            };
-            if kind == TermKind::Tag && terms::insert(self.tx, kind, &new).await? {
-                continue;
-            }
-            let found = terms::held(self.tx, kind, slug).await?;
-            if found.is_none() && after.category.as_deref() == Some(slug) {
+        let both = before.into_iter().chain([after]);
+        let slugs: BTreeSet<&String> = both.flat_map(|it| &it.category).collect();
+        for slug in slugs {
+            let found = terms::held(self.tx, TermKind::Category, slug).await?;
+            if found.is_none() && after.category.as_ref() == Some(slug) {
                 let message = "there is no such category";
                 return Err(Problem::field("category", "unknown", message).into());
             }
         }
         Ok(())
+    }
+
+    /// Whether this article can't have that slug. By one that another had, people may come: an editor may take it.
+    pub(super) async fn is_taken(&mut self, slug: &str, article: Id) -> Result<bool, DbError> {
+        if self.viewer.edits() {
+            slugs::is_in_use(self.tx, slug, article).await
+        } else {
+            slugs::is_taken(self.tx, slug, article).await
+        }
     }
 
     /// The answer: the article as it is now, with its tag.
@@ -117,31 +115,6 @@ pub(super) fn current(if_match: IfMatch, article: &Article) -> Result<(), Proble
     if_match.required()?.check(article.version)
 }
 
-/// `post.publish`, `page.edit`, …
-fn action(kind: Kind, verb: &str) -> &'static str {
-    const ACTIONS: [(&str, &str, &str); 14] = [
-        ("create", "post.create", "page.create"),
-        ("edit", "post.edit", "page.edit"),
-        ("delete", "post.delete", "page.delete"),
-        ("restore", "post.restore", "page.restore"),
-        ("submit", "post.submit", "page.submit"),
-        ("approve", "post.approve", "page.approve"),
-        ("reject", "post.reject", "page.reject"),
-        ("publish", "post.publish", "page.publish"),
-        ("schedule", "post.schedule", "page.schedule"),
-        ("unpublish", "post.unpublish", "page.unpublish"),
-        ("archive", "post.archive", "page.archive"),
-        ("restore_revision", "post.restore_revision", "page.restore_revision"),
-        ("link_preview", "post.link_preview", "page.link_preview"),
-        ("end_previews", "post.end_previews", "page.end_previews"),
-    ];
-    let found = ACTIONS.iter().find(|(known, _, _)| *known == verb);
-    found.map_or("article.change", |(_, post, page)| match kind {
-        Kind::Post => post,
-        Kind::Page => page,
-    })
-}
-
 impl Cms {
     /// Does `work` exactly once, in one transaction.
     pub(super) async fn write<F>(&self, by: SignedIn, work: F) -> Result<Answer, RouteError>
@@ -160,8 +133,14 @@ impl Cms {
         Renderer::at_once(body, &self.dialect).map(|text| text.html)
     }
 
-    /// The HTML of a text of any length, when its turn has come.
+    /// The HTML of a text of any length, when its turn has come. What becomes much longer than it is, as footnotes can
+    /// be made to, is refused: an article goes through in one message.
     pub(super) async fn in_turn(&self, body: &str) -> Result<String, RouteError> {
-        Ok(self.renderer.in_turn(body, self.dialect.clone()).await?.html)
+        let html = self.renderer.in_turn(body, self.dialect.clone()).await?.html;
+        if json_bytes(&html) > MAX_PAGE_BYTES {
+            let message = "becomes too long when it is shown; divide it";
+            return Err(Problem::field("body", "too_long", message).into());
+        }
+        Ok(html)
     }
 }

@@ -1,7 +1,7 @@
 //! The page of an article, and what search engines and others are told of it.
 
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use panel_kernel::http::{CacheFor, Caller, RouteError, Segments, page as shown_page};
@@ -52,22 +52,24 @@ struct ArticlePage {
 /// `GET /blog/{slug}`
 pub(super) async fn post(
     state: State<Shared>,
+    OriginalUri(uri): OriginalUri,
     caller: Caller,
     Segments(slug): Segments<String>,
 ) -> Shown {
-    article(&state, &caller, Kind::Post, slug).await
+    article(&state, &caller, (Kind::Post, slug), uri.path()).await
 }
 
 /// `GET /pages/{slug}`
 pub(super) async fn page(
     state: State<Shared>,
+    OriginalUri(uri): OriginalUri,
     caller: Caller,
     Segments(slug): Segments<String>,
 ) -> Shown {
-    article(&state, &caller, Kind::Page, slug).await
+    article(&state, &caller, (Kind::Page, slug), uri.path()).await
 }
 
-async fn article(cms: &Shared, caller: &Caller, kind: Kind, slug: String) -> Shown {
+async fn article(cms: &Shared, caller: &Caller, (kind, slug): (Kind, String), at: &str) -> Shown {
     let viewer = Viewer::of(&caller.principal);
     let asked = slug.clone();
     let found: Result<_, RouteError> = cms
@@ -86,10 +88,7 @@ async fn article(cms: &Shared, caller: &Caller, kind: Kind, slug: String) -> Sho
         .await;
     let (article, category) = match found {
         Ok(found) => found,
-        Err(refusal) => {
-            let there = path(kind, &slug);
-            return or_redirect(cms, caller, &there, refusal).await;
-        }
+        Err(refusal) => return or_redirect(cms, caller, at, refusal).await,
     };
     if article.slug != slug {
         // By its id, or by a name that it had.
@@ -113,7 +112,6 @@ pub(super) async fn preview(State(cms): State<Shared>, Segments(token): Segments
     })?;
     let headers = [
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         (ROBOTS, HeaderValue::from_static("noindex")),
     ];
     Ok::<Response, _>((headers, rendered).into_response())

@@ -1,16 +1,17 @@
 //! Lists of posts: all, of a category, with a tag, of an author; and the feed.
 
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse as _, Response};
 use panel_kernel::http::{
     CacheFor, Caller, Listing, MAX_PAGE_BYTES, PageRequest, Params, RouteError, Segments,
 };
 use panel_kernel::ids::Id;
 use panel_text::feed::{Entry, Feed, Of};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use panel_text::names::segment;
 use serde::Deserialize;
 
+use super::redirects::or_redirect;
 use super::{Place, STILL, Shown, day, for_caller};
 use crate::api::Shared;
 use crate::rules::Kind;
@@ -93,35 +94,39 @@ pub(super) async fn front(
 /// `GET /blog/category/{slug}`
 pub(super) async fn category(
     State(cms): State<Shared>,
+    OriginalUri(uri): OriginalUri,
     caller: Caller,
     Segments(slug): Segments<String>,
     Params(query): Params<FromQuery>,
 ) -> Shown {
     let wanted = Wanted { category: Some(slug.clone()), ..all() };
     let about = (TermKind::Category, slug, wanted);
-    of_term(&cms, &caller, about, query).await
+    of_term(&cms, &caller, about, (query, uri.path())).await
 }
 
 /// `GET /blog/tag/{slug}`
 pub(super) async fn tag(
     State(cms): State<Shared>,
+    OriginalUri(uri): OriginalUri,
     caller: Caller,
     Segments(slug): Segments<String>,
     Params(query): Params<FromQuery>,
 ) -> Shown {
     let wanted = Wanted { tag: Some(slug.clone()), ..all() };
-    of_term(&cms, &caller, (TermKind::Tag, slug, wanted), query).await
+    of_term(&cms, &caller, (TermKind::Tag, slug, wanted), (query, uri.path())).await
 }
 
 async fn of_term(
     cms: &Shared,
     caller: &Caller,
     (kind, slug, wanted): (TermKind, String, Wanted),
-    query: FromQuery,
+    (query, at): (FromQuery, &str),
 ) -> Shown {
     let found = terms::find(&mut cms.db.reader().await?, kind, &slug).await?;
-    let term = found.ok_or(RouteError::NotFound(kind.name()))?;
-    let path = format!("/blog/{}/{}", kind.name(), utf8_percent_encode(&slug, NON_ALPHANUMERIC));
+    let Some(term) = found else {
+        return or_redirect(cms, caller, at, RouteError::NotFound(kind.name())).await;
+    };
+    let path = format!("/blog/{}/{}", kind.name(), segment(&slug));
     let about = About { path, title: term.name, text: term.description, wanted };
     listed(cms, caller, about, query).await
 }
@@ -129,12 +134,19 @@ async fn of_term(
 /// `GET /blog/author/{id}`
 pub(super) async fn author(
     State(cms): State<Shared>,
+    OriginalUri(uri): OriginalUri,
     caller: Caller,
-    Segments(id): Segments<Id>,
+    Segments(name): Segments<String>,
     Params(query): Params<FromQuery>,
 ) -> Shown {
-    let found = shown::author(&mut cms.db.reader().await?, id).await?;
-    let title = found.ok_or(RouteError::NotFound("author"))?;
+    // What is no id was an author's name elsewhere.
+    let known = match name.parse::<Id>() {
+        Ok(id) => shown::author(&mut cms.db.reader().await?, id).await?.map(|title| (id, title)),
+        Err(_) => None,
+    };
+    let Some((id, title)) = known else {
+        return or_redirect(&cms, &caller, uri.path(), RouteError::NotFound("author")).await;
+    };
     let (path, wanted) = (format!("/blog/author/{id}"), Wanted { author: Some(id), ..all() });
     listed(&cms, &caller, About { path, title, text: String::new(), wanted }, query).await
 }

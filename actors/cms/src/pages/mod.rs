@@ -13,7 +13,7 @@ use axum::routing::get;
 use panel_kernel::http::{CacheFor, Caller, RouteError, page, refusal};
 use panel_kernel::problem::Problem;
 use panel_kernel::time::Timestamp;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use panel_text::names::segment;
 
 use crate::api::Shared;
 
@@ -34,8 +34,11 @@ pub(crate) fn router() -> Router<Shared> {
         .route("/blog/preview/{token}", get(article::preview))
         .route("/blog/{slug}", get(article::post))
         .route("/pages/{slug}", get(article::page))
+        .route("/blog/{a}/", get(redirects::follow))
         .route("/blog/{a}/{b}", get(redirects::follow))
+        .route("/blog/{a}/{b}/", get(redirects::follow))
         .route("/blog/{a}/{b}/{*rest}", get(redirects::follow))
+        .route("/pages/{a}/", get(redirects::follow))
         .route("/pages/{a}/{*rest}", get(redirects::follow))
         .route("/feed.xml", get(lists::feed))
         .route("/sitemap.xml", get(sitemap::index))
@@ -95,8 +98,7 @@ struct Place {
 impl Place {
     /// What has this tag.
     fn of_tag(tag: &str) -> Self {
-        let path = format!("/blog/tag/{}", utf8_percent_encode(tag, NON_ALPHANUMERIC));
-        Self { name: tag.to_owned(), path }
+        Self { name: tag.to_owned(), path: format!("/blog/tag/{}", segment(tag)) }
     }
 }
 

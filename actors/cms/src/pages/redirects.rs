@@ -1,7 +1,7 @@
 //! Where an address leads at which there is nothing.
 
 use axum::extract::{OriginalUri, State};
-use axum::response::IntoResponse as _;
+use axum::response::{IntoResponse as _, Redirect};
 use http::{StatusCode, header};
 use panel_kernel::http::{CacheFor, Caller, RouteError};
 
@@ -10,13 +10,17 @@ use crate::api::Shared;
 use crate::store::redirects;
 use crate::tags;
 
-/// Any address below ours that is none of a page.
+/// Any address below ours that is none of a page. One with a slash at its end is the one without.
 pub(super) async fn follow(
     State(cms): State<Shared>,
     OriginalUri(uri): OriginalUri,
     caller: Caller,
 ) -> Shown {
-    or_redirect(&cms, &caller, uri.path(), RouteError::NotFound("page")).await
+    let (path, bare) = (uri.path(), uri.path().trim_end_matches('/'));
+    match or_redirect(&cms, &caller, path, RouteError::NotFound("page")).await {
+        Err(_) if bare.len() < path.len() => Ok(Redirect::permanent(bare).into_response()),
+        done => done,
+    }
 }
 
 /// What the address leads to; if that is nothing, this refusal. What is gone for good leads nowhere.
@@ -29,7 +33,8 @@ pub(super) async fn or_redirect(
     if !matches!(refusal, RouteError::NotFound(_)) {
         return Err(Refused::from(refusal));
     }
-    let found = redirects::target(&mut cms.db.reader().await?, path).await?;
+    let bare = path.trim_end_matches('/');
+    let found = redirects::target(&mut cms.db.reader().await?, bare).await?;
     let target = found.ok_or(refusal)?;
     let cache = CacheFor::everybody(&caller.principal).tagged([tags::REDIRECTS]);
     let there = [(header::LOCATION, target)];

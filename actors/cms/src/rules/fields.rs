@@ -73,9 +73,9 @@ pub(crate) fn address(check: &mut Check, field: &str, text: &str) -> Option<Stri
 
 /// The path of an address that is to lead elsewhere.
 pub(crate) fn source(check: &mut Check, text: &str) -> String {
-    let below = ["/blog/", "/pages/"]
-        .iter()
-        .any(|prefix| text.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty()));
+    let below = ["/blog/", "/pages/"].iter().any(|prefix| {
+        text.strip_prefix(prefix).is_some_and(|rest| !rest.trim_matches('/').is_empty())
+    });
     let is_path = text.len() <= MAX_ADDRESS_CHARS
         && text.bytes().all(|b| {
             b.is_ascii_graphic() && !matches!(b, b'?' | b'#' | b'"' | b'<' | b'>' | b'\\')
@@ -87,7 +87,7 @@ pub(crate) fn source(check: &mut Check, text: &str) -> String {
             "must be a path below /blog/ or /pages/, as it stands in addresses, without a query";
         check.fail("from", "invalid", message);
     }
-    text.to_owned()
+    text.trim_end_matches('/').to_owned()
 }
 
 /// A slug that somebody chose: letters and digits of ASCII, hyphens between words.

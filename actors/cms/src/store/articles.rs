@@ -11,7 +11,7 @@ use super::terms::{self, TermKind};
 use crate::rules::{Kind, Status};
 
 /// How long what was deleted can be restored.
-const IN_TRASH: Duration = Duration::from_secs(30 * 86_400);
+pub(crate) const IN_TRASH: Duration = Duration::from_secs(30 * 86_400);
 
 /// What was deleted so long ago goes for good, a piece at a time: what hangs on it first.
 pub(crate) const EXPIRIES: [Expiry; 4] = [
@@ -33,8 +33,9 @@ pub(crate) const EXPIRIES: [Expiry; 4] = [
         keep: IN_TRASH,
     },
     Expiry {
-        delete: "DELETE FROM articles WHERE id IN (SELECT a.id FROM articles a \
-                 WHERE a.deleted_at IS NOT NULL AND a.deleted_at <= $1 \
+        // Asked twice: who takes the deletion back at the same moment has done so.
+        delete: "DELETE FROM articles WHERE deleted_at IS NOT NULL AND deleted_at <= $1 \
+                 AND id IN (SELECT a.id FROM articles a WHERE a.deleted_at IS NOT NULL AND a.deleted_at <= $1 \
                  AND NOT EXISTS (SELECT 1 FROM article_revisions r WHERE r.article_id = a.id) \
                  AND NOT EXISTS (SELECT 1 FROM autosaves s WHERE s.article_id = a.id) \
                  AND NOT EXISTS (SELECT 1 FROM article_tags t WHERE t.article_id = a.id) LIMIT $2)",
@@ -225,7 +226,7 @@ pub(crate) async fn insert(tx: &mut Tx, article: &Article) -> Result<(), DbError
     );
     tx.execute(bound(insert, article).bind(article.kind.name()).bind(article.created_at)).await?;
     tag(tx, article).await?;
-    count(tx, &BTreeSet::new(), &counted(article)).await
+    count(tx, &BTreeSet::new(), &counted(article), article.updated_at).await
 }
 
 /// Stores what has become of one.
@@ -238,7 +239,7 @@ pub(crate) async fn update(tx: &mut Tx, before: &Article, after: &Article) -> Re
                       review_note = $23, updated_at = $24, preview_epoch = $25, deleted_at = $26, \
                       version = $27 WHERE id = $1");
     tx.execute(bound(update, after)).await?;
-    count(tx, &counted(before), &counted(after)).await?;
+    count(tx, &counted(before), &counted(after), after.updated_at).await?;
     let shown = |it: &Article| it.published_at.filter(|_| it.is_public());
     if before.tags == after.tags && shown(before) == shown(after) {
         return Ok(());
@@ -259,10 +260,14 @@ async fn count(
     tx: &mut Tx,
     before: &BTreeSet<(TermKind, &str)>,
     after: &BTreeSet<(TermKind, &str)>,
+    now: Timestamp,
 ) -> Result<(), DbError> {
     for (kind, slug) in before.symmetric_difference(after) {
-        let more = if after.contains(&(*kind, *slug)) { 1 } else { -1 };
-        terms::count(tx, *kind, slug, more).await?;
+        if after.contains(&(*kind, *slug)) {
+            terms::gained(tx, *kind, slug, now).await?;
+        } else {
+            terms::lost(tx, *kind, slug).await?;
+        }
     }
     Ok(())
 }
@@ -278,11 +283,15 @@ async fn tag(tx: &mut Tx, article: &Article) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Of those whose time has come, the first.
-pub(crate) async fn due(conn: &mut Conn, now: Timestamp, most: i64) -> Result<Vec<Id>, DbError> {
-    let find = sql("SELECT a.id FROM articles a WHERE a.status = 'scheduled' \
+/// Of those whose time has come, the first after the one with that moment and that id; each with both.
+pub(crate) async fn due(
+    conn: &mut Conn,
+    now: Timestamp,
+    (at, id): (i64, i64),
+    most: i64,
+) -> Result<Vec<(Id, i64)>, DbError> {
+    let find = sql("SELECT a.id, a.publish_at FROM articles a WHERE a.status = 'scheduled' \
                     AND a.deleted_at IS NULL AND a.publish_at <= $1 \
-                    ORDER BY a.publish_at, a.id LIMIT $2");
-    let rows: Vec<(Id,)> = conn.all(find.bind(now).bind(most)).await?;
-    Ok(rows.into_iter().map(|(id,)| id).collect())
+                    AND (a.publish_at, a.id) > ($2, $3) ORDER BY a.publish_at, a.id LIMIT $4");
+    conn.all(find.bind(now).bind(at).bind(id).bind(most)).await
 }

@@ -69,7 +69,7 @@ pub(crate) async fn last_before(
 ) -> Result<Option<Timestamp>, DbError> {
     let find = sql("SELECT a.published_at FROM articles a WHERE a.status = 'published' \
                     AND a.deleted_at IS NULL AND a.kind = $1 AND a.published_at < $2 \
-                    ORDER BY a.published_at DESC LIMIT 1");
+                    AND a.noindex = 0 ORDER BY a.published_at DESC LIMIT 1");
     let found: Option<(Timestamp,)> = conn.optional(find.bind(kind.name()).bind(before)).await?;
     Ok(found.map(|(at,)| at))
 }

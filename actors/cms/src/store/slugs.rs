@@ -6,21 +6,27 @@ use panel_kernel::ids::Id;
 /// Tries before a slug is made unlike any other.
 const TRIES: u32 = 50;
 
-/// Whether an article has this slug now.
-pub(crate) async fn is_taken(tx: &mut Tx, slug: &str) -> Result<bool, DbError> {
-    let find = sql("SELECT id FROM articles WHERE slug = $1").bind(slug);
-    Ok(tx.optional::<(Id,)>(find).await?.is_some())
+/// Whether another article has this slug now; or had it, so that people may come by it.
+pub(crate) async fn is_taken(tx: &mut Tx, slug: &str, article: Id) -> Result<bool, DbError> {
+    let is_in_use = is_in_use(tx, slug, article).await?;
+    Ok(is_in_use || formerly(tx, slug).await?.is_some_and(|other| other != article))
 }
 
-/// `slug`, or the first of `slug-2`, `slug-3`, … that no article has. After many of them, one that ends with the
-/// article's id.
+/// Whether another article has this slug now.
+pub(crate) async fn is_in_use(tx: &mut Tx, slug: &str, article: Id) -> Result<bool, DbError> {
+    let find = sql("SELECT id FROM articles WHERE slug = $1 AND id <> $2");
+    Ok(tx.optional::<(Id,)>(find.bind(slug).bind(article)).await?.is_some())
+}
+
+/// `slug`, or the first of `slug-2`, `slug-3`, … that no article has or had. After many of them, one that ends with
+/// the article's id.
 pub(crate) async fn free(tx: &mut Tx, slug: &str, article: Id) -> Result<String, DbError> {
-    if !is_taken(tx, slug).await? {
+    if !is_taken(tx, slug, article).await? {
         return Ok(slug.to_owned());
     }
     for n in 2..TRIES {
         let candidate = format!("{slug}-{n}");
-        if !is_taken(tx, &candidate).await? {
+        if !is_taken(tx, &candidate, article).await? {
             return Ok(candidate);
         }
     }
@@ -51,6 +57,6 @@ pub(crate) async fn keep(tx: &mut Tx, article: Id, slug: &str) -> Result<(), DbE
 /// Whose slug it was.
 pub(crate) async fn formerly(conn: &mut Conn, slug: &str) -> Result<Option<Id>, DbError> {
     let find = sql("SELECT article_id FROM article_slugs WHERE slug = $1").bind(slug);
-    let found: Option<(Option<Id>,)> = conn.optional(find).await?;
-    Ok(found.and_then(|(id,)| id))
+    let found: Option<(Id,)> = conn.optional(find).await?;
+    Ok(found.map(|(id,)| id))
 }

@@ -108,16 +108,24 @@ pub(crate) async fn update(tx: &mut Tx, kind: TermKind, term: &Term) -> Result<(
     tx.execute(update).await.map(drop)
 }
 
-/// So many more published posts have it.
-pub(super) async fn count(
+/// One more published post has it. A tag comes to be by that.
+pub(super) async fn gained(
     tx: &mut Tx,
     kind: TermKind,
     slug: &str,
-    more: i64,
+    now: Timestamp,
 ) -> Result<(), DbError> {
-    let count = sql("UPDATE terms SET article_count = article_count + $3 \
-                     WHERE kind = $1 AND slug = $2");
-    tx.execute(count.bind(kind.name()).bind(slug).bind(more)).await.map(drop)
+    let count = sql("INSERT INTO terms (kind, slug, name, created_at, article_count) \
+                     VALUES ($1, $2, $2, $3, 1) ON CONFLICT (kind, slug) \
+                     DO UPDATE SET article_count = terms.article_count + 1");
+    tx.execute(count.bind(kind.name()).bind(slug).bind(now)).await.map(drop)
+}
+
+/// One published post less has it.
+pub(super) async fn lost(tx: &mut Tx, kind: TermKind, slug: &str) -> Result<(), DbError> {
+    let count = sql("UPDATE terms SET article_count = article_count - 1 \
+                     WHERE kind = $1 AND slug = $2 AND article_count > 0");
+    tx.execute(count.bind(kind.name()).bind(slug)).await.map(drop)
 }
 
 /// Whether any article has it, published or not.

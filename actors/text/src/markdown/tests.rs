@@ -162,14 +162,20 @@ fn hostile_shapes_are_quick() {
         format!("```php\n{}\n```", "<?php <<<X\n".repeat(600)),
         format!("```md\n{}\n```", "[[[[*_*_".repeat(900)),
         "```c\nx\n```\n".repeat(2_000),
+        "[^a]".repeat(8_000) + "\n\n[^a]: x",
+        "[^a]: x\n\n".repeat(3_000),
+        "# a\n".repeat(8_000),
+        "https://youtu.be/dQw4w9WgXcQ\n\n".repeat(1_000),
     ];
     for text in shapes {
-        let begun = Instant::now();
-        let html = render(&text);
-        let took = begun.elapsed();
-        let shape: String = text.chars().take(12).collect();
-        assert!(took < Duration::from_secs(3), "{shape}… took {took:?}");
-        assert!(html.len() < 4_000_000, "{shape}… became {} bytes", html.len());
+        for show in [render, article] {
+            let begun = Instant::now();
+            let html = show(&text);
+            let took = begun.elapsed();
+            let shape: String = text.chars().take(12).collect();
+            assert!(took < Duration::from_secs(3), "{shape}… took {took:?}");
+            assert!(html.len() < 4_000_000, "{shape}… became {} bytes", html.len());
+        }
     }
 }
 
