@@ -204,9 +204,19 @@ async fn a_gateway_that_heard_nothing_for_a_while_shows_nothing_of_before() {
     let (mut cluster, admin) = cluster().await;
     let other = cluster.client("n2");
     let thread = Thread::open(&admin).await;
+    // It looks for members from time to time, and misses whom it has seen.
+    let looked = async |cluster: &Cluster, message: &str| {
+        eventually(message, SOON, async || {
+            let log = cluster.node("n2").log_json();
+            log.iter().any(|line| line["message"] == message && line["service"] == "forum")
+        })
+        .await;
+    };
+    looked(&cluster, "a member has come").await;
     let first = other.get(&thread.posts).await.expect(200);
     assert_eq!(first.json()["items"].as_array().unwrap().len(), 1);
     cluster.between("n2", "n3").cut();
+    looked(&cluster, "a member was lost: what is kept of it is old").await;
     let old = eventually("it is on its own", SOON, async || {
         let old = other.get(&thread.posts).await;
         if old.header("x-panel-stale").is_some() { Ok(old) } else { Err(old) }

@@ -141,7 +141,10 @@ async fn watch((streams, cache): (Streams, Cache), directory: Directory) -> Resu
                     streams.look_again(&service);
                     cache.purge(&service, &Purge::everything_gone());
                 }
-                Change::Come => cache.has_come(&service),
+                Change::Come => {
+                    tracing::info!(service, "a member has come");
+                    cache.has_come(&service);
+                }
                 Change::None => {}
             }
         }
