@@ -55,7 +55,6 @@ CREATE TABLE article_slugs (
     slug       TEXT NOT NULL PRIMARY KEY,
     article_id INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX article_slugs_of ON article_slugs (article_id);
 
 -- Categories and tags. The slug is what articles name, and stays; the count is of published posts.
 CREATE TABLE terms (

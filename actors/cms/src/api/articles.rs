@@ -8,7 +8,7 @@ use http::{StatusCode, header};
 use panel_kernel::data::{Answer, Conn, DbError};
 use panel_kernel::http::validate::Check;
 use panel_kernel::http::{
-    CacheFor, Caller, IfMatch, Payload, Refusal, RouteError, Segments, SignedIn, etag,
+    CacheFor, Caller, Payload, Refusal, RouteError, Segments, SignedIn, etag,
 };
 use panel_kernel::ids::Id;
 use panel_kernel::problem::{Kind as ProblemKind, Problem};
@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 
 use super::Shared;
 use super::views::ArticleView;
-use super::writing::current;
+use super::writing::{Named, current};
 use crate::rules::{self, Kind, Status, Viewer, fields};
 use crate::settling;
 use crate::store::articles::{self, Article, Seo};
@@ -285,10 +285,8 @@ pub(super) async fn seen(
     responses((status = 204, description = "Gone"), Refusal))]
 pub(super) async fn delete(
     State(cms): State<Shared>,
-    Extension(kind): Extension<Kind>,
     by: SignedIn,
-    Segments(name): Segments<String>,
-    if_match: IfMatch,
+    Named { kind, name, if_match }: Named,
 ) -> Result<Answer, RouteError> {
     cms.write(by, move |mut writing| {
         Box::pin(async move {
@@ -324,9 +322,8 @@ pub(super) async fn delete(
     responses((status = 200, description = "As it is now", body = ArticleView), Refusal))]
 pub(super) async fn restore(
     State(cms): State<Shared>,
-    Extension(kind): Extension<Kind>,
     by: SignedIn,
-    Segments(name): Segments<String>,
+    Named { kind, name, .. }: Named,
 ) -> Result<Answer, RouteError> {
     cms.write(by, move |mut writing| {
         Box::pin(async move {

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::Shared;
 use super::revisions::written;
+use super::writing::Named;
 use crate::rules::{self, Kind, Viewer, fields};
 use crate::store::autosaves::{self, Autosave};
 
@@ -70,9 +71,8 @@ pub(super) async fn read_autosave(
     responses((status = 200, description = "Kept", body = AutosaveView), Refusal))]
 pub(super) async fn autosave(
     State(cms): State<Shared>,
-    Extension(kind): Extension<Kind>,
     by: SignedIn,
-    Segments(name): Segments<String>,
+    Named { kind, name, .. }: Named,
     Payload(new): Payload<NewAutosave>,
 ) -> Result<Answer, RouteError> {
     let mut check = Check::new();
@@ -100,9 +100,8 @@ pub(super) async fn autosave(
     responses((status = 204, description = "Gone"), Refusal))]
 pub(super) async fn forget_autosave(
     State(cms): State<Shared>,
-    Extension(kind): Extension<Kind>,
     by: SignedIn,
-    Segments(name): Segments<String>,
+    Named { kind, name, .. }: Named,
 ) -> Result<Answer, RouteError> {
     cms.write(by, move |mut writing| {
         Box::pin(async move {

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use axum::Extension;
 use axum::extract::State;
 use http::StatusCode;
 use panel_kernel::data::{Answer, DbError};
 use panel_kernel::http::validate::Check;
-use panel_kernel::http::{IfMatch, Payload, Refusal, RouteError, Segments, SignedIn, present};
+use panel_kernel::http::{Payload, Refusal, RouteError, SignedIn, present};
 use panel_text::html::beginning;
 use panel_text::names;
 use serde::{Deserialize, Serialize};
@@ -15,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::articles::{seen, taken};
 use super::views::ArticleView;
-use super::writing::{Writing, current};
+use super::writing::{Named, Writing, current};
 use super::{Cms, Shared};
 use crate::rules::{self, Kind, Viewer, fields};
 use crate::settling;
@@ -72,7 +71,7 @@ struct SeoPatch {
 }
 
 /// The same, checked. Of what can be emptied, an empty one is `Some(None)`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 #[allow(clippy::option_option, reason = "absent stays, null empties")]
 pub(super) struct Change {
     title: Option<String>,
@@ -82,23 +81,28 @@ pub(super) struct Change {
     category: Option<Option<String>>,
     tags: Option<Vec<String>>,
     cover: Option<Option<String>>,
-    seo: SeoChange,
+    seo: SeoPatch,
 }
 
 /// A text and its HTML.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Text {
     body: String,
     html: String,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[allow(clippy::option_option, reason = "absent stays, null empties")]
-struct SeoChange {
-    title: Option<Option<String>>,
-    description: Option<Option<String>>,
-    canonical: Option<Option<String>>,
-    noindex: Option<bool>,
+impl SeoPatch {
+    fn checked(self, check: &mut Check) -> Self {
+        let Self { title, description, canonical, noindex } = self;
+        Self {
+            title: title.map(|it| it.and_then(|text| fields::seo_title(check, &text))),
+            description: description
+                .map(|it| it.and_then(|text| fields::seo_description(check, &text))),
+            canonical: canonical
+                .map(|it| it.and_then(|text| fields::address(check, "seo.canonical", &text))),
+            noindex,
+        }
+    }
 }
 
 impl ArticlePatch {
@@ -111,17 +115,7 @@ impl ArticlePatch {
         let tags = self.tags.map(|tags| names::tags(check, &tags, fields::MAX_TAGS));
         let cover =
             self.cover.map(|text| text.and_then(|text| fields::address(check, "cover", &text)));
-        let seo = self.seo.unwrap_or_default();
-        let seo = SeoChange {
-            title: seo.title.map(|it| it.and_then(|text| fields::seo_title(check, &text))),
-            description: seo
-                .description
-                .map(|it| it.and_then(|text| fields::seo_description(check, &text))),
-            canonical: seo
-                .canonical
-                .map(|it| it.and_then(|text| fields::address(check, "seo.canonical", &text))),
-            noindex: seo.noindex,
-        };
+        let seo = self.seo.unwrap_or_default().checked(check);
         let category = self.category;
         (Change { title, body: None, slug, excerpt, category, tags, cover, seo }, body)
     }
@@ -136,7 +130,7 @@ impl Change {
     /// The article with the changes made, as somebody else wrote it now.
     fn make(self, article: &Article) -> Article {
         let mut after = article.clone();
-        let SeoChange { title, description, canonical, noindex } = self.seo;
+        let SeoPatch { title, description, canonical, noindex } = self.seo;
         let seo = &mut after.seo;
         *seo = Seo {
             title: title.unwrap_or_else(|| seo.title.take()),
@@ -187,10 +181,8 @@ impl Change {
     responses((status = 200, description = "As it is now", body = ArticleView), Refusal))]
 pub(super) async fn edit(
     State(cms): State<Shared>,
-    Extension(kind): Extension<Kind>,
     by: SignedIn,
-    Segments(name): Segments<String>,
-    if_match: IfMatch,
+    Named { kind, name, if_match }: Named,
     Payload(patch): Payload<ArticlePatch>,
 ) -> Result<Answer, RouteError> {
     let mut check = Check::new();

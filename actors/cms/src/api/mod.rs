@@ -34,6 +34,7 @@ use crate::rules::{EDITOR, Kind, Status};
 use crate::store::terms::TermKind;
 
 pub(crate) use articles::{Found, find};
+pub(crate) use previews::unkept;
 pub(crate) use views::path;
 
 const MODERATOR: Need = Need::Rank(EDITOR);

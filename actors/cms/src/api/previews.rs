@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use panel_kernel::data::Answer;
-use panel_kernel::http::{IfMatch, Payload, Refusal, RouteError, Segments, SignedIn};
+use panel_kernel::http::{Payload, Refusal, RouteError, Segments, SignedIn};
 use panel_kernel::ids::Id;
 use panel_kernel::message::Principal;
 use panel_kernel::problem::Problem;
@@ -18,10 +17,10 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::views::ArticleView;
-use super::writing::current;
+use super::writing::{Named, current};
 use super::{Cms, Shared};
 use crate::pages::PREVIEW;
-use crate::rules::{self, Kind, Viewer};
+use crate::rules::{self, Viewer};
 use crate::settling::action;
 use crate::store::articles::{self, Article};
 
@@ -30,8 +29,6 @@ const SCOPE: &str = "cms.preview";
 /// How long a link is good if nobody says otherwise, and at most, in hours.
 const HOURS: u32 = 7 * 24;
 const MOST_HOURS: u32 = 30 * 24;
-/// Search engines are told to leave it out.
-const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
 
 /// How long a link is to be good.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
@@ -59,10 +56,8 @@ pub(super) struct PreviewLink {
     responses((status = 201, description = "The link", body = PreviewLink), Refusal))]
 pub(super) async fn link_preview(
     State(cms): State<Shared>,
-    Extension(kind): Extension<Kind>,
     by: SignedIn,
-    Segments(name): Segments<String>,
-    if_match: IfMatch,
+    Named { kind, name, if_match }: Named,
     new: Option<Payload<NewPreview>>,
 ) -> Result<Answer, RouteError> {
     let hours = new.and_then(|Payload(new)| new.expires_in_hours).unwrap_or(HOURS);
@@ -96,10 +91,8 @@ pub(super) async fn link_preview(
     responses((status = 204, description = "They lead nowhere any more"), Refusal))]
 pub(super) async fn end_previews(
     State(cms): State<Shared>,
-    Extension(kind): Extension<Kind>,
     by: SignedIn,
-    Segments(name): Segments<String>,
-    if_match: IfMatch,
+    Named { kind, name, if_match }: Named,
 ) -> Result<Answer, RouteError> {
     cms.write(by, move |mut writing| {
         Box::pin(async move {
@@ -131,11 +124,15 @@ pub(super) async fn read_preview(
     let article = cms.previewed(&token).await?;
     let nobody = Viewer::of(&Principal::Anonymous);
     let shown = axum::Json(ArticleView::new(article, nobody));
-    let headers = [
+    Ok((unkept(), shown).into_response())
+}
+
+/// What is said with it: nobody keeps it, and search engines leave it out.
+pub(crate) fn unkept() -> [(HeaderName, HeaderValue); 2] {
+    [
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (ROBOTS, HeaderValue::from_static("noindex")),
-    ];
-    Ok((headers, shown).into_response())
+        (HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex")),
+    ]
 }
 
 impl Cms {

@@ -1,20 +1,19 @@
 //! An article's way: draft, in review, scheduled, published, archived.
 
-use axum::Extension;
 use axum::extract::State;
 use http::StatusCode;
 use panel_kernel::data::Answer;
 use panel_kernel::http::validate::Check;
-use panel_kernel::http::{IfMatch, Payload, Refusal, RouteError, Segments, SignedIn};
+use panel_kernel::http::{Payload, Refusal, RouteError, SignedIn};
 use panel_kernel::time::Timestamp;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Shared;
 use super::views::ArticleView;
-use super::writing::current;
+use super::writing::{Named, current};
 use crate::rules::local_time::moment;
-use crate::rules::{self, Kind, Status, Step, fields};
+use crate::rules::{self, Status, Step, fields};
 use crate::settling;
 use crate::store::articles::Article;
 
@@ -58,15 +57,13 @@ struct With {
     responses((status = 200, description = "As it is now", body = ArticleView), Refusal))]
 pub(super) async fn submit(
     State(cms): State<Shared>,
-    Extension(kind): Extension<Kind>,
     by: SignedIn,
-    Segments(name): Segments<String>,
-    if_match: IfMatch,
+    named: Named,
     plan: Option<Payload<Plan>>,
 ) -> Result<Answer, RouteError> {
     let publish_at = plan.map(|Payload(plan)| plan.moment(by.context.now)).transpose()?;
     let with = With { publish_at, note: None };
-    take(&cms, by, (kind, name), if_match, Step::Submit, with).await
+    take(&cms, by, named, Step::Submit, with).await
 }
 
 /// Agree to what is in review
@@ -77,12 +74,10 @@ pub(super) async fn submit(
     responses((status = 200, description = "As it is now", body = ArticleView), Refusal))]
 pub(super) async fn approve(
     State(cms): State<Shared>,
-    Extension(kind): Extension<Kind>,
     by: SignedIn,
-    Segments(name): Segments<String>,
-    if_match: IfMatch,
+    named: Named,
 ) -> Result<Answer, RouteError> {
-    take(&cms, by, (kind, name), if_match, Step::Approve, With::default()).await
+    take(&cms, by, named, Step::Approve, With::default()).await
 }
 
 /// Give what is in review back to its author
@@ -91,10 +86,8 @@ pub(super) async fn approve(
     responses((status = 200, description = "As it is now", body = ArticleView), Refusal))]
 pub(super) async fn reject(
     State(cms): State<Shared>,
-    Extension(kind): Extension<Kind>,
     by: SignedIn,
-    Segments(name): Segments<String>,
-    if_match: IfMatch,
+    named: Named,
     verdict: Option<Payload<Verdict>>,
 ) -> Result<Answer, RouteError> {
     let mut check = Check::new();
@@ -102,7 +95,7 @@ pub(super) async fn reject(
     let note = note.and_then(|text| fields::note(&mut check, &text));
     check.done()?;
     let with = With { publish_at: None, note };
-    take(&cms, by, (kind, name), if_match, Step::Reject, with).await
+    take(&cms, by, named, Step::Reject, with).await
 }
 
 /// Show it to everybody
@@ -111,12 +104,10 @@ pub(super) async fn reject(
     responses((status = 200, description = "As it is now", body = ArticleView), Refusal))]
 pub(super) async fn publish(
     State(cms): State<Shared>,
-    Extension(kind): Extension<Kind>,
     by: SignedIn,
-    Segments(name): Segments<String>,
-    if_match: IfMatch,
+    named: Named,
 ) -> Result<Answer, RouteError> {
-    take(&cms, by, (kind, name), if_match, Step::Publish, With::default()).await
+    take(&cms, by, named, Step::Publish, With::default()).await
 }
 
 /// Have it appear by itself
@@ -127,14 +118,12 @@ pub(super) async fn publish(
     responses((status = 200, description = "As it is now", body = ArticleView), Refusal))]
 pub(super) async fn schedule(
     State(cms): State<Shared>,
-    Extension(kind): Extension<Kind>,
     by: SignedIn,
-    Segments(name): Segments<String>,
-    if_match: IfMatch,
+    named: Named,
     Payload(plan): Payload<Plan>,
 ) -> Result<Answer, RouteError> {
     let with = With { publish_at: Some(plan.moment(by.context.now)?), note: None };
-    take(&cms, by, (kind, name), if_match, Step::Schedule, with).await
+    take(&cms, by, named, Step::Schedule, with).await
 }
 
 /// Make it a draft again
@@ -145,12 +134,10 @@ pub(super) async fn schedule(
     responses((status = 200, description = "As it is now", body = ArticleView), Refusal))]
 pub(super) async fn unpublish(
     State(cms): State<Shared>,
-    Extension(kind): Extension<Kind>,
     by: SignedIn,
-    Segments(name): Segments<String>,
-    if_match: IfMatch,
+    named: Named,
 ) -> Result<Answer, RouteError> {
-    take(&cms, by, (kind, name), if_match, Step::Unpublish, With::default()).await
+    take(&cms, by, named, Step::Unpublish, With::default()).await
 }
 
 /// Put it away
@@ -161,19 +148,16 @@ pub(super) async fn unpublish(
     responses((status = 200, description = "As it is now", body = ArticleView), Refusal))]
 pub(super) async fn archive(
     State(cms): State<Shared>,
-    Extension(kind): Extension<Kind>,
     by: SignedIn,
-    Segments(name): Segments<String>,
-    if_match: IfMatch,
+    named: Named,
 ) -> Result<Answer, RouteError> {
-    take(&cms, by, (kind, name), if_match, Step::Archive, With::default()).await
+    take(&cms, by, named, Step::Archive, With::default()).await
 }
 
 async fn take(
     cms: &Shared,
     by: SignedIn,
-    (kind, name): (Kind, String),
-    if_match: IfMatch,
+    Named { kind, name, if_match }: Named,
     step: Step,
     with: With,
 ) -> Result<Answer, RouteError> {

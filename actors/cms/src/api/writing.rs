@@ -3,10 +3,12 @@
 
 use std::collections::BTreeSet;
 
+use axum::extract::FromRequestParts;
 use futures::future::BoxFuture;
+use http::request::Parts;
 use http::{StatusCode, header};
 use panel_kernel::data::{Answer, Audit, DbError, Tx};
-use panel_kernel::http::{IfMatch, MAX_PAGE_BYTES, RouteError, SignedIn, json_bytes};
+use panel_kernel::http::{IfMatch, MAX_PAGE_BYTES, RouteError, Segments, SignedIn, json_bytes};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use panel_text::rendering::Renderer;
@@ -19,6 +21,24 @@ use crate::settling::{action, summary};
 use crate::store::articles::{self, Article};
 use crate::store::slugs;
 use crate::store::terms::{self, TermKind};
+
+/// Which article somebody means, by its id or its slug, and which version of it.
+pub(super) struct Named {
+    pub(super) kind: Kind,
+    pub(super) name: String,
+    pub(super) if_match: IfMatch,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let kind = parts.extensions.get::<Kind>().copied().ok_or_else(Problem::internal)?;
+        let Segments(name) = Segments::from_request_parts(parts, state).await?;
+        let if_match = IfMatch::from_request_parts(parts, state).await?;
+        Ok(Self { kind, name, if_match })
+    }
+}
 
 /// A write in progress.
 pub(super) struct Writing<'t> {

@@ -3,13 +3,13 @@
 use askama::Template;
 use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderName, HeaderValue, StatusCode, header};
-use panel_kernel::http::{CacheFor, Caller, RouteError, Segments, page as shown_page};
+use http::{StatusCode, header};
+use panel_kernel::http::{CacheFor, Caller, RouteError, Segments, page as shown_page, page_for};
 use serde_json::{Value, json};
 
 use super::redirects::or_redirect;
-use super::{Place, Shown, day, for_caller};
-use crate::api::{Cms, Found, Shared, find, path};
+use super::{Place, Shown, day};
+use crate::api::{Cms, Found, Shared, find, path, unkept};
 use crate::rules::{Kind, Status, Viewer};
 use crate::store::articles::Article;
 use crate::store::terms::{self, Term, TermKind};
@@ -17,8 +17,6 @@ use crate::tags;
 
 /// Below which address previews are.
 pub(crate) const PREVIEW: &str = "/blog/preview";
-/// Search engines are told to leave it out.
-const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
 
 /// What it is called, and what is said of it, where it is not read.
 struct Told {
@@ -97,7 +95,7 @@ async fn article(cms: &Shared, caller: &Caller, (kind, slug): (Kind, String), at
         return Ok((StatusCode::MOVED_PERMANENTLY, cache, there).into_response());
     }
     let tags = [tags::article(article.id), tags::TERMS.to_owned()];
-    for_caller(caller, tags, &cms.allowed, |nonce| {
+    page_for(caller, tags, &cms.allowed, |nonce| {
         ArticlePage::new(cms, nonce, *article, category).render()
     })
 }
@@ -110,11 +108,7 @@ pub(super) async fn preview(State(cms): State<Shared>, Segments(token): Segments
         shown.noindex = true;
         shown.render()
     })?;
-    let headers = [
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (ROBOTS, HeaderValue::from_static("noindex")),
-    ];
-    Ok::<Response, _>((headers, rendered).into_response())
+    Ok::<Response, _>((unkept(), rendered).into_response())
 }
 
 impl ArticlePage {

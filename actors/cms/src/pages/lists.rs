@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse as _, Response};
 use panel_kernel::http::{
-    CacheFor, Caller, Listing, MAX_PAGE_BYTES, PageRequest, Params, RouteError, Segments,
+    CacheFor, Caller, Listing, MAX_PAGE_BYTES, PageRequest, Params, RouteError, Segments, page_for,
 };
 use panel_kernel::ids::Id;
 use panel_text::feed::{Entry, Feed, Of};
@@ -12,7 +12,7 @@ use panel_text::names::segment;
 use serde::Deserialize;
 
 use super::redirects::or_redirect;
-use super::{Place, STILL, Shown, day, for_caller};
+use super::{Place, STILL, Shown, day};
 use crate::api::Shared;
 use crate::rules::Kind;
 use crate::store::lists::{self, Listed, Wanted};
@@ -164,7 +164,7 @@ async fn listed(cms: &Shared, caller: &Caller, about: About, query: FromQuery) -
         cms.cursors.encode(&scope, &[at.as_micros(), last.id.raw()])
     });
     let listing = listing.map(Shape::from);
-    for_caller(caller, [tags::ARTICLES, tags::TERMS], STILL, |nonce| {
+    page_for(caller, [tags::ARTICLES, tags::TERMS], STILL, |nonce| {
         ListPage {
             nonce,
             canonical: format!("{}{}", cms.public_url, at.as_deref().unwrap_or(&path)),

@@ -10,7 +10,7 @@ use askama::Template;
 use axum::Router;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use panel_kernel::http::{CacheFor, Caller, RouteError, page, refusal};
+use panel_kernel::http::{RouteError, refusal};
 use panel_kernel::problem::Problem;
 use panel_kernel::time::Timestamp;
 use panel_text::names::segment;
@@ -77,17 +77,6 @@ type Shown = Result<Response, Refused>;
 
 /// A page whose own style alone counts, and that runs nothing.
 const STILL: &str = "style-src {nonce}; img-src 'self' http: https:; form-action 'self'";
-
-/// A page that may be kept for others, if nobody in particular reads it, and is made old by these tags.
-fn for_caller<T: Into<String>>(
-    caller: &Caller,
-    tags: impl IntoIterator<Item = T>,
-    allowed: &str,
-    render: impl FnOnce(String) -> askama::Result<String>,
-) -> Shown {
-    let cache = CacheFor::everybody(&caller.principal).tagged(tags);
-    Ok((cache, page(allowed, render)?).into_response())
-}
 
 /// A name, and where it leads.
 struct Place {

@@ -10,7 +10,7 @@ use askama::Template;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use panel_kernel::http::{CacheFor, Caller, RouteError, page, refusal};
+use panel_kernel::http::{RouteError, refusal};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use panel_kernel::time::Timestamp;
@@ -67,17 +67,6 @@ const STILL: &str = "style-src {nonce}; img-src 'self' http: https:; form-action
 /// The same with a script of its own, which asks this site alone.
 const LIVE: &str = "style-src {nonce}; script-src {nonce}; connect-src 'self'; \
                     img-src 'self' http: https:; form-action 'self'";
-
-/// A page that may be kept for others, if nobody in particular reads it, and is made old by these tags.
-fn for_caller<T: Into<String>>(
-    caller: &Caller,
-    tags: impl IntoIterator<Item = T>,
-    allowed: &str,
-    render: impl FnOnce(String) -> askama::Result<String>,
-) -> Shown {
-    let cache = CacheFor::everybody(&caller.principal).tagged(tags);
-    Ok((cache, page(allowed, render)?).into_response())
-}
 
 /// The id that an address begins with; what comes after it is for people.
 fn id(segments: &[String]) -> Result<Id, RouteError> {

@@ -2,11 +2,11 @@
 
 use askama::Template;
 use axum::extract::State;
-use panel_kernel::http::{Caller, Params, RouteError};
+use panel_kernel::http::{Caller, Params, RouteError, page_for};
 use panel_kernel::ids::Id;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{STILL, Shown, for_caller, shown};
+use super::{STILL, Shown, shown};
 use crate::api::Shared;
 use crate::api::search::{SearchQuery, found};
 use crate::store::search::Hit;
@@ -70,7 +70,7 @@ pub(super) async fn search(
             Err(error) => return Err(error.into()),
         }
     }
-    for_caller(&caller, [tags::SEARCH], STILL, |nonce| {
+    page_for(&caller, [tags::SEARCH], STILL, |nonce| {
         Search { nonce, asked, refusal, hits, next }.render()
     })
 }

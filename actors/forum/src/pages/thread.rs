@@ -3,10 +3,10 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect};
-use panel_kernel::http::{Caller, Listing, Params, RouteError, Segments};
+use panel_kernel::http::{Caller, Listing, Params, RouteError, Segments, page_for};
 use serde::Deserialize;
 
-use super::{LIVE, Shown, for_caller, shown};
+use super::{LIVE, Shown, shown};
 use crate::api::{Shared, thread_or_target};
 use crate::rules::Viewer;
 use crate::store::post_list;
@@ -113,7 +113,7 @@ pub(super) async fn thread(
     let previous = (first > 1).then(|| at((first - i64::from(LIMIT)).max(1)));
     let next = page.next_cursor.is_some().then(|| at(last + 1));
     let shown_tags = thread.tag_list();
-    for_caller(&caller, [tags::thread(id)], LIVE, |nonce| {
+    page_for(&caller, [tags::thread(id)], LIVE, |nonce| {
         ThreadPage {
             nonce,
             id: id.to_string(),

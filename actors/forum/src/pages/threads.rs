@@ -2,12 +2,12 @@
 
 use askama::Template;
 use axum::extract::State;
-use panel_kernel::http::{Caller, Listing, PageRequest, Params, RouteError, Segments};
+use panel_kernel::http::{Caller, Listing, PageRequest, Params, RouteError, Segments, page_for};
 use panel_kernel::ids::Id;
 use panel_kernel::names::lookup_key;
 use serde::Deserialize;
 
-use super::{STILL, Shown, for_caller, shown};
+use super::{STILL, Shown, shown};
 use crate::api::Shared;
 use crate::people::page_of;
 use crate::rules::Viewer;
@@ -82,7 +82,7 @@ pub(super) async fn front(
         forum.db.read(|conn| Box::pin(categories::list(conn, viewer))).await;
     let (threads, next) = listed(&forum, viewer, None, query.cursor).await?;
     let categories = categories?;
-    for_caller(&caller, [tags::THREADS, tags::CATEGORIES], STILL, |nonce| {
+    page_for(&caller, [tags::THREADS, tags::CATEGORIES], STILL, |nonce| {
         ThreadList {
             nonce,
             title: "Forum".to_owned(),
@@ -110,7 +110,7 @@ pub(super) async fn category(
     let category = found?.ok_or(RouteError::NotFound("category"))?;
     let (threads, next) = listed(&forum, viewer, Some(id), query.cursor).await?;
     let path = format!("/forum/categories/{id}/{}", category.slug);
-    for_caller(&caller, [tags::THREADS, tags::CATEGORIES], STILL, |nonce| {
+    page_for(&caller, [tags::THREADS, tags::CATEGORIES], STILL, |nonce| {
         ThreadList {
             nonce,
             title: category.name,
@@ -146,7 +146,7 @@ pub(super) async fn person(
         })
         .await;
     let (author, threads) = found?;
-    for_caller(&caller, [tags::THREADS, tags::CATEGORIES], STILL, |nonce| {
+    page_for(&caller, [tags::THREADS, tags::CATEGORIES], STILL, |nonce| {
         ThreadList {
             nonce,
             title: author.name,

@@ -24,7 +24,7 @@ use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, pg};
 use super::Streams;
 use crate::cache::Cache;
 
-/// Between two looks for members that were lost.
+/// Between two looks for members that were lost, while the table of them stays as it is.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Takes what services push.
@@ -125,6 +125,7 @@ fn done() -> Reply {
 /// back after such a loss: what was purged meanwhile, nobody could tell.
 async fn watch((streams, cache): (Streams, Cache), directory: Directory) -> Result<(), String> {
     let mut known: HashMap<String, Members> = HashMap::new();
+    let mut changes = directory.changes();
     loop {
         let mut services = streams.services();
         services.extend(cache.services().map(str::to_owned));
@@ -148,7 +149,9 @@ async fn watch((streams, cache): (Streams, Cache), directory: Directory) -> Resu
                 Change::None => {}
             }
         }
-        tokio::time::sleep(LOOK).await;
+        // Who comes and goes between two looks would not be missed. Whether a member takes requests changes without
+        // a word.
+        let _told = tokio::time::timeout(LOOK, changes.changed()).await;
     }
 }
 

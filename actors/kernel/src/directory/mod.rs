@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use ractor::ActorId;
+use tokio::sync::watch;
 
 use self::door::{Door, Doors};
 use crate::message::MAJOR;
@@ -54,6 +55,7 @@ struct Tables {
     members: ArcSwap<Table>,
     nodes: ArcSwap<Vec<Node>>,
     doors: Doors,
+    published: watch::Sender<()>,
 }
 
 impl Directory {
@@ -78,6 +80,13 @@ impl Directory {
     /// Replaces the table. For its keeper, the cluster.
     pub fn publish(&self, table: Table) {
         self.0.members.store(Arc::new(table));
+        self.0.published.send_replace(());
+    }
+
+    /// Changes whenever the table was replaced.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.0.published.subscribe()
     }
 
     /// The nodes of the cluster by name, this one among them; empty before the cluster's first

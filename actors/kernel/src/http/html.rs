@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, header};
 
+use super::{CacheFor, Caller};
 use crate::ids::random_bytes;
 use crate::problem::{Kind, Problem};
 
@@ -22,6 +23,20 @@ pub fn page<E>(
     let mut response = Html(page).into_response();
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     Ok(response)
+}
+
+/// The same, which may be kept for others, if nobody in particular reads it, and is made old by these tags.
+///
+/// # Errors
+/// 500 if it can't be rendered.
+pub fn page_for<T: Into<String>, R, E: From<Problem>>(
+    caller: &Caller,
+    tags: impl IntoIterator<Item = T>,
+    allowed: &str,
+    render: impl FnOnce(String) -> Result<String, R>,
+) -> Result<Response, E> {
+    let cache = CacheFor::everybody(&caller.principal).tagged(tags);
+    Ok((cache, page(allowed, render)?).into_response())
 }
 
 /// A refusal, as people read it.

@@ -17,7 +17,7 @@ pub(crate) use cache_for::Tags;
 pub use etag::IfMatch;
 pub use extract::{Caller, IdPath, Params, Payload, Segments, SignedIn, Write, present};
 pub use file::Attachment;
-pub use html::{Policy, Refused, page, refusal};
+pub use html::{Policy, Refused, page, page_for, refusal};
 pub use page::{
     Listing, MAX_PAGE_BYTES, NewestFirst, PageQuery, PageRequest, json_bytes, last_that_fits,
 };
