@@ -266,9 +266,10 @@ impl Writing<'_> {
                 && before.edited_at.plus(ONE_TEXT) > now;
             if !goes_on {
                 revisions::keep(self.tx, self.kept_id, &before).await?;
+                after.edited_by = (user, self.by.user.name.clone());
+                // While they go on, it stays when they began: who never rests has a revision a minute.
+                after.edited_at = now;
             }
-            after.edited_by = (user, self.by.user.name.clone());
-            after.edited_at = now;
         }
         after.updated_at = now;
         after.version += 1;

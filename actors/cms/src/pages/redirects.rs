@@ -4,6 +4,7 @@ use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse as _, Redirect};
 use http::{StatusCode, header};
 use panel_kernel::http::{CacheFor, Caller, RouteError};
+use panel_kernel::problem::Kind;
 
 use super::{Refused, Shown};
 use crate::api::Shared;
@@ -18,7 +19,9 @@ pub(super) async fn follow(
 ) -> Shown {
     let (path, bare) = (uri.path(), uri.path().trim_end_matches('/'));
     match or_redirect(&cms, &caller, path, RouteError::NotFound("page")).await {
-        Err(_) if bare.len() < path.len() => Ok(Redirect::permanent(bare).into_response()),
+        Err(Refused(problem)) if problem.kind == Kind::NotFound && bare.len() < path.len() => {
+            Ok(Redirect::permanent(bare).into_response())
+        }
         done => done,
     }
 }
