@@ -54,6 +54,9 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Let a running node finish what it has and end, and wait for that.
     Drain(DrainArgs),
+    /// Make one picture, for a node that has started this.
+    #[command(hide = true)]
+    PictureWorker,
 }
 
 /// Accounts.

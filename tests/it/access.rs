@@ -61,7 +61,8 @@ async fn operations(client: &Client) -> Vec<Operation> {
 async fn every_route_refuses_whom_it_does_not_serve() {
     let node = Node::builder().env("PANEL_LIMITS__ENABLED", "false").start().await;
     let client = node.client();
-    let below = BTreeMap::from([("moderator", "premium"), ("admin", "moderator")]);
+    let below =
+        BTreeMap::from([("premium", "user"), ("moderator", "premium"), ("admin", "moderator")]);
     let mut people = BTreeMap::new();
     for role in ["user", "premium", "moderator"] {
         people.insert(role, node.account(role, role).await);

@@ -2,6 +2,7 @@
 
 pub(crate) mod fields;
 pub(crate) mod local_time;
+pub(crate) mod pictures;
 
 use std::fmt;
 use std::str::FromStr;

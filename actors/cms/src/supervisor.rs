@@ -9,6 +9,7 @@ use panel_text::rendering::Renderer;
 use crate::api::{self, Cms};
 use crate::config::CmsConfig;
 use crate::events::{Listener, SUBSCRIPTIONS};
+use crate::media::Media;
 use crate::{pages, scheduler, store};
 
 /// The service's entry in the node's list.
@@ -33,8 +34,11 @@ fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
         subscriptions: SUBSCRIPTIONS,
         openapi: api::openapi,
         assemble: Arc::new(move |context| {
-            Assembly::new(api::router(Arc::new(Cms::new(context, &config, &renderer))))
+            let media = Media::new(context, &config.media, config.pool.workers);
+            let media_tree = media.child(context, config.media.workers());
+            Assembly::new(api::router(Arc::new(Cms::new(context, &config, &renderer, &media))))
                 .child(scheduler::child(&context.db))
+                .child(media_tree)
                 .consumer(Listener)
                 .personal(store::personal::RECORDS)
                 .expiring(store::articles::EXPIRIES)

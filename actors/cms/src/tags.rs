@@ -10,6 +10,11 @@ pub(crate) const TERMS: &str = "terms";
 /// Where addresses lead at which there is nothing.
 pub(crate) const REDIRECTS: &str = "redirects";
 
+/// A picture, and what is made of it.
+pub(crate) fn picture(sha256: &str) -> String {
+    format!("picture:{sha256}")
+}
+
 /// An article, its revisions and its page.
 pub(crate) fn article(id: Id) -> String {
     format!("article:{id}")

@@ -20,6 +20,8 @@ pub struct Metrics {
     pub mails: IntCounterVec,
     /// Attempts to put together what there is of somebody, by service and outcome.
     pub exports: IntCounterVec,
+    /// Pictures to be made of files that were sent, by service and outcome.
+    pub pictures: IntCounterVec,
     /// Requests to others' servers, by whom they are to and outcome.
     pub outbound: IntCounterVec,
     /// Requests inside a service (queued or running), by service.
@@ -54,6 +56,7 @@ impl Metrics {
         let counter = |name: &str, help: &str, labels: &[&str]| {
             keep(&registry, IntCounterVec::new(Opts::new(name, help), labels)?)
         };
+        let outcomes = |name: &str, help: &str| counter(name, help, &["service", "outcome"]);
         let gauge = |name: &str, help: &str, labels: &[&str]| {
             keep(&registry, IntGaugeVec::new(Opts::new(name, help), labels)?)
         };
@@ -76,15 +79,14 @@ impl Metrics {
                 "Attempts refused because of those that failed before.",
                 &["service", "reason"],
             )?,
-            mails: counter(
-                "panel_mails_total",
-                "Attempts to deliver a mail.",
-                &["service", "outcome"],
-            )?,
-            exports: counter(
+            mails: outcomes("panel_mails_total", "Attempts to deliver a mail.")?,
+            exports: outcomes(
                 "panel_exports_total",
                 "Attempts to put together what there is of somebody.",
-                &["service", "outcome"],
+            )?,
+            pictures: outcomes(
+                "panel_pictures_total",
+                "Pictures to be made of files that were sent.",
             )?,
             outbound: counter(
                 "panel_outbound_total",

@@ -36,6 +36,8 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Openapi(args)) => openapi::print(&args),
         Some(Command::Status(args)) => status::status(&args),
         Some(Command::Drain(args)) => drain::drain(&args),
+        // It is no node: nothing of one is set up.
+        Some(Command::PictureWorker) => panel_pictures::run_child().map_err(Failure::other),
     }
 }
 

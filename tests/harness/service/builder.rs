@@ -166,6 +166,7 @@ impl RigBuilder {
         let data_dir = data.path().to_owned();
         let mut runtime = Runtime::new(node, clock, key, data_dir, &url, &url).unwrap();
         runtime.services = self.specs.iter().map(|spec| spec.name).collect();
+        runtime.program = Arc::new(crate::node::program());
         runtime.redis = Redis::new(&self.redis, &runtime.metrics).unwrap();
         self.settings.url = SecretUrl::new(self.database.url());
         let place = self.files.location(&self.settings, data.path()).unwrap();

@@ -4,6 +4,7 @@ mod articles;
 mod autosaves;
 mod editing;
 mod lists;
+mod media;
 mod previews;
 mod redirects;
 mod revisions;
@@ -28,7 +29,8 @@ use utoipa::openapi::path::{Operation, PathItem, Paths};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
-use crate::config::CmsConfig;
+use crate::config::{CmsConfig, MediaConfig};
+use crate::media::Media;
 use crate::pages;
 use crate::rules::{EDITOR, Kind, Status};
 use crate::store::terms::TermKind;
@@ -48,6 +50,8 @@ pub(crate) struct Cms {
     pub(crate) dialect: Dialect,
     pub(crate) max_body_chars: usize,
     pub(crate) public_url: Arc<str>,
+    pub(crate) media: Media,
+    pub(crate) media_config: MediaConfig,
     /// What the page of an article may show and load.
     pub(crate) allowed: String,
 }
@@ -57,8 +61,15 @@ pub(crate) type Shared = Arc<Cms>;
 
 impl Cms {
     /// As configured.
-    pub(crate) fn new(context: &ServiceContext, config: &CmsConfig, renderer: &Renderer) -> Self {
+    pub(crate) fn new(
+        context: &ServiceContext,
+        config: &CmsConfig,
+        renderer: &Renderer,
+        media: &Media,
+    ) -> Self {
         Self {
+            media: media.clone(),
+            media_config: config.media.clone(),
             db: context.db.clone(),
             cursors: context.runtime.cursors.clone(),
             renderer: renderer.clone(),
@@ -97,6 +108,7 @@ fn documented() -> OpenApiRouter<Shared> {
         .merge(articles_of(Kind::Page))
         .merge(terms_of(TermKind::Category))
         .merge(terms_of(TermKind::Tag))
+        .merge(media::routes())
         .guarded(Need::Nothing, routes!(previews::read_preview))
         .guarded(MODERATOR, routes!(redirects::list_redirects))
         .guarded(MODERATOR, routes!(redirects::create_redirect))

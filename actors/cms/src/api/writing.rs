@@ -1,7 +1,7 @@
 //! What every write of this service shares: somebody who is signed in, one transaction, one audit record, and for texts
 //! their HTML.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::FromRequestParts;
 use futures::future::BoxFuture;
@@ -16,9 +16,10 @@ use serde_json::Value;
 
 use super::Cms;
 use super::views::ArticleView;
-use crate::rules::{Kind, Viewer};
+use crate::rules::{Kind, Viewer, pictures};
 use crate::settling::{action, summary};
 use crate::store::articles::{self, Article};
+use crate::store::media::assets;
 use crate::store::slugs;
 use crate::store::terms::{self, TermKind};
 
@@ -148,8 +149,11 @@ impl Cms {
         self.db.write(&context, move |tx| work(Writing { tx, by, viewer, kept_id })).await
     }
 
-    /// The HTML of a text, if it is short.
+    /// The HTML of a text, if it is short and shows no picture of this site.
     pub(super) fn at_once(&self, body: &str) -> Option<String> {
+        if body.contains(pictures::BELOW) {
+            return None;
+        }
         Renderer::at_once(body, &self.dialect).map(|text| text.html)
     }
 
@@ -157,10 +161,27 @@ impl Cms {
     /// be made to, is refused: an article goes through in one message.
     pub(super) async fn in_turn(&self, body: &str) -> Result<String, RouteError> {
         let html = self.renderer.in_turn(body, self.dialect.clone()).await?.html;
+        let html = self.with_pictures(html).await?;
         if json_bytes(&html) > MAX_PAGE_BYTES {
             let message = "becomes too long when it is shown; divide it";
             return Err(Problem::field("body", "too_long", message).into());
         }
         Ok(html)
+    }
+
+    /// The same HTML, in which pictures of this site come in the size that fits.
+    async fn with_pictures(&self, html: String) -> Result<String, RouteError> {
+        let shown = pictures::shown_in([html.as_str()]);
+        if shown.is_empty() {
+            return Ok(html);
+        }
+        let mut known = BTreeMap::new();
+        let mut conn = self.db.reader().await?;
+        for sha256 in shown {
+            if let Some(asset) = assets::by_content(&mut conn, &sha256).await? {
+                known.insert(sha256, asset);
+            }
+        }
+        Ok(pictures::responsive(&html, &known))
     }
 }

@@ -4,14 +4,19 @@ use askama::Template;
 use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{StatusCode, header};
+use panel_kernel::data::{Conn, DbError};
 use panel_kernel::http::{CacheFor, Caller, RouteError, Segments, page as shown_page, page_for};
+use panel_pictures::MAIN;
+use panel_text::html::escape;
 use serde_json::{Value, json};
 
 use super::redirects::or_redirect;
 use super::{Place, Shown, day};
 use crate::api::{Cms, Found, Shared, find, path, unkept};
+use crate::rules::pictures::{self, Asset};
 use crate::rules::{Kind, Status, Viewer};
 use crate::store::articles::Article;
+use crate::store::media::{assets, items};
 use crate::store::terms::{self, Term, TermKind};
 use crate::tags;
 
@@ -24,6 +29,18 @@ struct Told {
     description: String,
 }
 
+/// The picture above an article.
+struct Cover {
+    /// Its whole address.
+    url: String,
+    /// As the page shows it.
+    html: String,
+    /// What it shows; empty if nobody has said.
+    alt: String,
+    /// In pixels, of pictures of this site.
+    size: Option<(u32, u32)>,
+}
+
 #[derive(Template)]
 #[template(path = "article.html")]
 struct ArticlePage {
@@ -32,7 +49,7 @@ struct ArticlePage {
     told: Told,
     canonical: String,
     noindex: bool,
-    cover: Option<String>,
+    cover: Option<Cover>,
     is_post: bool,
     author: Place,
     category: Option<Place>,
@@ -80,11 +97,12 @@ async fn article(cms: &Shared, caller: &Caller, (kind, slug): (Kind, String), at
                     Some(slug) => terms::find(conn, TermKind::Category, slug).await?,
                     None => None,
                 };
-                Ok((article, category))
+                let picture = picture(conn, article.cover.as_deref()).await?;
+                Ok((article, category, picture))
             })
         })
         .await;
-    let (article, category) = match found {
+    let (article, category, picture) = match found {
         Ok(found) => found,
         Err(refusal) => return or_redirect(cms, caller, at, refusal).await,
     };
@@ -94,25 +112,59 @@ async fn article(cms: &Shared, caller: &Caller, (kind, slug): (Kind, String), at
         let there = [(header::LOCATION, path(kind, &article.slug))];
         return Ok((StatusCode::MOVED_PERMANENTLY, cache, there).into_response());
     }
-    let tags = [tags::article(article.id), tags::TERMS.to_owned()];
+    let picture_tag = picture.as_ref().map(|(asset, _)| tags::picture(&asset.sha256));
+    let tags = [tags::article(article.id), tags::TERMS.to_owned()].into_iter().chain(picture_tag);
     page_for(caller, tags, &cms.allowed, |nonce| {
-        ArticlePage::new(cms, nonce, *article, category).render()
+        ArticlePage::new(cms, nonce, (*article, category, picture)).render()
     })
 }
 
 /// `GET /blog/preview/{token}`
 pub(super) async fn preview(State(cms): State<Shared>, Segments(token): Segments<String>) -> Shown {
     let article = cms.previewed(&token).await?;
+    let picture = picture(&mut cms.db.reader().await?, article.cover.as_deref()).await?;
     let rendered = shown_page(&cms.allowed, |nonce| {
-        let mut shown = ArticlePage::new(&cms, nonce, article, None);
+        let mut shown = ArticlePage::new(&cms, nonce, (article, None, picture));
         shown.noindex = true;
         shown.render()
     })?;
     Ok::<Response, _>((unkept(), rendered).into_response())
 }
 
+/// What is made of a picture of this site, and what it shows.
+type Picture = (Asset, String);
+
+/// The picture at this address, if it is one of this site.
+async fn picture(conn: &mut Conn, address: Option<&str>) -> Result<Option<Picture>, DbError> {
+    let name = address.and_then(|address| address.strip_prefix(pictures::BELOW));
+    let Some((sha256, MAIN, _)) = name.and_then(pictures::named) else { return Ok(None) };
+    let Some(asset) = assets::by_content(conn, sha256).await? else { return Ok(None) };
+    let alt = items::alt_of(conn, asset.id).await?.unwrap_or_default();
+    Ok(Some((asset, alt)))
+}
+
+impl Cover {
+    /// At this address, here or elsewhere.
+    fn new(address: &str, url: String, picture: Option<Picture>) -> Self {
+        let (asset, alt) = picture.unzip();
+        let alt = alt.unwrap_or_default();
+        let mut tag = "<img src=\"".to_owned();
+        escape(&mut tag, address);
+        tag.push_str("\" alt=\"");
+        escape(&mut tag, &alt);
+        tag.push_str("\">");
+        let size = asset.as_ref().map(|asset| (asset.width, asset.height));
+        let known = asset.map(|asset| (asset.sha256.clone(), asset)).into_iter().collect();
+        Self { url, html: pictures::responsive(&tag, &known), alt, size }
+    }
+}
+
 impl ArticlePage {
-    fn new(cms: &Cms, nonce: String, article: Article, category: Option<Term>) -> Self {
+    fn new(
+        cms: &Cms,
+        nonce: String,
+        (article, category, picture): (Article, Option<Term>, Option<Picture>),
+    ) -> Self {
         let here = format!("{}{}", cms.public_url, path(article.kind, &article.slug));
         let unpublished = (article.status != Status::Published)
             .then_some("This is not published. Nobody else sees it but who has a link to it.");
@@ -120,9 +172,10 @@ impl ArticlePage {
             let is_here = address.starts_with('/');
             if is_here { format!("{}{address}", cms.public_url) } else { address }
         };
-        let cover = article.cover.clone().map(absolute);
+        let cover = article.cover.as_ref();
+        let cover = cover.map(|address| Cover::new(address, absolute(address.clone()), picture));
         let structured = if article.is_public() {
-            structured(cms, &article, (&here, cover.as_deref()))
+            structured(cms, &article, (&here, cover.as_ref().map(|cover| cover.url.as_str())))
         } else {
             Vec::new()
         };

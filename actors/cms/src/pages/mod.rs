@@ -3,6 +3,7 @@
 
 mod article;
 mod lists;
+mod media;
 mod redirects;
 mod sitemap;
 
@@ -21,7 +22,7 @@ pub(crate) use article::PREVIEW;
 
 /// Under which addresses they are.
 pub(crate) const PREFIXES: &[&str] =
-    &["/blog", "/pages", "/feed.xml", "/sitemap.xml", "/sitemap", "/robots.txt"];
+    &["/blog", "/pages", "/feed.xml", "/sitemap.xml", "/sitemap", "/robots.txt", "/media"];
 
 /// The pages.
 pub(crate) fn router() -> Router<Shared> {
@@ -40,6 +41,7 @@ pub(crate) fn router() -> Router<Shared> {
         .route("/blog/{a}/{b}/{*rest}", get(redirects::follow))
         .route("/pages/{a}/", get(redirects::follow))
         .route("/pages/{a}/{*rest}", get(redirects::follow))
+        .route("/media/{name}", get(media::file))
         .route("/feed.xml", get(lists::feed))
         .route("/sitemap.xml", get(sitemap::index))
         .route("/sitemap/{part}", get(sitemap::part))

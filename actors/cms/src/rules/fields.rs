@@ -20,6 +20,8 @@ const MAX_SLUG_CHARS: usize = 80;
 const MAX_NAME_CHARS: usize = 80;
 const MAX_DESCRIPTION_CHARS: usize = 1_000;
 const MAX_NOTE_CHARS: usize = 2_000;
+const MAX_ALT_CHARS: usize = 500;
+const MAX_FILE_NAME_CHARS: usize = 120;
 /// The highest position.
 const MOST_POSITION: i64 = 1_000_000;
 /// What stands in the places of slugs in addresses.
@@ -36,6 +38,19 @@ pub(crate) fn title(check: &mut Check, text: &str) -> String {
 /// A text in Markdown; a draft may have none yet.
 pub(crate) fn body(check: &mut Check, text: &str, most: usize) -> String {
     check.text("body", text, 0, most)
+}
+
+/// What a picture shows; it may be nothing that matters.
+pub(crate) fn alt(check: &mut Check, text: &str) -> String {
+    check.line("alt", text, 0, MAX_ALT_CHARS)
+}
+
+/// What a file is called: the last part of it, for people alone. Nothing is ever looked for by it.
+pub(crate) fn file_name(text: &str) -> String {
+    let last = text.rsplit(['/', '\\']).next().unwrap_or_default();
+    let plain = last.chars().filter(|c| !c.is_control()).take(MAX_FILE_NAME_CHARS);
+    let name: String = plain.collect();
+    if name.trim().is_empty() { "picture".to_owned() } else { name.trim().to_owned() }
 }
 
 /// An excerpt; a blank one is none.

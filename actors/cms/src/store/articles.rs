@@ -7,14 +7,15 @@ use panel_kernel::data::{Conn, DbError, Expiry, FromRow, Row, Statement, Tx, hol
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
 
+use super::media::shown;
 use super::terms::{self, TermKind};
-use crate::rules::{Kind, Status};
+use crate::rules::{Kind, Status, pictures};
 
 /// How long what was deleted can be restored.
 pub(crate) const IN_TRASH: Duration = Duration::from_secs(30 * 86_400);
 
 /// What was deleted so long ago goes for good, a piece at a time: what hangs on it first.
-pub(crate) const EXPIRIES: [Expiry; 4] = [
+pub(crate) const EXPIRIES: [Expiry; 5] = [
     Expiry {
         delete: "DELETE FROM article_revisions WHERE id IN (SELECT r.id FROM articles a \
                  JOIN article_revisions r ON r.article_id = a.id \
@@ -33,11 +34,17 @@ pub(crate) const EXPIRIES: [Expiry; 4] = [
         keep: IN_TRASH,
     },
     Expiry {
+        delete: "DELETE FROM article_media WHERE article_id IN (SELECT a.id FROM articles a \
+                 WHERE a.deleted_at IS NOT NULL AND a.deleted_at <= $1 LIMIT $2)",
+        keep: IN_TRASH,
+    },
+    Expiry {
         // Asked twice: who takes the deletion back at the same moment has done so.
         delete: "DELETE FROM articles WHERE deleted_at IS NOT NULL AND deleted_at <= $1 \
                  AND id IN (SELECT a.id FROM articles a WHERE a.deleted_at IS NOT NULL AND a.deleted_at <= $1 \
                  AND NOT EXISTS (SELECT 1 FROM article_revisions r WHERE r.article_id = a.id) \
                  AND NOT EXISTS (SELECT 1 FROM autosaves s WHERE s.article_id = a.id) \
+                 AND NOT EXISTS (SELECT 1 FROM article_media m WHERE m.article_id = a.id) \
                  AND NOT EXISTS (SELECT 1 FROM article_tags t WHERE t.article_id = a.id) LIMIT $2)",
         keep: IN_TRASH,
     },
@@ -95,6 +102,11 @@ impl Article {
     pub(crate) fn terms(&self) -> impl Iterator<Item = (TermKind, &str)> {
         let category = self.category.iter().map(|slug| (TermKind::Category, slug.as_str()));
         category.chain(self.tags.iter().map(|slug| (TermKind::Tag, slug.as_str())))
+    }
+
+    /// Pictures of this site that it shows, or means.
+    fn pictures(&self) -> BTreeSet<String> {
+        pictures::shown_in([self.body.as_str()].into_iter().chain(self.cover.as_deref()))
     }
 
     fn tags_text(&self) -> String {
@@ -225,6 +237,7 @@ pub(crate) async fn insert(tx: &mut Tx, article: &Article) -> Result<(), DbError
                       $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)",
     );
     tx.execute(bound(insert, article).bind(article.kind.name()).bind(article.created_at)).await?;
+    shown::set(tx, article.id, &BTreeSet::new(), &article.pictures()).await?;
     tag(tx, article).await?;
     count(tx, &BTreeSet::new(), &counted(article), article.updated_at).await
 }
@@ -239,9 +252,12 @@ pub(crate) async fn update(tx: &mut Tx, before: &Article, after: &Article) -> Re
                       review_note = $23, updated_at = $24, preview_epoch = $25, deleted_at = $26, \
                       version = $27 WHERE id = $1");
     tx.execute(bound(update, after)).await?;
+    if before.body != after.body || before.cover != after.cover {
+        shown::set(tx, after.id, &before.pictures(), &after.pictures()).await?;
+    }
     count(tx, &counted(before), &counted(after), after.updated_at).await?;
-    let shown = |it: &Article| it.published_at.filter(|_| it.is_public());
-    if before.tags == after.tags && shown(before) == shown(after) {
+    let at = |it: &Article| it.published_at.filter(|_| it.is_public());
+    if before.tags == after.tags && at(before) == at(after) {
         return Ok(());
     }
     tx.execute(sql("DELETE FROM article_tags WHERE article_id = $1").bind(after.id)).await?;

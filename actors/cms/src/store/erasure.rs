@@ -12,6 +12,7 @@ pub(crate) async fn rename(tx: &mut Tx, id: Id, name: &str) -> Result<bool, DbEr
     for statement in [
         "UPDATE articles SET author_name = $2 WHERE author_id = $1 AND author_name <> $2",
         "UPDATE articles SET edited_by_name = $2 WHERE edited_by = $1 AND edited_by_name <> $2",
+        "UPDATE media SET owner_name = $2 WHERE owner_id = $1 AND owner_name <> $2",
         "UPDATE article_revisions SET editor_name = $2 WHERE editor_id = $1 AND editor_name <> $2",
     ] {
         tells |= tx.changed(sql(statement).bind(id).bind(name)).await?;
@@ -19,8 +20,22 @@ pub(crate) async fn rename(tx: &mut Tx, id: Id, name: &str) -> Result<bool, DbEr
     Ok(tells)
 }
 
-/// Nobody is known by that id any more: what they wrote stays, and what they had not saved goes.
+/// Nobody is known by that id any more: what they wrote stays, with the pictures that articles show, which are nobody's
+/// then; what they had not saved, and all other pictures, go.
 pub(crate) async fn erase(tx: &mut Tx, id: Id) -> Result<(), DbError> {
     rename(tx, id, NOBODY).await?;
-    tx.execute(sql("DELETE FROM autosaves WHERE editor_id = $1").bind(id)).await.map(drop)
+    for statement in [
+        "DELETE FROM autosaves WHERE editor_id = $1",
+        "UPDATE media SET owner_id = 0, name = 'picture' WHERE owner_id = $1 AND EXISTS \
+         (SELECT 1 FROM assets s JOIN article_media r ON r.sha256 = s.sha256 \
+          WHERE s.id = media.asset_id)",
+        "UPDATE assets SET orphaned_at = 0 WHERE id IN \
+         (SELECT m.asset_id FROM media m WHERE m.owner_id = $1) \
+         AND NOT EXISTS (SELECT 1 FROM media o WHERE o.asset_id = assets.id AND o.owner_id <> $1)",
+        "DELETE FROM media WHERE owner_id = $1",
+        "DELETE FROM media_usage WHERE owner_id = $1",
+    ] {
+        tx.execute(sql(statement).bind(id)).await?;
+    }
+    Ok(())
 }

@@ -1,10 +1,11 @@
 //! Lists of articles, without their texts.
 
-use panel_kernel::data::{Conn, DbError, FromRow, Row, Statement, Value};
+use panel_kernel::data::{Conn, DbError, FromRow, Row};
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
 
 use super::articles::{status, tags};
+use super::growing::Growing;
 use crate::rules::{Kind, Status};
 
 /// An article in a list.
@@ -62,29 +63,10 @@ pub(crate) struct Wanted {
     pub(crate) limit: i64,
 }
 
-/// A statement that grows with what is asked of it.
-struct Growing {
-    text: String,
-    values: Vec<Value>,
-}
-
-impl Growing {
-    /// Adds a condition, in which `$` stands for this value's place.
-    fn and(&mut self, condition: &str, value: impl Into<Value>) {
-        self.values.push(value.into());
-        let place = format!("${}", self.values.len());
-        self.text.push_str(&condition.replace('$', &place));
-    }
-
-    fn statement(self) -> Statement {
-        self.values.into_iter().fold(Statement::composed(self.text), Statement::bind)
-    }
-}
-
 /// Published ones, the newest first.
 pub(crate) async fn published(conn: &mut Conn, wanted: Wanted) -> Result<Vec<Listed>, DbError> {
     let [at, id] = wanted.after.unwrap_or([i64::MAX, i64::MAX]);
-    let mut list = Growing { text: COLUMNS.to_owned(), values: Vec::new() };
+    let mut list = Growing::new(COLUMNS);
     // Sorted by what finds them.
     let by = match wanted.tag {
         Some(tag) => {
@@ -115,7 +97,7 @@ pub(crate) async fn by_change(
     status: Option<Status>,
 ) -> Result<Vec<Listed>, DbError> {
     let [at, id] = wanted.after.unwrap_or([i64::MAX, i64::MAX]);
-    let mut list = Growing { text: COLUMNS.to_owned(), values: Vec::new() };
+    let mut list = Growing::new(COLUMNS);
     if let Some(tag) = wanted.tag {
         list.and(" JOIN article_tags t ON t.article_id = a.id AND t.tag = $", tag);
     }
@@ -145,7 +127,7 @@ pub(crate) async fn deleted(
 ) -> Result<Vec<(Listed, Timestamp)>, DbError> {
     let [at, id] = after.unwrap_or([i64::MAX, i64::MAX]);
     let text = COLUMNS.replace(" FROM articles", ", a.deleted_at FROM articles");
-    let mut list = Growing { text, values: Vec::new() };
+    let mut list = Growing::new(&text);
     list.and(" WHERE a.deleted_at IS NOT NULL AND a.kind = $", kind.name());
     list.and(" AND (a.deleted_at, a.id) < ($", at);
     list.and(", $)", id);

@@ -1,10 +1,10 @@
-//! What this service has of people, for themselves: their articles, whatever has become of them, and what they
-//! wrote into others'.
+//! What this service has of people, for themselves: their articles, whatever has become of them, what they
+//! wrote into others', and their pictures.
 
 use panel_kernel::personal::{Column, Person, Records};
 
 /// Kinds of records.
-pub(crate) const RECORDS: [Records; 4] = [
+pub(crate) const RECORDS: [Records; 5] = [
     Records {
         name: "articles",
         select: "SELECT id, kind, slug, title, excerpt, body, status, category, tags, cover, \
@@ -67,6 +67,24 @@ pub(crate) const RECORDS: [Records; 4] = [
             ("title", Column::Text),
             ("body", Column::Text),
             ("saved_at", Column::Time),
+        ],
+    },
+    Records {
+        name: "media",
+        select: "SELECT m.id, m.name, m.alt, s.sha256, s.width, s.height, s.bytes, m.created_at, m.updated_at \
+                 FROM media m JOIN assets s ON s.id = m.asset_id \
+                 WHERE m.owner_id = $1 AND m.id > $2 ORDER BY m.id LIMIT $3",
+        person: Person::Id,
+        columns: &[
+            ("id", Column::Id),
+            ("name", Column::Text),
+            ("alt", Column::Text),
+            ("sha256", Column::Text),
+            ("width", Column::Number),
+            ("height", Column::Number),
+            ("bytes", Column::Number),
+            ("created_at", Column::Time),
+            ("updated_at", Column::Time),
         ],
     },
 ];

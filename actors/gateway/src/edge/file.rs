@@ -2,17 +2,18 @@
 //! part that is asked for (RFC 9110, 14). So a download that was cut off goes on where it was, through
 //! whichever gateway.
 //!
-//! Each holds a piece in memory, and what the connection buffers of it; so many may be under way on a
-//! gateway (`gateway.files.max_downloads`), and so many of them for one account. Where the store does not give the
+//! A short one, or part, is read whole at once. Each other holds a piece in memory, and what the connection buffers of it;
+//! so many may be under way on a gateway (`gateway.files.max_downloads`), and so many of them for one account. Where the store does not give the
 //! next piece in time, or a client takes hours, the connection ends, and the client goes on from there.
 
 use std::io;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request};
-use panel_kernel::blobs::{Blobs, Content as Pieces};
+use panel_kernel::blobs::{BlobError, Blobs, Content as Pieces, PIECE};
 use panel_kernel::message::BlobRef;
 use panel_kernel::problem::{Kind, Problem};
 
@@ -26,6 +27,8 @@ use crate::server::AnswerBody;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a file may take to be sent.
 const LONGEST: Duration = Duration::from_secs(2 * 3_600);
+/// What is read whole, in bytes.
+const SHORT: u64 = PIECE as u64;
 /// Files under way for one.
 const OF_ONE: OfOne = OfOne { account: 8, address: 32 };
 
@@ -95,8 +98,27 @@ impl Files {
             outgoing.content = Content::Announced(length);
             return Ok(());
         }
-        outgoing.content = Content::Open(self.send(blob, range, exchange).await?);
+        outgoing.content = if length <= SHORT {
+            Content::Bytes(self.short(blob, range).await?)
+        } else {
+            Content::Open(self.send(blob, range, exchange).await?)
+        };
         Ok(())
+    }
+
+    /// All of a short part: a page with many small pictures takes no places.
+    async fn short(&self, blob: &BlobRef, range: Range<u64>) -> Result<Bytes, Problem> {
+        let reading = async {
+            let mut pieces = self.blobs.read(blob, range).await?;
+            let mut whole = pieces.next().await.transpose()?.unwrap_or_default();
+            // It may lie across two pieces.
+            while let Some(piece) = pieces.next().await.transpose()? {
+                whole = [whole, piece].concat().into();
+            }
+            Ok::<_, BlobError>(whole)
+        };
+        let read = tokio::time::timeout(PATIENCE, reading).await;
+        Ok(read.unwrap_or_else(|_| Err(late()))?)
     }
 
     async fn send(

@@ -14,6 +14,9 @@ const SHARED: &str =
 /// Never fresh: each reader is heard of.
 const STAND_IN: &str = "public, max-age=0, stale-if-error=86400";
 
+/// For a year, which is for ever: what has another content has another name.
+const EVER: &str = "public, max-age=31536000, immutable";
+
 /// A part of an answer to a read: `Cache-Control`, if the answer is the same for everybody who is
 /// not signed in. An answer for somebody says nothing, and is kept by nobody. One that depends on a
 /// header of the request must name it in `Vary`.
@@ -41,6 +44,12 @@ impl CacheFor {
     #[must_use]
     pub fn outages(principal: &Principal) -> Self {
         Self::unless_signed_in(principal, STAND_IN)
+    }
+
+    /// May be kept by everybody, whoever asks, for as long as they like: what is named by its content.
+    #[must_use]
+    pub const fn ever() -> Self {
+        Self { control: Some(EVER), tags: Vec::new() }
     }
 
     /// With tags by which writes make it old ([`Tx::makes_old`](crate::data::Tx::makes_old)): few, coarse, without
@@ -87,6 +96,7 @@ mod tests {
         let service = Principal::Service("forum".to_owned());
         assert_eq!(control(CacheFor::everybody(&Principal::Anonymous)).as_deref(), Some(SHARED));
         assert_eq!(control(CacheFor::outages(&Principal::Anonymous)).as_deref(), Some(STAND_IN));
+        assert_eq!(control(CacheFor::ever()).as_deref(), Some(EVER));
         assert_eq!(control(CacheFor::everybody(&service)), None);
         assert_eq!(control(CacheFor::outages(&service)), None);
     }

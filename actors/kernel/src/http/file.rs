@@ -34,6 +34,25 @@ impl IntoResponse for Attachment {
     }
 }
 
+/// A file to be shown where it is: on a page, or by itself.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// The content.
+    pub blob: BlobRef,
+    /// Its media type.
+    pub media_type: &'static str,
+}
+
+impl IntoResponse for File {
+    fn into_response(self) -> Response {
+        let mut response = StatusCode::OK.into_response();
+        let content_type = HeaderValue::from_static(self.media_type);
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        response.extensions_mut().insert(self.blob);
+        response
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,6 +8,7 @@ mod file;
 mod html;
 mod page;
 mod route_error;
+mod sent;
 mod stream;
 mod upload;
 pub mod validate;
@@ -16,12 +17,13 @@ pub use cache_for::CacheFor;
 pub(crate) use cache_for::Tags;
 pub use etag::IfMatch;
 pub use extract::{Caller, IdPath, Params, Payload, Segments, SignedIn, Write, present};
-pub use file::Attachment;
+pub use file::{Attachment, File};
 pub use html::{Policy, Refused, page, page_for, refusal};
 pub use page::{
     Listing, MAX_PAGE_BYTES, NewestFirst, PageQuery, PageRequest, json_bytes, last_that_fits,
 };
 pub use route_error::{Refusal, RouteError};
+pub use sent::Sent;
 pub use stream::EventStream;
 pub(crate) use upload::Received;
 pub use upload::Upload;

@@ -11,7 +11,7 @@ use crate::problem::{Kind, Problem};
 #[derive(Clone, Debug)]
 pub(crate) struct Received(pub(crate) BlobRef);
 
-/// A file that was sent as the body of a request. It goes after a day, or as soon as the request is refused, unless
+/// What was sent as the body of a request: a file, or a form with a file in it ([`Upload::opened`]). It goes after a day, or as soon as the request is refused, unless
 /// [`Blobs::adopt`](crate::blobs::Blobs::adopt) gives it a key to stay under.
 #[derive(Clone, Debug)]
 pub struct Upload {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::ids::hex;
+use crate::ids::{hex, unhex};
 
 /// The trace a request belongs to, as `traceparent` carries it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,17 +54,6 @@ impl TraceContext {
     pub fn trace_id(&self) -> String {
         hex(&self.trace_id)
     }
-}
-
-fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    if text.len() != N * 2 || !text.is_ascii() {
-        return None;
-    }
-    let mut bytes = [0_u8; N];
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[at * 2..at * 2 + 2], 16).ok()?;
-    }
-    Some(bytes)
 }
 
 impl fmt::Display for TraceContext {

@@ -14,6 +14,9 @@ use crate::redis::Redis;
 use crate::supervision::Tree;
 use crate::time::Clock;
 
+/// Where a process finds its own program.
+const ITSELF: &str = "/proc/self/exe";
+
 /// Who this process is.
 #[derive(Clone, Debug)]
 pub struct NodeIdentity {
@@ -61,6 +64,9 @@ pub struct Runtime {
     pub limits: bool,
     /// Where this node keeps its files.
     pub data_dir: Arc<PathBuf>,
+    /// This program, to be started in another role: the very one that runs, also where another has taken its place on
+    /// the disk.
+    pub program: Arc<PathBuf>,
     /// The address people use, without a slash at the end.
     pub public_url: Arc<str>,
     /// Whether that is known; else it is what this machine alone would use.
@@ -94,6 +100,7 @@ impl Runtime {
             services: Arc::default(),
             limits: true,
             data_dir: Arc::new(data_dir),
+            program: Arc::new(PathBuf::from(ITSELF)),
             public_url: Arc::from(public_url.trim_end_matches('/')),
             knows_public_url: true,
             issuer: Arc::from(issuer.trim_end_matches('/')),
