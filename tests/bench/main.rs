@@ -2,7 +2,7 @@
 //! data, the same handlers behind a bare axum server without actors. Prints a table of
 //! ratios.
 //!
-//! `panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [instructions] [edge] [links] [accounts] [articles] [streams] [purges] [large]` measures;
+//! `panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [instructions] [edge] [links] [accounts] [articles] [pictures] [streams] [purges] [large]` measures;
 //! `panel-bench bare …` and `panel-bench constant …` are the comparison programs, started by the former.
 
 #![allow(
@@ -21,6 +21,7 @@ mod instructions;
 mod large;
 mod links;
 mod load;
+mod pictures;
 mod purges;
 mod report;
 mod scenario;
@@ -53,6 +54,9 @@ fn main() -> ExitCode {
             if backends.is_empty() || backends.contains(&"articles") {
                 runtime.block_on(articles::run(node, rounds));
             }
+            if backends.is_empty() || backends.contains(&"pictures") {
+                runtime.block_on(pictures::run(rounds));
+            }
             if backends.is_empty() || backends.contains(&"streams") {
                 runtime.block_on(streams::run());
             }
@@ -74,7 +78,7 @@ fn main() -> ExitCode {
         }
         _ => {
             println!(
-                "usage: panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [instructions] [edge] [links] [accounts] [articles] [streams] [purges] [large]"
+                "usage: panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [instructions] [edge] [links] [accounts] [articles] [pictures] [streams] [purges] [large]"
             );
             ExitCode::from(2)
         }

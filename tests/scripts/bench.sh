@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures the release build against the same handlers without actors, and writes the figures to
 # docs/benchmarks.md; a part of them is only shown.
-#   tests/scripts/bench.sh [sqlite] [postgres] [instructions] [edge] [links] [accounts] [articles] [streams] [purges] [large]   (ROUNDS=7 for a short look)
+#   tests/scripts/bench.sh [sqlite] [postgres] [instructions] [edge] [links] [accounts] [articles] [pictures] [streams] [purges] [large]   (ROUNDS=7 for a short look)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

@@ -130,5 +130,22 @@ pub(super) async fn cms(db: &mut RawSql) {
     insert(db, columns, 11, "'category', 'seeded-' || i, 'Seeded', i, 0").await;
     insert(db, columns, 20_000, "'tag', 'seeded-' || i, 'Seeded', 0, 0").await;
     insert(db, columns, 1, "'tag', 'seeded', 'Seeded', 0, 0").await;
+    pictures(db).await;
     analyze(db).await;
+}
+
+/// Twenty thousand pictures of a thousand people, each in an article.
+async fn pictures(db: &mut RawSql) {
+    let sha256 = format!("'{}' || (100000 + i)", "a".repeat(58));
+    let columns = "assets (id, state, sha256, kind, width, height, since, orphaned_at)";
+    let values = format!(
+        "1000 + i, 'kept', {sha256}, 'png', 9, 9, i, CASE WHEN i % 9 = 0 THEN 9000000000000000 END"
+    );
+    insert(db, columns, 20_000, &values).await;
+    let values = format!("{sha256}, 1000 + i");
+    insert(db, "asset_sources (source, asset_id)", 20_000, &values).await;
+    insert(db, "article_media (sha256, article_id)", 20_000, &values).await;
+    let columns = "media (id, asset_id, owner_id, owner_name, name, alt, created_at, updated_at)";
+    let values = "1000 + i, 1000 + i, CASE WHEN i % 400 = 7 THEN 7 ELSE 1000 + i % 1000 END, 'somebody', 'picture', CASE WHEN i % 2 = 0 THEN 'x' END, i, i";
+    insert(db, columns, 20_000, values).await;
 }

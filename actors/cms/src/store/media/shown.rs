@@ -41,7 +41,7 @@ pub(crate) async fn is_shown(tx: &mut Tx, sha256: &str) -> Result<bool, DbError>
 pub(crate) async fn by(conn: &mut Conn, sha256: &str) -> Result<Vec<(Id, Id, String)>, DbError> {
     let find = sql(
         "SELECT a.id, a.author_id, a.title FROM article_media r JOIN articles a ON a.id = r.article_id \
-                    WHERE r.sha256 = $1 ORDER BY a.id LIMIT $2",
+                    WHERE r.sha256 = $1 ORDER BY r.article_id LIMIT $2",
     );
     conn.all(find.bind(sha256).bind(NAMED)).await
 }
