@@ -123,13 +123,19 @@ async fn a_process_has_given_up_what_it_does_not_need() {
     let file = jpeg(&noise(300, 300, 1));
     let (process, probe) = begun(&file, Limits::default()).await.unwrap();
     assert_eq!((probe.width, probe.height), (300, 300));
+    let modules = std::fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
+    if modules.split(',').any(|module| module == "landlock") {
+        assert!(process.is_confined());
+    }
     let about = Path::new("/proc").join(process.id().unwrap().to_string());
     let limits = std::fs::read_to_string(about.join("limits")).unwrap();
     let limit = |name: &str| {
         let line = limits.lines().find(|line| line.starts_with(name)).unwrap();
         line[name.len()..].split_whitespace().next().unwrap().to_owned()
     };
-    assert_eq!(limit("Max open files"), "3");
+    // Nothing can be opened, also where something is closed: no number is left for it.
+    assert_eq!(limit("Max open files"), "0");
+    assert_eq!(limit("Max processes"), "0");
     assert_eq!(limit("Max file size"), "0");
     assert_eq!(limit("Max core file size"), "0");
     assert_eq!(limit("Max cpu time"), "30");

@@ -54,7 +54,7 @@ async fn kept(rig: &Rig, told: &Value, file: &[u8]) {
 }
 
 /// The keys of all blobs that are there.
-async fn keys(rig: &Rig) -> Vec<String> {
+pub(crate) async fn keys(rig: &Rig) -> Vec<String> {
     if rig.runtime.blobs.database().is_some() {
         let all = "SELECT key FROM blobs WHERE finished_at IS NOT NULL ORDER BY key";
         return rig.raw_sql("blobs").await.texts(all, 0).await.unwrap();

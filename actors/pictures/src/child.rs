@@ -2,8 +2,13 @@
 
 use std::io::{self, BufRead, Read as _, Write};
 
-use landlock::{ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, RulesetError};
-use rustix::process::{Resource, Rlimit, nice, setrlimit};
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, RulesetError, RulesetStatus,
+    Scope,
+};
+use rustix::process::{
+    Resource, Rlimit, Signal, getrlimit, nice, set_parent_process_death_signal, setrlimit,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,9 +20,7 @@ const LOOKING: u64 = 64 * 1024 * 1024;
 /// What is needed beside pixels: the heap's own, and what is only counted.
 const SLACK: u64 = 32 * 1024 * 1024;
 /// The newest restrictions that are asked for; an older kernel gives those that it knows.
-const RESTRICTIONS: ABI = ABI::V5;
-/// Standard input, output and errors: there are no other files.
-const FILES: u64 = 3;
+const RESTRICTIONS: ABI = ABI::V6;
 /// As work that stands back where others want the processor too.
 const STANDS_BACK: i32 = 5;
 
@@ -31,7 +34,7 @@ pub fn run() -> io::Result<()> {
 
 fn work(input: &mut impl BufRead, output: &mut impl Write) -> io::Result<()> {
     let order: Order = heard(input)?;
-    let room = Room::confined(&order)?;
+    let (room, is_confined) = Room::confined(&order)?;
     let bytes = usize::try_from(order.bytes).map_err(io::Error::other)?;
     let mut file = Vec::with_capacity(bytes);
     input.take(order.bytes).read_to_end(&mut file)?;
@@ -42,7 +45,7 @@ fn work(input: &mut impl BufRead, output: &mut impl Write) -> io::Result<()> {
         Ok(probed) => probed,
         Err(refused) => return say(output, &Said::Refused(refused)),
     };
-    say(output, &Said::Probe(probed))?;
+    say(output, &Said::Probe(probed, is_confined))?;
     let go: Go = heard(input)?;
     room.allow(go.memory.saturating_add(SLACK))?;
     let made = make(&file, &probed, &mut |head, bytes| {
@@ -77,20 +80,27 @@ struct Room {
 }
 
 impl Room {
-    /// Gives up what is not needed: files, networks, dumps, and all memory but what an order allows.
-    fn confined(order: &Order) -> io::Result<Self> {
+    /// Gives up what is not needed: files, networks, processes, dumps, and all memory but what an order allows. Whether
+    /// the kernel can see to all of that.
+    fn confined(order: &Order) -> io::Result<(Self, bool)> {
+        // Whoever has started it may end in a way that leaves it no time to end others.
+        set_parent_process_death_signal(Some(Signal::KILL))?;
         // Not being allowed to stand back is no reason not to work.
         let _ = nice(STANDS_BACK);
         let before = occupied()?.saturating_add(order.bytes);
-        let most = before.saturating_add(order.limits.memory.max(LOOKING)).saturating_add(SLACK);
+        let most = order.limits.memory.max(LOOKING.saturating_add(order.bytes));
+        let most = before.saturating_add(most).saturating_add(SLACK);
         let room = Self { before, most };
-        restricted().map_err(io::Error::other)?;
-        limit(Resource::Nofile, FILES, FILES)?;
+        let is_confined = restricted().map_err(io::Error::other)?;
+        // What is open stays so, and nothing else can be: no file, no socket, also where one was closed.
+        limit(Resource::Nofile, 0, 0)?;
+        limit(Resource::Nproc, 0, 0)?;
         limit(Resource::Fsize, 0, 0)?;
         limit(Resource::Core, 0, 0)?;
         limit(Resource::Cpu, order.limits.seconds, order.limits.seconds.saturating_add(1))?;
-        room.allow(LOOKING)?;
-        Ok(room)
+        // A decoder may have the file a second time.
+        room.allow(LOOKING.saturating_add(order.bytes))?;
+        Ok((room, is_confined))
     }
 
     /// So many bytes beside the program and the file, and never more than the order says.
@@ -100,8 +110,10 @@ impl Room {
     }
 }
 
+/// Never more than there was: who has no more rights than others can't have that.
 fn limit(resource: Resource, soft: u64, hard: u64) -> io::Result<()> {
-    Ok(setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) })?)
+    let most = getrlimit(resource).maximum.map_or(hard, |most| most.min(hard));
+    Ok(setrlimit(resource, Rlimit { current: Some(soft.min(most)), maximum: Some(most) })?)
 }
 
 /// How much address space there is in use, in bytes.
@@ -113,12 +125,15 @@ fn occupied() -> io::Result<u64> {
     kilobytes.map(|size| size * 1_024).ok_or_else(|| io::Error::other("no VmSize is known"))
 }
 
-/// No file is opened and no address is reached from here on, as far as the kernel can see to that.
-fn restricted() -> Result<(), RulesetError> {
+/// No path is followed, no address reached, and nobody else signalled from here on, as far as the kernel can see to
+/// that; whether it can to any of it.
+fn restricted() -> Result<bool, RulesetError> {
     let rules = Ruleset::default()
         .handle_access(AccessFs::from_all(RESTRICTIONS))?
-        .handle_access(AccessNet::from_all(RESTRICTIONS))?;
-    rules.create()?.restrict_self().map(drop)
+        .handle_access(AccessNet::from_all(RESTRICTIONS))?
+        .scope(Scope::from_all(RESTRICTIONS))?;
+    let status = rules.create()?.restrict_self()?;
+    Ok(status.ruleset != RulesetStatus::NotEnforced)
 }
 
 #[cfg(test)]

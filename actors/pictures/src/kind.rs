@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// How much of a file's beginning is needed to know.
-const BEGINNING: usize = 12;
+pub(crate) const BEGINNING: usize = 12;
 
 /// What a picture is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,7 +14,7 @@
 //!
 //! Nothing is decoded before its size was compared with what is allowed. What a process needs beyond its memory ends
 //! it, and nothing else; so does a decoder that panics, never ends, or is taken over. The node reads from it no more than
-//! it has room for, and believes it nothing but pixels.
+//! it has room for, and compares what it says of the picture with what is taken.
 //!
 //! | file | |
 //! |---|---|

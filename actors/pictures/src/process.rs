@@ -4,13 +4,15 @@ use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use crate::kind::Kind;
-use crate::making::{MAIN, WIDTHS};
+use crate::kind::{BEGINNING, Kind};
+use crate::limits::Limits;
+use crate::making::{MAIN, WIDTHS, check};
 use crate::protocol::{FileHead, Go, LINE, Looks, Order, Probe, Refused, Said, Why};
 
 /// What is read of a file at a time, in bytes.
@@ -72,9 +74,13 @@ pub struct Process {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
+    limits: Limits,
     files: Vec<(u32, Kind)>,
-    /// What is still to be read of the file that was announced.
+    /// What is still to be read of the file that was announced, and what it is until its beginning was read.
     left: u64,
+    unseen: Option<Kind>,
+    /// Whether the kernel keeps it from everything else.
+    is_confined: bool,
 }
 
 impl Process {
@@ -84,7 +90,8 @@ impl Process {
     /// [`Ended`].
     pub async fn start(program: &Program, order: &Order) -> Result<Self, Ended> {
         let mut command = Command::new(&program.0);
-        command.arg(ROLE).env_clear().current_dir("/").kill_on_drop(true);
+        // Of its own group: what ends the node's, from a terminal say, does not end what the node still does.
+        command.arg(ROLE).env_clear().current_dir("/").process_group(0).kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
         let (input, output) = (child.stdin.take(), child.stdout.take());
@@ -93,8 +100,11 @@ impl Process {
             input: input.ok_or_else(none)?,
             output: BufReader::new(output.ok_or_else(none)?),
             child,
+            limits: order.limits,
             files: Vec::new(),
             left: 0,
+            unseen: None,
+            is_confined: false,
         };
         process.tell(order).await?;
         Ok(process)
@@ -115,15 +125,25 @@ impl Process {
         self.survived(written).await
     }
 
-    /// What the file is, once it was written whole.
+    /// What the file is, once it was written whole: never more than is taken, whatever it says.
     ///
     /// # Errors
     /// [`Ended`].
     pub async fn probe(&mut self) -> Result<Probe, Ended> {
         match self.heard().await? {
-            Said::Probe(probe) => Ok(probe),
+            Said::Probe(probe, is_confined) if check(&probe, &self.limits).is_ok() => {
+                self.is_confined = is_confined;
+                Ok(probe)
+            }
             said => Err(unexpected(&said)),
         }
+    }
+
+    /// Whether the kernel keeps it from files and networks, and not only from opening any (Landlock, Linux 5.13 and
+    /// later): known once it was probed.
+    #[must_use]
+    pub const fn is_confined(&self) -> bool {
+        self.is_confined
     }
 
     /// Lets it decode, with so much memory, in bytes.
@@ -150,6 +170,7 @@ impl Process {
                 }
                 self.files.push(name);
                 self.left = head.bytes;
+                self.unseen = Some(head.kind);
                 Ok(Next::File(head))
             }
             said => Err(unexpected(&said)),
@@ -166,7 +187,23 @@ impl Process {
         }
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(PIECE);
         let mut piece = vec![0; most];
-        let read = self.output.read(&mut piece).await?;
+        let read = match self.unseen.take() {
+            // Its beginning, whole.
+            Some(kind) => {
+                let beginning = &mut piece[..most.min(BEGINNING)];
+                let length = beginning.len();
+                if self.output.read_exact(beginning).await.is_err() {
+                    return Err(self.end().await);
+                }
+                if Kind::of(beginning) != Some(kind) {
+                    return Err(Ended::Crashed(format!(
+                        "it calls something {kind:?} that is none"
+                    )));
+                }
+                length
+            }
+            None => self.output.read(&mut piece).await?,
+        };
         if read == 0 {
             return Err(self.end().await);
         }
@@ -208,7 +245,10 @@ impl Process {
         drop(self.child.start_kill());
         let mut words = Vec::new();
         if let Some(errors) = self.child.stderr.take() {
-            drop(errors.take(LAST_WORDS).read_to_end(&mut words).await);
+            let mut errors = errors.take(LAST_WORDS);
+            let reading = errors.read_to_end(&mut words);
+            // It is dead, and has said it already.
+            let _ = tokio::time::timeout(Duration::from_secs(1), reading).await;
         }
         match self.child.wait().await {
             Ok(status) => ended(status, &String::from_utf8_lossy(&words)),
@@ -221,19 +261,22 @@ fn unexpected(said: &Said) -> Ended {
     Ended::Crashed(format!("it said {said:?} where that means nothing"))
 }
 
-/// Signals, by number: where they are the same everywhere.
-const KILL: i32 = 9;
+/// Signals, by number: where they are the same everywhere. Those by which somebody ends a process: hang up, interrupt,
+/// quit, kill, terminate.
+const ENDING: [i32; 5] = [1, 2, 3, 9, 15];
 const ABORT: i32 = 6;
 const XCPU: i32 = 24;
 
 fn ended(status: ExitStatus, words: &str) -> Ended {
     match status.signal() {
-        Some(KILL) => Ended::Killed,
+        Some(signal) if ENDING.contains(&signal) => Ended::Killed,
         Some(XCPU) => Refused::new(Why::TooSlow, "the picture takes too long to be read").into(),
         Some(ABORT) if words.contains(NO_MEMORY) => {
             let detail = "the picture takes more memory than it should";
             Refused::new(Why::TooManyPixels, detail).into()
         }
+        // It can't work here at all: there is no memory to start with, or not what it is to give up.
+        None if status.code() == Some(1) => Ended::Io(io::Error::other(words.trim().to_owned())),
         _ => Ended::Crashed(format!("{status}: {}", words.trim())),
     }
 }

@@ -119,8 +119,8 @@ impl Refused {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Said {
-    /// It could be made.
-    Probe(Probe),
+    /// It could be made; and whether the kernel keeps the process from everything else (Landlock).
+    Probe(Probe, bool),
     /// A file follows.
     File(FileHead),
     /// That was all.

@@ -31,7 +31,7 @@ CREATE TABLE asset_sources (
 );
 CREATE INDEX asset_sources_of ON asset_sources (asset_id);
 
--- What somebody has in their library. Owner 0: somebody who is gone.
+-- What somebody has in their library.
 CREATE TABLE media (
     id         BIGINT  NOT NULL PRIMARY KEY,
     asset_id   BIGINT  NOT NULL REFERENCES assets (id),
@@ -45,7 +45,7 @@ CREATE TABLE media (
     updated_at BIGINT  NOT NULL,
     version    BIGINT  NOT NULL DEFAULT 1
 );
-CREATE UNIQUE INDEX media_of_owner ON media (owner_id, asset_id) WHERE owner_id <> 0;
+CREATE UNIQUE INDEX media_of_owner ON media (owner_id, asset_id);
 CREATE INDEX media_by_owner ON media (owner_id, id);
 CREATE INDEX media_by_asset ON media (asset_id);
 CREATE INDEX media_without_alt ON media (id) WHERE alt IS NULL;

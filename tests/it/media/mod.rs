@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use image::RgbImage;
-use panel_harness::{Answer, Backend, Client, Rig, RigBuilder, new_id};
+use panel_harness::{Answer, Backend, Client, Rig, RigBuilder, eventually, new_id};
 use panel_kernel::ids::{Id, hex};
 use panel_kernel::role::Role;
 use panel_kernel::time::{Clock, Timestamp};
 use serde_json::{Value, json};
 
 use crate::deaths::configured;
+use crate::uploads::keys;
 
 const MEDIA: &str = "/api/v2/cms/media";
 const SOON: Duration = Duration::from_secs(20);
@@ -51,11 +52,36 @@ impl Library {
         Self { rig, clock, ids, eve, ann }
     }
 
-    /// So much later, signed in again, and what nobody has was looked for.
+    /// So much later, signed in again, and whatever nobody has by then was looked for.
     async fn later(&mut self, time: Duration) {
         self.clock.advance(time);
         [self.eve, self.ann] = signed_in(&self.rig, self.ids);
+        self.swept().await;
+    }
+
+    /// Waits for a round of the sweeper that begins after this: what goes last in it is gone.
+    async fn swept(&self) {
+        let last = "INSERT INTO assets (id, state, since) VALUES (1, 'going', 9000000000000000)";
+        self.rig.raw_sql("cms").await.run(last).await;
         self.rig.kill("cms/media/sweeper").await;
+        eventually("the sweeper was there", SOON, async || {
+            let mut sql = self.rig.raw_sql("cms").await;
+            let left = sql.texts("SELECT state FROM assets WHERE id = 1", 0).await.unwrap();
+            if left.is_empty() { Ok(()) } else { Err(left) }
+        })
+        .await;
+    }
+
+    /// The files that there are, but for those of pictures that are shown.
+    async fn other_files(&self) -> Vec<String> {
+        let mut keys = keys(&self.rig).await;
+        let mut sql = self.rig.raw_sql("cms").await;
+        let kept = "SELECT CAST(id AS TEXT) FROM assets WHERE state = 'kept'";
+        for id in sql.texts(kept, 0).await.unwrap() {
+            let id = Id::from_raw(id.parse().unwrap());
+            keys.retain(|key| !key.starts_with(&format!("media/{id}/")));
+        }
+        keys
     }
 
     /// How what is kept of pictures is, the oldest first.

@@ -87,10 +87,18 @@ async fn a_library_has_so_much_room(backend: Backend) {
 async fn what_was_refused_leaves_nothing(backend: Backend) {
     let library = Library::start(backend).await;
     let file = png(&scene(80, 80, 1).into());
-    sent(&library.ann, &file[..file.len() / 2]).await.refused(422, "validation");
-    library.rig.kill("cms/media/sweeper").await;
+    for _ in 0..2 {
+        sent(&library.ann, &file[..file.len() / 2]).await.refused(422, "validation");
+    }
+    // The second was known.
+    assert_eq!(library.outcome("refused"), 1);
+    sent(&library.ann, b"nothing").await.refused(415, "unsupported_media_type");
+    kept(&library.ann, &file).await;
+    library.swept().await;
+    assert_eq!(library.assets().await, ["kept"]);
+    // Nor of the files as they were sent.
     eventually("nothing is left of it", SOON, async || {
-        let left = library.assets().await;
+        let left = library.other_files().await;
         if left.is_empty() { Ok(()) } else { Err(left) }
     })
     .await;

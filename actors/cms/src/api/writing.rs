@@ -151,10 +151,8 @@ impl Cms {
 
     /// The HTML of a text, if it is short and shows no picture of this site.
     pub(super) fn at_once(&self, body: &str) -> Option<String> {
-        if body.contains(pictures::BELOW) {
-            return None;
-        }
-        Renderer::at_once(body, &self.dialect).map(|text| text.html)
+        let html = Renderer::at_once(body, &self.dialect)?.html;
+        pictures::shown_in(&html).is_empty().then_some(html)
     }
 
     /// The HTML of a text of any length, when its turn has come. What becomes much longer than it is, as footnotes can
@@ -171,9 +169,13 @@ impl Cms {
 
     /// The same HTML, in which pictures of this site come in the size that fits.
     async fn with_pictures(&self, html: String) -> Result<String, RouteError> {
-        let shown = pictures::shown_in([html.as_str()]);
+        let shown = pictures::shown_in(&html);
         if shown.is_empty() {
             return Ok(html);
+        }
+        if shown.len() > pictures::MOST {
+            let message = format!("shows more than {} pictures; divide it", pictures::MOST);
+            return Err(Problem::field("body", "too_many_pictures", message).into());
         }
         let mut known = BTreeMap::new();
         let mut conn = self.db.reader().await?;

@@ -1,38 +1,48 @@
-//! Where pictures wait for a worker: so many of them, and of one account at most half of those.
+//! Where pictures wait for a worker: so many of them, and of one account at most half of those. Accounts take turns.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use panel_kernel::http::Sent;
 use panel_kernel::ids::Id;
 use panel_kernel::problem::{Kind as ProblemKind, Problem};
 use parking_lot::Mutex;
-use tokio::sync::{Mutex as Turn, mpsc, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::rules::pictures::Asset;
 
-/// A picture to be made.
+/// A picture to be made. It has its place until it is made, also where nobody waits any more.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) sent: Sent,
     pub(super) tell: oneshot::Sender<Result<Asset, Problem>>,
+    place: Place,
 }
 
 /// Where they wait.
 #[derive(Debug)]
 pub(super) struct Desk {
-    jobs: mpsc::Sender<Job>,
-    /// Whose turn it is to take the next.
-    next: Turn<mpsc::Receiver<Job>>,
-    inside: Arc<Mutex<HashMap<Id, usize>>>,
+    line: Mutex<Line>,
+    /// As many permits as there are pictures in the line; or more, where some were taken out whose senders had gone.
+    waiting: Semaphore,
+    inside: Inside,
     most: usize,
 }
 
-/// The right to wait. Given back when it is dropped.
+type Inside = Arc<Mutex<HashMap<Id, usize>>>;
+
+#[derive(Debug, Default)]
+struct Line {
+    jobs: VecDeque<Job>,
+    /// Whose picture was taken last.
+    last: Option<Id>,
+}
+
+/// The right to be here. Given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+struct Place {
     whose: Id,
-    inside: Arc<Mutex<HashMap<Id, usize>>>,
+    inside: Inside,
 }
 
 impl Drop for Place {
@@ -50,13 +60,40 @@ impl Drop for Place {
 impl Desk {
     /// For so many, waiting or being made.
     pub(super) fn new(most: usize) -> Self {
-        // Whoever has a place has one picture here at most.
-        let (jobs, next) = mpsc::channel(most);
-        Self { jobs, next: Turn::new(next), inside: Arc::default(), most }
+        Self { line: Mutex::default(), waiting: Semaphore::new(0), inside: Inside::default(), most }
     }
 
-    /// Takes a place, at once or not at all.
-    pub(super) fn enter(&self, whose: Id) -> Result<Place, Problem> {
+    /// What becomes of a picture; none if its worker ended over it.
+    ///
+    /// # Errors
+    /// There is no place for it: 429 if they are its sender's own that are taken, else 503.
+    pub(super) async fn made(
+        &self,
+        sent: &Sent,
+        whose: Id,
+    ) -> Result<Option<Result<Asset, Problem>>, Problem> {
+        let place = self.enter(whose)?;
+        let (tell, told) = oneshot::channel();
+        self.line.lock().jobs.push_back(Job { sent: sent.clone(), tell, place });
+        self.waiting.add_permits(1);
+        Ok(told.await.ok())
+    }
+
+    fn enter(&self, whose: Id) -> Result<Place, Problem> {
+        self.take(whose).or_else(|_| {
+            // Some may have gone who waited.
+            let gone: VecDeque<Job> = {
+                let mut line = self.line.lock();
+                let (gone, there) = line.jobs.drain(..).partition(|job| job.tell.is_closed());
+                line.jobs = there;
+                gone
+            };
+            drop(gone);
+            self.take(whose)
+        })
+    }
+
+    fn take(&self, whose: Id) -> Result<Place, Problem> {
         let mut inside = self.inside.lock();
         let own = inside.get(&whose).copied().unwrap_or_default();
         if own >= self.most.div_ceil(2) {
@@ -71,42 +108,78 @@ impl Desk {
         Ok(Place { whose, inside: Arc::clone(&self.inside) })
     }
 
-    /// What becomes of a picture; none if its worker ended over it.
-    pub(super) async fn made(&self, _: &Place, sent: &Sent) -> Option<Result<Asset, Problem>> {
-        let (tell, told) = oneshot::channel();
-        let job = Job { sent: sent.clone(), tell };
-        self.jobs.send(job).await.ok()?;
-        told.await.ok()
-    }
-
     /// The next one, when there is one that somebody waits for.
     pub(super) async fn next(&self) -> Option<Job> {
-        let mut next = self.next.lock().await;
         loop {
-            let job = next.recv().await?;
-            if !job.tell.is_closed() {
+            self.waiting.acquire().await.ok()?.forget();
+            let next = self.line.lock().next();
+            if let Some(job) = next.filter(|job| !job.tell.is_closed()) {
                 return Some(job);
             }
         }
     }
 }
 
+impl Line {
+    /// The first of somebody else than the last was of, if there is one.
+    fn next(&mut self) -> Option<Job> {
+        let other = self.jobs.iter().position(|job| Some(job.place.whose) != self.last);
+        let job = self.jobs.remove(other.unwrap_or(0))?;
+        self.last = Some(job.place.whose);
+        Some(job)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+    use panel_kernel::message::BlobRef;
+
     use super::*;
 
-    #[test]
-    fn one_account_has_half_of_the_places_and_a_place_is_given_back() {
-        let desk = Desk::new(3);
+    fn sent(number: u8) -> Sent {
+        let mut sent = Sent::alone(BlobRef { key: "a".to_owned(), bytes: 1, sha256: [number; 32] });
+        sent.name = Some(number.to_string());
+        sent
+    }
+
+    fn name(job: &Job) -> &str {
+        job.sent.name.as_deref().unwrap()
+    }
+
+    #[tokio::test]
+    async fn accounts_take_turns_and_have_half_of_the_places() {
+        let desk = Desk::new(4);
         let [ada, bob] = [1, 2].map(Id::from_raw);
-        let first = desk.enter(ada).unwrap();
-        let second = desk.enter(ada).unwrap();
-        assert_eq!(desk.enter(ada).unwrap_err().kind, ProblemKind::RateLimited);
-        let other = desk.enter(bob).unwrap();
-        assert_eq!(desk.enter(bob).unwrap_err().kind, ProblemKind::Unavailable);
-        drop(first);
-        let again = desk.enter(bob).unwrap();
-        drop((second, other, again));
+        let pictures = [sent(1), sent(2), sent(3), sent(4), sent(5)];
+        let mut waiting: Vec<_> = [(0, ada), (1, ada), (2, bob), (3, bob)]
+            .into_iter()
+            .map(|(at, whose)| Box::pin(desk.made(&pictures[at], whose)))
+            .collect();
+        assert!(waiting[0].as_mut().now_or_never().is_none());
+        assert!(waiting[1].as_mut().now_or_never().is_none());
+        let refused = desk.made(&pictures[4], ada).await.unwrap_err();
+        assert_eq!(refused.kind, ProblemKind::RateLimited);
+        assert!(waiting[2].as_mut().now_or_never().is_none());
+        assert!(waiting[3].as_mut().now_or_never().is_none());
+        let refused = desk.made(&pictures[4], Id::from_raw(3)).await.unwrap_err();
+        assert_eq!(refused.kind, ProblemKind::Unavailable);
+        // By turns; and what nobody waits for any more makes room.
+        let first = desk.next().await.unwrap();
+        assert_eq!(name(&first), "1");
+        let second = desk.next().await.unwrap();
+        assert_eq!(name(&second), "3");
+        drop(waiting.pop());
+        let mut late = Box::pin(desk.made(&pictures[4], bob));
+        assert!(late.as_mut().now_or_never().is_none());
+        let third = desk.next().await.unwrap();
+        assert_eq!(name(&third), "2");
+        let fourth = desk.next().await.unwrap();
+        assert_eq!(name(&fourth), "5");
+        assert!(desk.next().now_or_never().is_none());
+        // A worker that ends over one says nothing.
+        drop((first, second, third, fourth));
+        assert!(late.await.unwrap().is_none());
         assert!(desk.inside.lock().is_empty());
     }
 }

@@ -1,6 +1,7 @@
 //! One picture, from the file that was sent to what is kept of it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures::{FutureExt as _, StreamExt as _};
 use panel_kernel::blobs::{BlobError, BlobWriter};
@@ -8,6 +9,7 @@ use panel_kernel::data::DbError;
 use panel_kernel::http::Sent;
 use panel_kernel::ids::{Id, hex};
 use panel_kernel::problem::{Kind as ProblemKind, Problem};
+use panel_kernel::time::Timestamp;
 use panel_pictures::{Ended, FileHead, MAIN, Next, Order, Process, Refused, Why};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -64,6 +66,10 @@ pub(super) async fn made(room: &Room, sent: &Sent) -> Result<Asset, Problem> {
             Err(failed) => explained(&failed),
         };
         room.count(label);
+        if !matches!(problem.kind, ProblemKind::Unavailable) {
+            // It will be no other.
+            room.refused.insert(sent.sha256, problem.clone());
+        }
         return Err(problem);
     }
     Err(Problem::unavailable(crate::SERVICE.name, "pictures are not made now").retry_after(1))
@@ -84,6 +90,10 @@ fn explained(failed: &Failed) -> (&'static str, Problem) {
         Failed::Process(Ended::Io(error)) => {
             tracing::error!(%error, "there is no process for a picture");
             ("failed", later())
+        }
+        Failed::Blobs(BlobError::TooLarge(_)) => {
+            let detail = "the picture becomes much longer than it was";
+            ("refused", refusal(&Refused { why: Why::TooManyPixels, detail: detail.to_owned() }))
         }
         Failed::Blobs(error) => {
             tracing::debug!(%error, "a picture is not made");
@@ -112,14 +122,18 @@ async fn begun(room: &Room, sent: &Sent, source: &str) -> Result<Asset, Failed> 
     quietly(&room.db, move |tx| assets::begin(tx, id, now).boxed()).await?;
     let making = tokio::time::timeout(room.patience, Box::pin(files(room, sent, id)));
     let outcome = making.await.unwrap_or(Err(Failed::Late));
-    let (source, now) = (source.to_owned(), room.db.clock().now());
-    match outcome {
-        Ok(asset) => {
-            let keeping = quietly(&room.db, move |tx| {
-                async move { assets::keep(tx, asset, &source, now).await }.boxed()
-            });
-            keeping.await?.ok_or(Failed::Lost)
+    let now = room.db.clock().now();
+    let kept = match outcome {
+        Ok(asset) => match keep(room, &asset, source, now).await {
+            // Another has kept the same at the same moment.
+            Err(DbError::Unique) => keep(room, &asset, source, now).await,
+            kept => kept,
         }
+        .map_err(Failed::Data),
+        Err(failed) => Err(failed),
+    };
+    match kept {
+        Ok(kept) => kept.ok_or(Failed::Lost),
         Err(failed) => {
             let leaving = quietly(&room.db, move |tx| assets::leave(tx, id, now).boxed());
             if let Err(error) = leaving.await {
@@ -128,6 +142,17 @@ async fn begun(room: &Room, sent: &Sent, source: &str) -> Result<Asset, Failed> 
             Err(failed)
         }
     }
+}
+
+async fn keep(
+    room: &Room,
+    asset: &Asset,
+    source: &str,
+    now: Timestamp,
+) -> Result<Option<Asset>, DbError> {
+    let (asset, source) = (asset.clone(), source.to_owned());
+    quietly(&room.db, move |tx| async move { assets::keep(tx, asset, &source, now).await }.boxed())
+        .await
 }
 
 /// Has the files made, and stores them as they come.
@@ -139,9 +164,12 @@ async fn files(room: &Room, sent: &Sent, id: Id) -> Result<Asset, Failed> {
         process.feed(&piece?).await?;
     }
     let probe = process.probe().await?;
+    room.tell_of_kernel(&process);
     let _memory: OwnedSemaphorePermit = room.memory(probe.memory).await?;
     process.go(probe.memory).await?;
-    let most = u64::from(probe.width) * u64::from(probe.height) * DEEPEST + sent.bytes + ASIDE;
+    // All files together: the whole one is no longer than its pixels, or twice what was sent, and so are the others.
+    let pixels = u64::from(probe.width) * u64::from(probe.height);
+    let mut most = 2 * (pixels * DEEPEST + 2 * sent.bytes + ASIDE);
     let mut files = Vec::with_capacity(FILES);
     let looks = loop {
         match process.next().await? {
@@ -151,7 +179,9 @@ async fn files(room: &Room, sent: &Sent, id: Id) -> Result<Asset, Failed> {
                 while let Some(piece) = process.piece().await? {
                     writer.write(&piece).await?;
                 }
-                files.push(stored(head, writer).await?);
+                let file = stored(head, writer).await?;
+                most = most.saturating_sub(file.bytes);
+                files.push(file);
             }
         }
     };
@@ -183,6 +213,15 @@ impl Room {
         let parts = u32::try_from(bytes.div_ceil(PART)).unwrap_or(u32::MAX);
         let permits = Arc::clone(&self.memory).acquire_many_owned(parts).await;
         permits.map_err(|_| Failed::Late)
+    }
+
+    /// Says once what this kernel can't do.
+    fn tell_of_kernel(&self, process: &Process) {
+        if !process.is_confined() && !self.told.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "this kernel has no Landlock: the processes of pictures are kept from files and networks by limits alone"
+            );
+        }
     }
 
     fn count(&self, outcome: &str) {

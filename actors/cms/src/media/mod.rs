@@ -32,9 +32,11 @@ mod sweeper;
 mod worker;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use moka::sync::Cache;
 use panel_kernel::blobs::Blobs;
 use panel_kernel::data::{Database, DbError, Tx};
 use panel_kernel::http::Sent;
@@ -59,6 +61,8 @@ const ATTEMPTS: u32 = 3;
 const WORKERS: [&str; 8] = [
     "worker_1", "worker_2", "worker_3", "worker_4", "worker_5", "worker_6", "worker_7", "worker_8",
 ];
+/// How long a file is remembered of which nothing can be made.
+const REMEMBERED: Duration = Duration::from_secs(600);
 /// Memory is given in such parts, in bytes.
 const PART: u64 = 1024 * 1024;
 
@@ -78,6 +82,10 @@ struct Room {
     /// Memory for pixels, in parts.
     memory: Arc<Semaphore>,
     desk: Desk,
+    /// What nothing can be made of, for a while: sending it again costs nothing.
+    refused: Cache<[u8; 32], Problem>,
+    /// Whether somebody was told what this kernel can't do.
+    told: AtomicBool,
     outcomes: IntCounterVec,
 }
 
@@ -96,6 +104,8 @@ impl Media {
                 usize::try_from(parts).unwrap_or(Semaphore::MAX_PERMITS),
             )),
             desk: Desk::new(config.waiting.min(workers / 2).max(1)),
+            refused: Cache::builder().max_capacity(1_024).time_to_live(REMEMBERED).build(),
+            told: AtomicBool::new(false),
             outcomes: runtime.metrics.pictures.clone(),
         }))
     }
@@ -130,10 +140,12 @@ impl Media {
         if let Some(asset) = known {
             return Ok(asset);
         }
-        let place = self.0.desk.enter(whose)?;
+        if let Some(problem) = self.0.refused.get(&sent.sha256) {
+            return Err(problem);
+        }
         for _ in 0..ATTEMPTS {
             // Its worker may be killed over it.
-            if let Some(outcome) = self.0.desk.made(&place, &sent).await {
+            if let Some(outcome) = self.0.desk.made(&sent, whose).await? {
                 return outcome;
             }
         }

@@ -78,8 +78,9 @@ impl Sweeper {
         }
         for id in assets::going(&mut self.db.reader().await?).await? {
             if let Err(error) = self.remove(id).await {
-                tracing::debug!(asset = %id, %error, "a picture's files stay for now");
-                return Ok(());
+                // The others don't wait for this one.
+                tracing::warn!(asset = %id, %error, "a picture's files stay for now");
+                continue;
             }
             quietly(&self.db, move |tx| assets::forget(tx, id).boxed()).await?;
         }

@@ -97,7 +97,7 @@ async fn article(cms: &Shared, caller: &Caller, (kind, slug): (Kind, String), at
                     Some(slug) => terms::find(conn, TermKind::Category, slug).await?,
                     None => None,
                 };
-                let picture = picture(conn, article.cover.as_deref()).await?;
+                let picture = picture(conn, &article).await?;
                 Ok((article, category, picture))
             })
         })
@@ -122,7 +122,7 @@ async fn article(cms: &Shared, caller: &Caller, (kind, slug): (Kind, String), at
 /// `GET /blog/preview/{token}`
 pub(super) async fn preview(State(cms): State<Shared>, Segments(token): Segments<String>) -> Shown {
     let article = cms.previewed(&token).await?;
-    let picture = picture(&mut cms.db.reader().await?, article.cover.as_deref()).await?;
+    let picture = picture(&mut cms.db.reader().await?, &article).await?;
     let rendered = shown_page(&cms.allowed, |nonce| {
         let mut shown = ArticlePage::new(&cms, nonce, (article, None, picture));
         shown.noindex = true;
@@ -134,12 +134,12 @@ pub(super) async fn preview(State(cms): State<Shared>, Segments(token): Segments
 /// What is made of a picture of this site, and what it shows.
 type Picture = (Asset, String);
 
-/// The picture at this address, if it is one of this site.
-async fn picture(conn: &mut Conn, address: Option<&str>) -> Result<Option<Picture>, DbError> {
-    let name = address.and_then(|address| address.strip_prefix(pictures::BELOW));
+/// The cover, if it is a picture of this site; and what its author has said that it shows.
+async fn picture(conn: &mut Conn, article: &Article) -> Result<Option<Picture>, DbError> {
+    let name = article.cover.as_deref().and_then(|cover| cover.strip_prefix(pictures::BELOW));
     let Some((sha256, MAIN, _)) = name.and_then(pictures::named) else { return Ok(None) };
     let Some(asset) = assets::by_content(conn, sha256).await? else { return Ok(None) };
-    let alt = items::alt_of(conn, asset.id).await?.unwrap_or_default();
+    let alt = items::alt_of(conn, article.author.0, asset.id).await?.unwrap_or_default();
     Ok(Some((asset, alt)))
 }
 

@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 
 /// Below which address pictures are.
 pub(crate) const BELOW: &str = "/media/";
+/// The same, as an attribute begins.
+const ATTRIBUTE: &str = "=\"/media/";
+/// How many pictures an article shows at most.
+pub(crate) const MOST: usize = 100;
 /// Digits of a SHA-256.
 const DIGITS: usize = 64;
 /// How wide a page shows a picture at most: as wide as its text.
@@ -79,11 +83,15 @@ fn is_sha256(text: &str) -> bool {
     text.len() == DIGITS && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Which pictures are meant somewhere in these texts.
-pub(crate) fn shown_in<'a>(texts: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
-    let found = texts.into_iter().flat_map(|text| text.split(BELOW).skip(1));
-    let names = found.filter_map(|rest| rest.get(..DIGITS));
-    names.filter(|name| is_sha256(name)).map(str::to_owned).collect()
+/// Which pictures of this site HTML shows, or leads to: what begins an attribute, and not what somebody only writes of.
+pub(crate) fn shown_in(html: &str) -> BTreeSet<String> {
+    let found = html.split(ATTRIBUTE).skip(1).filter_map(of_address);
+    found.map(str::to_owned).collect()
+}
+
+/// Which picture of this site is meant by an address without what is before it.
+pub(crate) fn of_address(rest: &str) -> Option<&str> {
+    rest.get(..DIGITS).filter(|name| is_sha256(name))
 }
 
 /// HTML in which the pictures of this site come in the size that fits, and keep their room while they come. What it has
@@ -227,11 +235,17 @@ mod tests {
     }
 
     #[test]
-    fn pictures_are_found_wherever_they_are_meant() {
+    fn pictures_are_found_where_they_are_shown() {
         let (a, b) = (sha('a'), sha('b'));
-        let text = format!("![x](/media/{a}.jpg) <https://here/media/{b}-320.webp> /media/{a}");
-        assert_eq!(shown_in([text.as_str(), "/media/", "/media/ä"]), BTreeSet::from([a, b]));
-        assert!(shown_in([format!("/media/{}", sha('g')).as_str()]).is_empty());
+        let html = format!(
+            "<img src=\"/media/{a}.jpg\"> <a href=\"/media/{b}-320.webp\">/media/{}</a> \
+             <code>/media/{}</code> <img src=\"https://other/media/{}.jpg\"> <img src=\"/media/ä\">",
+            sha('c'),
+            sha('d'),
+            sha('e')
+        );
+        assert_eq!(shown_in(&html), BTreeSet::from([a, b]));
+        assert!(shown_in(&format!("<img src=\"/media/{}\">", sha('g'))).is_empty());
     }
 
     #[test]
@@ -286,7 +300,9 @@ mod tests {
         /// What is of others, or is no picture, stays as it is to the letter.
         #[test]
         fn what_is_of_others_stays(html in "(<img (src=\"[a-z/]{0,9}\"|alt=\"[>ä]\"|>)|[a-zä<>\"]){0,20}") {
-            prop_assert_eq!(responsive(&html, &BTreeMap::new()), html);
+            let own = asset(Kind::Gif, &[(0, Kind::Gif, 40)]);
+            let known = BTreeMap::from([(own.sha256.clone(), own)]);
+            prop_assert_eq!(responsive(&html, &known), html);
         }
     }
 }

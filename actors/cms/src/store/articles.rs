@@ -34,7 +34,9 @@ pub(crate) const EXPIRIES: [Expiry; 5] = [
         keep: IN_TRASH,
     },
     Expiry {
-        delete: "DELETE FROM article_media WHERE article_id IN (SELECT a.id FROM articles a \
+        delete: "DELETE FROM article_media WHERE (sha256, article_id) IN \
+                 (SELECT m.sha256, m.article_id FROM articles a \
+                 JOIN article_media m ON m.article_id = a.id \
                  WHERE a.deleted_at IS NOT NULL AND a.deleted_at <= $1 LIMIT $2)",
         keep: IN_TRASH,
     },
@@ -104,9 +106,12 @@ impl Article {
         category.chain(self.tags.iter().map(|slug| (TermKind::Tag, slug.as_str())))
     }
 
-    /// Pictures of this site that it shows, or means.
+    /// Pictures of this site that it shows.
     fn pictures(&self) -> BTreeSet<String> {
-        pictures::shown_in([self.body.as_str()].into_iter().chain(self.cover.as_deref()))
+        let mut shown = pictures::shown_in(&self.body_html);
+        let cover = self.cover.as_deref().and_then(|cover| cover.strip_prefix(pictures::BELOW));
+        shown.extend(cover.and_then(pictures::of_address).map(str::to_owned));
+        shown
     }
 
     fn tags_text(&self) -> String {
@@ -252,7 +257,7 @@ pub(crate) async fn update(tx: &mut Tx, before: &Article, after: &Article) -> Re
                       review_note = $23, updated_at = $24, preview_epoch = $25, deleted_at = $26, \
                       version = $27 WHERE id = $1");
     tx.execute(bound(update, after)).await?;
-    if before.body != after.body || before.cover != after.cover {
+    if before.body_html != after.body_html || before.cover != after.cover {
         shown::set(tx, after.id, &before.pictures(), &after.pictures()).await?;
     }
     count(tx, &counted(before), &counted(after), after.updated_at).await?;

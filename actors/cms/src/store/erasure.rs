@@ -1,6 +1,6 @@
 //! Names of people: as they are called from now on, or not any more.
 
-use panel_kernel::data::{DbError, Tx, sql};
+use panel_kernel::data::{DbError, Tx, holding, sql};
 use panel_kernel::ids::Id;
 
 /// What is shown of who is gone.
@@ -20,15 +20,17 @@ pub(crate) async fn rename(tx: &mut Tx, id: Id, name: &str) -> Result<bool, DbEr
     Ok(tells)
 }
 
-/// Nobody is known by that id any more: what they wrote stays, with the pictures that articles show, which are nobody's
-/// then; what they had not saved, and all other pictures, go.
+/// Nobody is known by that id any more: what they wrote stays, and what it shows for as long as it does; what they had
+/// not saved, and their libraries, go.
 pub(crate) async fn erase(tx: &mut Tx, id: Id) -> Result<(), DbError> {
+    // In the order in which everybody holds them.
+    let hold = "SELECT s.id FROM assets s WHERE s.id IN \
+                (SELECT m.asset_id FROM media m WHERE m.owner_id = $1) ORDER BY s.id";
+    let hold = holding(tx, hold, "s").bind(id);
+    tx.all::<(Id,)>(hold).await?;
     rename(tx, id, NOBODY).await?;
     for statement in [
         "DELETE FROM autosaves WHERE editor_id = $1",
-        "UPDATE media SET owner_id = 0, name = 'picture' WHERE owner_id = $1 AND EXISTS \
-         (SELECT 1 FROM assets s JOIN article_media r ON r.sha256 = s.sha256 \
-          WHERE s.id = media.asset_id)",
         "UPDATE assets SET orphaned_at = 0 WHERE id IN \
          (SELECT m.asset_id FROM media m WHERE m.owner_id = $1) \
          AND NOT EXISTS (SELECT 1 FROM media o WHERE o.asset_id = assets.id AND o.owner_id <> $1)",

@@ -71,7 +71,7 @@ pub(crate) const RECORDS: [Records; 5] = [
     },
     Records {
         name: "media",
-        select: "SELECT m.id, m.name, m.alt, s.sha256, s.width, s.height, s.bytes, m.created_at, m.updated_at \
+        select: "SELECT m.id, m.name, m.alt, '/media/' || s.sha256 || '.' || s.kind AS url, s.width, s.height, s.bytes, m.created_at, m.updated_at \
                  FROM media m JOIN assets s ON s.id = m.asset_id \
                  WHERE m.owner_id = $1 AND m.id > $2 ORDER BY m.id LIMIT $3",
         person: Person::Id,
@@ -79,7 +79,7 @@ pub(crate) const RECORDS: [Records; 5] = [
             ("id", Column::Id),
             ("name", Column::Text),
             ("alt", Column::Text),
-            ("sha256", Column::Text),
+            ("url", Column::Text),
             ("width", Column::Number),
             ("height", Column::Number),
             ("bytes", Column::Number),

@@ -30,8 +30,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, Method, StatusCode, header, request};
-use panel_kernel::message::{Principal, Reply};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header, request};
+use panel_kernel::message::{Body, Principal, Reply};
 use panel_kernel::metrics::Metrics;
 use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::purge::{Purge, PurgeItem};
@@ -223,6 +223,23 @@ impl Cache {
     /// Whether nothing has made it old since it was asked for.
     pub(crate) fn is_current(&self, kept: &Kept, question: &Question<'_>) -> bool {
         self.marks(question).is_some_and(|marks| marks.version(&kept.tags) <= kept.asked)
+    }
+
+    /// The tags of a file that everybody may see, if nothing has made it old since it was asked for. It is not kept here; a
+    /// CDN may keep it, and is told when it goes.
+    pub(crate) fn tags_of_file(
+        &self,
+        reply: &Reply,
+        question: &Question<'_>,
+    ) -> Option<Box<[Box<str>]>> {
+        let is_public = |control: &HeaderValue| control.as_bytes().starts_with(b"public");
+        let is_file = matches!(reply.body, Body::Blob(_)) && reply.status == StatusCode::OK;
+        if !is_file || !reply.headers.get(header::CACHE_CONTROL).is_some_and(is_public) {
+            return None;
+        }
+        let tags = question::tags(reply);
+        let marks = self.marks(question)?;
+        (marks.version(&tags) <= question.asked).then_some(tags)
     }
 
     /// A turn at asking for something anew, behind who is shown it; `None` if somebody does already.

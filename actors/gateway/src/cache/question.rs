@@ -74,8 +74,7 @@ impl Question<'_> {
         }
         let lifetime = Lifetime::of(&reply.headers)?;
         let vary: Arc<[HeaderName]> = control::vary(&reply.headers)?.into();
-        let tags = reply.extensions.text(Extensions::TAGS).unwrap_or_default();
-        let tags: Box<[Box<str>]> = tags.split_whitespace().map(Box::from).collect();
+        let tags = tags(reply);
         if tags.len() > MOST_TAGS {
             return None;
         }
@@ -101,6 +100,12 @@ impl Question<'_> {
             shared_at: None,
         })
     }
+}
+
+/// By which tags a reply is made old.
+pub(super) fn tags(reply: &Reply) -> Box<[Box<str>]> {
+    let tags = reply.extensions.text(Extensions::TAGS).unwrap_or_default();
+    tags.split_whitespace().map(Box::from).collect()
 }
 
 /// Service, path and query, the parameters in the order of their names.

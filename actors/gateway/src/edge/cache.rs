@@ -174,7 +174,15 @@ pub(super) async fn answer(
     note(edge, question, exchange, result);
     let stored = edge.cache.find(question).is_some_and(|kept| kept.only_stands_in());
     exchange.cache_status = forwarded(stored && !is_failure(&outcome));
-    Ok(from_reply(outcome?, exchange))
+    let reply = outcome?;
+    let tags = edge.cache.tags_of_file(&reply, question);
+    let mut outgoing = from_reply(reply, exchange);
+    if let Some((labels, tags)) = edge.cdn.as_ref().zip(tags)
+        && !(labels.ignores_vary() && question.has(&header::ORIGIN))
+    {
+        labels.keep(&mut outgoing.headers, question.service, &tags);
+    }
+    Ok(outgoing)
 }
 
 /// What may be shown while the service can't be asked: what is kept here, or by any gateway.

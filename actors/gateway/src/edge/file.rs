@@ -2,20 +2,23 @@
 //! part that is asked for (RFC 9110, 14). So a download that was cut off goes on where it was, through
 //! whichever gateway.
 //!
-//! A short one, or part, is read whole at once. Each other holds a piece in memory, and what the connection buffers of it;
-//! so many may be under way on a gateway (`gateway.files.max_downloads`), and so many of them for one account. Where the store does not give the
-//! next piece in time, or a client takes hours, the connection ends, and the client goes on from there.
+//! A short one, or part, is read whole at once, as long as there is room for that. Each other holds a piece in memory, and
+//! what the connection buffers of it; so many may be under way on a gateway (`gateway.files.max_downloads`), and so many
+//! of them for one account. Where the store does not give the next piece in time, or a client takes hours, the connection
+//! ends, and the client goes on from there.
 
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request};
 use panel_kernel::blobs::{BlobError, Blobs, Content as Pieces, PIECE};
 use panel_kernel::message::BlobRef;
 use panel_kernel::problem::{Kind, Problem};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Exchange;
 use crate::limits::Client;
@@ -27,8 +30,9 @@ use crate::server::AnswerBody;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a file may take to be sent.
 const LONGEST: Duration = Duration::from_secs(2 * 3_600);
-/// What is read whole, in bytes.
+/// What is read whole, in bytes; and how much of that there may be at a time, in kilobytes.
 const SHORT: u64 = PIECE as u64;
+const SHORT_ONES: usize = 64 * 1024;
 /// Files under way for one.
 const OF_ONE: OfOne = OfOne { account: 8, address: 32 };
 
@@ -46,6 +50,8 @@ pub(crate) enum Wanted {
 pub(crate) struct Files {
     blobs: Blobs,
     places: Places,
+    /// Room for short ones, in kilobytes.
+    short: Arc<Semaphore>,
 }
 
 /// A file that is being sent.
@@ -57,7 +63,8 @@ struct Sending {
 impl Files {
     /// From these, so many at a time.
     pub(crate) fn new(blobs: Blobs, at_once: usize) -> Self {
-        Self { blobs, places: Places::new(at_once, OF_ONE) }
+        let short = Arc::new(Semaphore::new(SHORT_ONES));
+        Self { blobs, places: Places::new(at_once, OF_ONE), short }
     }
 
     /// Opens what an answer is to be made of, if that is a file.
@@ -98,16 +105,28 @@ impl Files {
             outgoing.content = Content::Announced(length);
             return Ok(());
         }
-        outgoing.content = if length <= SHORT {
-            Content::Bytes(self.short(blob, range).await?)
-        } else {
-            Content::Open(self.send(blob, range, exchange).await?)
-        };
+        let room = (length <= SHORT).then(|| self.room(length)).flatten();
+        outgoing.content = Content::Open(match room {
+            Some(room) => self.short(blob, range, room).await?,
+            None => self.send(blob, range, exchange).await?,
+        });
         Ok(())
     }
 
-    /// All of a short part: a page with many small pictures takes no places.
-    async fn short(&self, blob: &BlobRef, range: Range<u64>) -> Result<Bytes, Problem> {
+    /// Room for a short part, if there is any.
+    fn room(&self, length: u64) -> Option<OwnedSemaphorePermit> {
+        let kilobytes = u32::try_from(length.div_ceil(1024)).ok()?;
+        Arc::clone(&self.short).try_acquire_many_owned(kilobytes).ok()
+    }
+
+    /// All of a short part: a page with many small pictures takes no places. The room is taken until it is sent.
+    async fn short(
+        &self,
+        blob: &BlobRef,
+        range: Range<u64>,
+        room: OwnedSemaphorePermit,
+    ) -> Result<AnswerBody, Problem> {
+        let length = range.end - range.start;
         let reading = async {
             let mut pieces = self.blobs.read(blob, range).await?;
             let mut whole = pieces.next().await.transpose()?.unwrap_or_default();
@@ -118,7 +137,14 @@ impl Files {
             Ok::<_, BlobError>(whole)
         };
         let read = tokio::time::timeout(PATIENCE, reading).await;
-        Ok(read.unwrap_or_else(|_| Err(late()))?)
+        let whole = read.unwrap_or_else(|_| Err(late()))?;
+        if whole.len() as u64 != length {
+            return Err(BlobError::Gone.into());
+        }
+        let pieces = stream::unfold((Some(whole), room), |(piece, room)| async move {
+            piece.map(|piece| (Ok(piece), (None, room)))
+        });
+        Ok(AnswerBody::pieces(pieces.boxed(), length))
     }
 
     async fn send(

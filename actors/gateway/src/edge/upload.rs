@@ -3,8 +3,9 @@
 //!
 //! Nothing is read from who may not ask. Each holds a piece in memory, and a place: so many may be under way on a gateway
 //! (`gateway.files.max_uploads`), and so many of them for one account. A client has `gateway.body_timeout`, and longer the more it
-//! has sent, but not for ever. What comes to nothing is removed behind the client's back: what does not arrive, and what was
-//! received for a request that is refused. What a gateway leaves that dies meanwhile goes after a day.
+//! has sent, but not for ever. What nobody keeps is removed behind the client's back: what does not arrive, what was
+//! received for a request that is refused, and what the service has not given another key. What a gateway leaves that dies
+//! meanwhile goes after a day.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -192,12 +193,10 @@ impl Receipt {
         self
     }
 
-    /// What the service has said. It is not kept if that is a refusal.
+    /// The service has answered: what it wanted to keep has another key by now, under which nobody removes it. Where
+    /// nobody knows what it has done, it stays for a day.
     pub(super) fn answered(mut self, answered: &Result<Answered, Problem>) {
-        self.is_kept = match answered {
-            Ok(answered) => answered.reply.status.is_success(),
-            Err(problem) => problem.outcome_unknown,
-        };
+        self.is_kept = answered.as_ref().is_err_and(|problem| problem.outcome_unknown);
     }
 }
 

@@ -128,6 +128,10 @@ impl Directory {
         }
         if let Some(folder) = found.first().and_then(|path| path.parent()) {
             sync(folder).await?;
+            if key.split('/').count() > 2 {
+                // A folder of one thing alone goes with the last that is in it.
+                drop(tokio::fs::remove_dir(folder).await);
+            }
         }
         Ok(())
     }

@@ -23,8 +23,13 @@ const BEGINNING: usize = 512;
 /// The longest word beside a file, in bytes, and how many there may be.
 const WORD: usize = 4_096;
 const WORDS: usize = 16;
-/// Pieces that may be read for the head of a part: it is never long, and two pieces may have their share of it.
-const HEAD: u32 = 3;
+/// The longest name of a word, and of a file, in characters.
+const NAME: usize = 64;
+const FILE_NAME: usize = 255;
+/// How much is read at a time of a form, in bytes.
+const PIECE: usize = 16 * 1024;
+/// What may be read for the head of a part, in bytes.
+const HEAD: u32 = 16 * 1024;
 
 /// A file that was sent.
 #[derive(Clone, Debug)]
@@ -61,6 +66,14 @@ impl Upload {
 }
 
 impl Sent {
+    /// A file that is all of what was sent, of which nothing was read yet.
+    #[must_use]
+    pub fn alone(blob: BlobRef) -> Self {
+        let (bytes, sha256) = (blob.bytes, blob.sha256);
+        let (words, beginning) = (Vec::new(), Vec::new());
+        Self { blob, boundary: None, name: None, bytes, sha256, beginning, words }
+    }
+
     /// What was said of it under this name.
     #[must_use]
     pub fn word(&self, name: &str) -> Option<&str> {
@@ -90,13 +103,12 @@ fn is_form(media_type: &str) -> bool {
 }
 
 async fn alone(blob: BlobRef, blobs: &Blobs) -> Result<Sent, Problem> {
-    let mut beginning = Vec::new();
-    let mut content = blobs.read(&blob, 0..BEGINNING as u64).await?;
+    let mut sent = Sent::alone(blob);
+    let mut content = blobs.read(&sent.blob, 0..BEGINNING as u64).await?;
     while let Some(piece) = content.next().await {
-        beginning.extend_from_slice(&piece?);
+        sent.beginning.extend_from_slice(&piece?);
     }
-    let (bytes, sha256) = (blob.bytes, blob.sha256);
-    Ok(Sent { blob, boundary: None, name: None, bytes, sha256, beginning, words: Vec::new() })
+    Ok(sent)
 }
 
 async fn in_form(blob: BlobRef, boundary: String, blobs: &Blobs) -> Result<Sent, Problem> {
@@ -133,7 +145,7 @@ fn is_file(field: &Field<'_>) -> bool {
 type Looked = (Option<String>, u64, [u8; 32], Vec<u8>);
 
 async fn looked_at(field: &mut Field<'_>) -> Result<Looked, Problem> {
-    let name = field.file_name().map(str::to_owned);
+    let name = field.file_name().map(|name| name.chars().take(FILE_NAME).collect());
     let (mut hash, mut bytes, mut beginning) = (digest::Context::new(&SHA256), 0, Vec::new());
     while let Some(piece) = field.chunk().await.map_err(refused)? {
         hash.update(&piece);
@@ -148,6 +160,9 @@ async fn looked_at(field: &mut Field<'_>) -> Result<Looked, Problem> {
 
 async fn word(field: &mut Field<'_>) -> Result<(String, String), Problem> {
     let name = field.name().unwrap_or_default().to_owned();
+    if name.chars().count() > NAME {
+        return Err(bad("the name of a part of the form is too long"));
+    }
     let mut word = Vec::new();
     while let Some(piece) = field.chunk().await.map_err(refused)? {
         word.extend_from_slice(&piece);
@@ -159,12 +174,13 @@ async fn word(field: &mut Field<'_>) -> Result<(String, String), Problem> {
     Ok((name, word))
 }
 
-/// How many pieces may still be read before the head of a part has ended.
+/// How many bytes may still be read before the head of a part has ended.
 type Heads = Arc<AtomicU32>;
 
 fn opened(content: Content, boundary: &str) -> (Multipart<'static>, Heads) {
     let heads = Heads::default();
-    let gentle = Gentle { content, rests: false, heads: Arc::clone(&heads) };
+    let (piece, heads_of) = (Bytes::new(), Arc::clone(&heads));
+    let gentle = Gentle { content, piece, rests: false, heads: heads_of };
     (Multipart::new(gentle, boundary), heads)
 }
 
@@ -178,10 +194,12 @@ async fn next(
     field
 }
 
-/// Content that rests after every piece: whoever reads as long as something is there has a piece at a time. And it ends
-/// where the head of a part does not.
+/// Content that comes in small pieces and rests after each: whoever reads as long as something is there has one at a
+/// time. And it ends where the head of a part does not.
 struct Gentle {
     content: Content,
+    /// What is left of a larger one.
+    piece: Bytes,
     rests: bool,
     heads: Heads,
 }
@@ -194,18 +212,23 @@ impl Stream for Gentle {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let next = self.content.poll_next_unpin(context);
-        if next.is_ready() {
-            self.rests = true;
-            let left = self.heads.load(Ordering::Relaxed);
-            if left == 0 {
-                return Poll::Ready(Some(Err(BlobError::TooLarge(WORD as u64))));
-            }
-            if left != u32::MAX {
-                self.heads.store(left - 1, Ordering::Relaxed);
+        if self.piece.is_empty() {
+            match self.content.poll_next_unpin(context) {
+                Poll::Ready(Some(Ok(piece))) => self.piece = piece,
+                other => return other,
             }
         }
-        next
+        self.rests = true;
+        let left = self.heads.load(Ordering::Relaxed);
+        if left == 0 {
+            return Poll::Ready(Some(Err(BlobError::TooLarge(HEAD.into()))));
+        }
+        let length = self.piece.len().min(PIECE);
+        if left != u32::MAX {
+            let read = u32::try_from(length).unwrap_or(u32::MAX);
+            self.heads.store(left.saturating_sub(read), Ordering::Relaxed);
+        }
+        Poll::Ready(Some(Ok(self.piece.split_to(length))))
     }
 }
 
@@ -273,8 +296,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_head_that_does_not_end_is_not_read_to_the_end_of_the_form() {
-        let body = [b"--B\r\nX: ".to_vec(), vec![b'x'; 100_000]].concat();
-        let (mut form, heads) = form(&body, 1_000);
+        let body = [b"--B\r\nX: ".to_vec(), vec![b'x'; 1_000_000]].concat();
+        let (mut form, heads) = form(&body, 900_000);
         let error = refused(next(&mut form, &heads).await.unwrap_err());
         assert!(error.detail.contains("too long"), "{error:?}");
     }

@@ -11,8 +11,9 @@ use crate::problem::{Kind, Problem};
 #[derive(Clone, Debug)]
 pub(crate) struct Received(pub(crate) BlobRef);
 
-/// What was sent as the body of a request: a file, or a form with a file in it ([`Upload::opened`]). It goes after a day, or as soon as the request is refused, unless
-/// [`Blobs::adopt`](crate::blobs::Blobs::adopt) gives it a key to stay under.
+/// What was sent as the body of a request: a file, or a form with a file in it ([`Upload::opened`]). It goes as soon as
+/// the request is answered, and after a day in any case, unless [`Blobs::adopt`](crate::blobs::Blobs::adopt) has given it
+/// a key to stay under.
 #[derive(Clone, Debug)]
 pub struct Upload {
     /// The content.

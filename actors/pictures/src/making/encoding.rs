@@ -1,14 +1,14 @@
 //! Pixels, packed: nothing but them is in a file.
 
-use image::ImageEncoder as _;
-use image::codecs::png::PngEncoder;
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::codecs::webp::WebPEncoder;
+use image::{ExtendedColorType, ImageEncoder as _};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use webp::{PixelLayout, WebPConfig};
 
 use super::pixels::{Channels, Pixels};
 use crate::kind::Kind;
-use crate::protocol::Refused;
+use crate::protocol::{Refused, Why};
 
 /// How well a picture is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,10 +49,14 @@ fn jpeg(pixels: &Pixels, quality: u8) -> Result<Vec<u8>, Refused> {
 
 fn png(pixels: &Pixels) -> Result<Vec<u8>, Refused> {
     let mut file = Vec::new();
-    let encoder = PngEncoder::new(&mut file);
-    encoder
-        .write_image(&pixels.bytes, pixels.width, pixels.height, color(pixels.channels))
-        .map_err(Refused::damaged)?;
+    let (compression, filter) = (CompressionType::Default, FilterType::Adaptive);
+    let encoder = PngEncoder::new_with_quality(&mut file, compression, filter);
+    let (width, height) = (pixels.width, pixels.height);
+    let written = match pixels.grey() {
+        Some(grey) => encoder.write_image(&grey, width, height, ExtendedColorType::L8),
+        None => encoder.write_image(&pixels.bytes, width, height, color(pixels.channels)),
+    };
+    written.map_err(Refused::damaged)?;
     Ok(file)
 }
 
@@ -65,10 +69,10 @@ fn lossless_webp(pixels: &Pixels) -> Result<Vec<u8>, Refused> {
     Ok(file)
 }
 
-const fn color(channels: Channels) -> image::ExtendedColorType {
+const fn color(channels: Channels) -> ExtendedColorType {
     match channels {
-        Channels::Rgb => image::ExtendedColorType::Rgb8,
-        Channels::Rgba => image::ExtendedColorType::Rgba8,
+        Channels::Rgb => ExtendedColorType::Rgb8,
+        Channels::Rgba => ExtendedColorType::Rgba8,
     }
 }
 
@@ -81,6 +85,14 @@ fn webp(pixels: &Pixels, quality: u8) -> Result<Vec<u8>, Refused> {
     config.quality = f32::from(quality);
     let encoder = webp::Encoder::new(&pixels.bytes, layout, pixels.width, pixels.height);
     let file = encoder.encode_advanced(&config);
-    let file = file.map_err(|error| Refused::damaged(format!("{error:?}")))?;
+    let file = file.map_err(|error| {
+        let error = format!("{error:?}");
+        // It says so, and does not end.
+        if error.contains("OUT_OF_MEMORY") {
+            Refused::new(Why::TooManyPixels, "the picture takes more memory than it should")
+        } else {
+            Refused::damaged(error)
+        }
+    })?;
     Ok(file.to_vec())
 }

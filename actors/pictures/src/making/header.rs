@@ -8,7 +8,7 @@ use image::codecs::webp::WebPDecoder;
 use image::metadata::Orientation;
 use image::{ImageDecoder, Limits as Allowed};
 
-use super::{WIDTHS, scaling};
+use super::{MOST_WEBP, WIDTHS, scaling};
 use crate::kind::Kind;
 use crate::limits::{Limits, MOST_EDGE, MOVING};
 use crate::protocol::{Probe, Refused, Why};
@@ -37,7 +37,8 @@ pub fn probe(file: &[u8], limits: &Limits) -> Result<Probe, Refused> {
     Ok(probe)
 }
 
-fn check(probe: &Probe, limits: &Limits) -> Result<(), Refused> {
+/// Whether what is said of a picture is no more than is taken.
+pub(crate) fn check(probe: &Probe, limits: &Limits) -> Result<(), Refused> {
     let Probe { width, height, frames, memory, .. } = *probe;
     if width == 0 || height == 0 {
         return Err(Refused::damaged("it has no pixels"));
@@ -76,7 +77,8 @@ fn memory((width, height): (u32, u32), each: u64, has_alpha: bool) -> u64 {
     let likeness =
         if width > most { scaling::size((width, height), most) } else { (width, height) };
     let whole = pixels((width, height)).saturating_mul(each);
-    whole.saturating_add(pixels(likeness).saturating_mul(packing)).saturating_add(ASIDE)
+    let packed = pixels(likeness).min(MOST_WEBP).saturating_mul(packing);
+    whole.saturating_add(packed).saturating_add(ASIDE)
 }
 
 /// How it lies when it is upright.
@@ -96,7 +98,9 @@ fn jpeg(file: &[u8]) -> Result<Probe, Refused> {
     let size = decoder.dimensions();
     let (width, height) = upright(size, decoder.orientation().map_err(Refused::damaged)?);
     // Pixels, and once more to turn them; of progressive ones first the coefficients of all.
+    // The decoder has the file a second time.
     let memory = memory((width, height), if progressive { 11 } else { 8 }, false);
+    let memory = memory.saturating_add(file.len() as u64);
     Ok(Probe { kind: Kind::Jpeg, width, height, frames: 1, memory })
 }
 

@@ -13,12 +13,16 @@ use crate::kind::Kind;
 use crate::protocol::{FileHead, Looks, Probe, Refused};
 use pixels::Pixels;
 
+pub(crate) use header::check;
 pub use header::probe;
 
 /// The size by which the whole picture is found.
 pub const MAIN: u32 = 0;
 /// The widths at which a picture can be had that is wider.
 pub const WIDTHS: [u32; 3] = [320, 640, 1_280];
+
+/// The largest likeness as WebP, in pixels: packing what can be seen through takes a lot for each.
+const MOST_WEBP: u64 = 4_000_000;
 
 /// How good the whole picture is, of those that lose something, of 100; and its smaller likenesses.
 const WHOLE: u8 = 90;
@@ -82,6 +86,10 @@ fn likeness(
     pixels: &Pixels,
     (size, kind): (u32, Kind),
 ) -> Result<(), Stopped> {
+    let many = u64::from(pixels.width) * u64::from(pixels.height) > MOST_WEBP;
+    if many && kind == Kind::Webp {
+        return Ok(());
+    }
     let quality = encoding::Quality::Losing(LIKENESS);
     let file = encoding::encode(pixels, (kind, quality))?;
     put(sink, (size, kind), (pixels.width, pixels.height), &file)

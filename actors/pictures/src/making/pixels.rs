@@ -89,6 +89,13 @@ impl Pixels {
         Self { width, height, channels, bytes }.without_idle_alpha()
     }
 
+    /// One byte for each pixel, where all of them are grey.
+    pub(super) fn grey(&self) -> Option<Vec<u8>> {
+        let is_grey = self.channels == Channels::Rgb
+            && self.bytes.chunks_exact(3).all(|it| it[0] == it[1] && it[1] == it[2]);
+        is_grey.then(|| self.bytes.iter().step_by(3).copied().collect())
+    }
+
     /// What is to be seen everywhere need not say so.
     fn without_idle_alpha(mut self) -> Self {
         let is_idle = self.channels == Channels::Rgba

@@ -8,7 +8,7 @@ use panel_kernel::data::Answer;
 use panel_kernel::http::validate::Check;
 use panel_kernel::http::{
     Caller, IdPath, IfMatch, Listing, PageQuery, Params, Payload, Refusal, RouteError, SignedIn,
-    etag,
+    etag, present,
 };
 use panel_kernel::ids::Id;
 use panel_kernel::problem::{Kind as ProblemKind, Problem};
@@ -40,13 +40,26 @@ pub(super) struct MediaQuery {
 }
 
 /// What is said of a picture from now on. What is not given stays.
-#[derive(Clone, Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[allow(clippy::option_option, reason = "absent stays, null empties")]
 pub(super) struct MediaPatch {
-    /// What it shows, for who does not see it. Empty: nothing that matters.
-    alt: Option<String>,
+    /// What it shows, for who does not see it. Empty: nothing that matters; null: nobody has said.
+    #[serde(deserialize_with = "present")]
+    alt: Option<Option<String>>,
     /// What the file is called.
+    #[serde(deserialize_with = "present")]
+    #[schema(nullable = false)]
     name: Option<String>,
+}
+
+/// How a picture is removed.
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default)]
+pub(super) struct Removal {
+    /// For moderators: at once, from all libraries, and although articles show it.
+    everywhere: bool,
 }
 
 /// How much somebody has.
@@ -153,7 +166,7 @@ pub(in crate::api) async fn edit_media(
     Payload(patch): Payload<MediaPatch>,
 ) -> Result<Answer, RouteError> {
     let mut check = Check::new();
-    let alt = patch.alt.map(|text| fields::alt(&mut check, &text));
+    let alt = patch.alt.map(|alt| alt.map(|text| fields::alt(&mut check, &text)));
     let name = patch.name.map(|text| fields::file_name(&text));
     check.done()?;
     cms.write(by, move |mut writing| {
@@ -162,7 +175,7 @@ pub(in crate::api) async fn edit_media(
             writing.tx.makes_old([tags::picture(&asset.sha256)]);
             if_match.required()?.check(before.version)?;
             let mut after = before.clone();
-            after.alt = alt.or(after.alt);
+            after.alt = alt.unwrap_or(after.alt);
             after.name = name.unwrap_or(after.name);
             if after != before {
                 after.version += 1;
@@ -182,19 +195,23 @@ pub(in crate::api) async fn edit_media(
 ///
 /// Its files go an hour after the last who has them has removed it.
 #[utoipa::path(delete, path = "/api/v2/cms/media/{id}", tag = "cms",
-    params(("id" = String, Path), ("If-Match" = Option<String>, Header)),
+    params(("id" = String, Path), ("If-Match" = Option<String>, Header), Removal),
     responses((status = 204, description = "Gone"), Refusal))]
 pub(in crate::api) async fn delete_media(
     State(cms): State<Shared>,
     by: SignedIn,
     IdPath(id): IdPath,
     if_match: IfMatch,
+    Params(removal): Params<Removal>,
 ) -> Result<Answer, RouteError> {
     cms.write(by, move |mut writing| {
         Box::pin(async move {
-            writing.tx.makes_nothing_old();
             let (item, asset) = held(&mut writing, id).await?;
             if_match.check(item.version)?;
+            if removal.everywhere {
+                return taken_down(&mut writing, id, &asset).await;
+            }
+            writing.tx.makes_old([tags::picture(&asset.sha256)]);
             // Whoever begins to show it waits for us, and then finds that it is gone.
             let now = writing.by.context.now;
             items::delete(writing.tx, &item, now).await?;
@@ -207,6 +224,29 @@ pub(in crate::api) async fn delete_media(
         })
     })
     .await
+}
+
+/// Removes a picture from all libraries, and its files, whoever shows it: what must not be shown.
+async fn taken_down(
+    writing: &mut Writing<'_>,
+    id: Id,
+    asset: &Asset,
+) -> Result<Answer, RouteError> {
+    if !writing.viewer.edits() {
+        return Err(RouteError::Forbidden("only moderators remove what others have"));
+    }
+    let now = writing.by.context.now;
+    let items = items::of_asset(writing.tx, asset.id).await?;
+    for item in &items {
+        items::delete(writing.tx, item, now).await?;
+        items::lost(writing.tx, item.owner.0, asset.bytes()).await?;
+    }
+    assets::give_away(writing.tx, asset.id, now).await?;
+    writing.tx.removes([tags::picture(&asset.sha256)]);
+    let owners: Vec<Id> = items.iter().map(|item| item.owner.0).collect();
+    let was = json!({"sha256": asset.sha256, "owners": owners});
+    writing.audit("media.take_down", format!("media:{id}"), (Some(was), None));
+    Ok(Answer::no_content())
 }
 
 /// A picture that this person may change, and what was made of it: nobody else changes either now.

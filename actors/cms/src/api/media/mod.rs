@@ -56,7 +56,7 @@ pub(super) struct MediaView {
     dominant_color: String,
     /// Smaller likenesses, and the same size as WebP where that is small.
     variants: Vec<Variant>,
-    owner: Option<Person>,
+    owner: Person,
     created_at: Timestamp,
     updated_at: Timestamp,
     version: i64,
@@ -96,8 +96,7 @@ impl MediaView {
             frames: asset.frames,
             dominant_color: asset.color.clone(),
             variants: variants.collect(),
-            owner: (item.owner.0 != crate::store::media::items::NOBODY)
-                .then(|| Person::from(item.owner)),
+            owner: item.owner.into(),
             created_at: item.created_at,
             updated_at: item.updated_at,
             version: item.version,

@@ -11,13 +11,15 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
+use super::FORM;
 use super::MediaView;
-use crate::api::Shared;
 use crate::api::writing::Writing;
+use crate::api::{Cms, Shared};
 use crate::rules::fields;
 use crate::rules::pictures::Asset;
 use crate::store::media::assets;
 use crate::store::media::items::{self, Item};
+use crate::tags;
 
 /// What is said of a picture that is sent alone.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
@@ -60,6 +62,37 @@ pub(in crate::api) async fn send_media(
     Params(said): Params<Said>,
     upload: Upload,
 ) -> Result<Answer, RouteError> {
+    let quota = cms.media_config.quota(by.user.role);
+    match Box::pin(made(&cms, &by, quota, (said, upload))).await {
+        Ok((asset, words)) => {
+            cms.write(by, move |mut writing| {
+                Box::pin(async move { taken(&mut writing, asset, words, quota).await })
+            })
+            .await
+        }
+        // Unless it was taken when it was sent before.
+        Err(refusal) => cms.db.refuse(&by.context, refusal).await,
+    }
+}
+
+/// What the file is called, and what it shows.
+type Words = (String, Option<String>);
+
+/// What is made of a file that may be taken.
+async fn made(
+    cms: &Cms,
+    by: &SignedIn,
+    quota: Option<u64>,
+    (said, upload): (Said, Upload),
+) -> Result<(Asset, Words), RouteError> {
+    let most = cms.media_config.max_bytes;
+    if upload.blob.bytes > most.saturating_add(FORM) {
+        return Err(too_long(most).into());
+    }
+    let (bytes, _) = items::usage(&mut cms.db.reader().await?, by.user.id).await?;
+    if exceeds(bytes, quota) {
+        return Err(full().into());
+    }
     let sent = upload.opened(cms.media.blobs()).await?;
     let mut check = Check::new();
     let alt = sent.word("alt").map(str::to_owned).or(said.alt);
@@ -67,20 +100,29 @@ pub(in crate::api) async fn send_media(
     let name = said.name.as_deref().or(sent.name.as_deref()).unwrap_or_default();
     let name = fields::file_name(name);
     check.done()?;
-    acceptable(&sent, cms.media_config.max_bytes)?;
+    acceptable(&sent, most)?;
     let asset = cms.media.asset_of(sent, by.user.id).await?;
-    let quota = cms.media_config.quota(by.user.role);
-    cms.write(by, move |mut writing| {
-        Box::pin(async move { taken(&mut writing, asset, (name, alt), quota).await })
-    })
-    .await
+    Ok((asset, (name, alt)))
+}
+
+fn exceeds(bytes: i64, quota: Option<u64>) -> bool {
+    quota.is_some_and(|quota| u64::try_from(bytes).is_ok_and(|bytes| bytes > quota))
+}
+
+fn full() -> Problem {
+    let detail = "there is no room for it in your library; remove something first";
+    Problem::new(ProblemKind::Conflict, detail).code("quota_exceeded")
+}
+
+fn too_long(most: u64) -> Problem {
+    let detail = format!("a picture has at most {most} bytes");
+    Problem::new(ProblemKind::PayloadTooLarge, detail)
 }
 
 /// Before anything is made of it.
 fn acceptable(sent: &Sent, most: u64) -> Result<(), Problem> {
     if sent.bytes > most {
-        let detail = format!("a picture has at most {most} bytes");
-        return Err(Problem::new(ProblemKind::PayloadTooLarge, detail));
+        return Err(too_long(most));
     }
     match Kind::of(&sent.beginning) {
         Some(_) => Ok(()),
@@ -95,10 +137,9 @@ fn acceptable(sent: &Sent, most: u64) -> Result<(), Problem> {
 async fn taken(
     writing: &mut Writing<'_>,
     asset: Asset,
-    (name, alt): (String, Option<String>),
+    (name, alt): Words,
     quota: Option<u64>,
 ) -> Result<Answer, RouteError> {
-    writing.tx.makes_nothing_old();
     let now = writing.by.context.now;
     let Some(asset) = assets::held(writing.tx, asset.id).await? else {
         // Nobody had it, and it went this very moment.
@@ -108,12 +149,12 @@ async fn taken(
     let owner = (writing.by.user.id, writing.by.user.name.clone());
     if let Some(item) = items::of(writing.tx, owner.0, asset.id).await? {
         let version = item.version;
+        writing.tx.makes_nothing_old();
         return Ok(Answer::versioned(StatusCode::OK, version, &MediaView::new(item, &asset)));
     }
     let bytes = items::gained(writing.tx, owner.0, asset.bytes()).await?;
-    if quota.is_some_and(|quota| u64::try_from(bytes).is_ok_and(|bytes| bytes > quota)) {
-        let detail = "there is no room for it in your library; remove something first";
-        return Err(Problem::new(ProblemKind::Conflict, detail).code("quota_exceeded").into());
+    if exceeds(bytes, quota) {
+        return Err(full().into());
     }
     let (id, asset_id) = (writing.kept_id, asset.id);
     let item = Item {
@@ -127,6 +168,8 @@ async fn taken(
         version: 1,
     };
     items::insert(writing.tx, &item, &asset).await?;
+    // Pages say from now on what it shows.
+    writing.tx.makes_old([tags::picture(&asset.sha256)]);
     let made = json!({"name": item.name, "sha256": asset.sha256, "bytes": asset.bytes()});
     writing.audit("media.create", format!("media:{id}"), (None, Some(made)));
     let answer = Answer::versioned(StatusCode::CREATED, 1, &MediaView::new(item, &asset));

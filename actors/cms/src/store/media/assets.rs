@@ -82,8 +82,8 @@ pub(crate) async fn keep(
     source: &str,
     now: Timestamp,
 ) -> Result<Option<Asset>, DbError> {
-    let there = sql(kept!("s.sha256 = $1"));
-    let there: Option<Asset> = tx.optional(there.bind(&asset.sha256)).await?;
+    let there = holding(tx, kept!("s.sha256 = $1"), "s").bind(&asset.sha256);
+    let there: Option<Asset> = tx.optional(there).await?;
     let kept = match there {
         Some(there) => {
             leave(tx, asset.id, now).await?;
@@ -134,8 +134,10 @@ pub(crate) async fn orphaned(tx: &mut Tx, id: Id, since: Option<Timestamp>) -> R
 
 /// Those that were begun before `before` and came to nothing.
 pub(crate) async fn forsaken(conn: &mut Conn, before: Timestamp) -> Result<Vec<Id>, DbError> {
-    let find = sql("SELECT s.id FROM assets s WHERE s.state = 'coming' AND s.since <= $1 \
-                    ORDER BY s.since LIMIT $2");
+    let find = sql(
+        "SELECT s.id FROM assets s WHERE s.state = 'coming' AND s.state <> 'kept' AND s.since <= $1 \
+                    ORDER BY s.since LIMIT $2",
+    );
     ids(conn.all(find.bind(before).bind(AT_ONCE)).await)
 }
 
@@ -148,7 +150,9 @@ pub(crate) async fn orphans(conn: &mut Conn, before: Timestamp) -> Result<Vec<Id
 
 /// Those whose files are to be removed.
 pub(crate) async fn going(conn: &mut Conn) -> Result<Vec<Id>, DbError> {
-    let find = sql("SELECT s.id FROM assets s WHERE s.state = 'going' ORDER BY s.since LIMIT $1");
+    let find = sql(
+        "SELECT s.id FROM assets s WHERE s.state = 'going' AND s.state <> 'kept' ORDER BY s.since LIMIT $1",
+    );
     ids(conn.all(find.bind(AT_ONCE)).await)
 }
 
@@ -172,12 +176,17 @@ pub(crate) async fn give_up(
         orphaned(tx, id, Some(now)).await?;
         return Ok(None);
     }
+    give_away(tx, id, now).await?;
+    Ok(Some(asset.sha256))
+}
+
+/// One that is held is there no more: nobody finds it, and its files go.
+pub(crate) async fn give_away(tx: &mut Tx, id: Id, now: Timestamp) -> Result<(), DbError> {
     let sources = sql("DELETE FROM asset_sources WHERE asset_id = $1");
     tx.execute(sources.bind(id)).await?;
     let update =
         sql("UPDATE assets SET state = 'going', since = $2, orphaned_at = NULL WHERE id = $1");
-    tx.execute(update.bind(id).bind(now)).await?;
-    Ok(Some(asset.sha256))
+    tx.execute(update.bind(id).bind(now)).await.map(drop)
 }
 
 /// Its files are removed.

@@ -7,9 +7,6 @@ use panel_kernel::time::Timestamp;
 use crate::rules::pictures::Asset;
 use crate::store::growing::Growing;
 
-/// Whose it is when its owner is gone.
-pub(crate) const NOBODY: Id = Id::from_raw(0);
-
 /// A picture in somebody's library.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Item {
@@ -66,12 +63,20 @@ pub(crate) async fn of(tx: &mut Tx, owner: Id, asset: Id) -> Result<Option<Item>
     tx.optional(find.bind(owner).bind(asset)).await
 }
 
-/// What somebody has said that it shows, if anybody has.
-pub(crate) async fn alt_of(conn: &mut Conn, asset: Id) -> Result<Option<String>, DbError> {
-    let find = sql("SELECT m.alt FROM media m WHERE m.asset_id = $1 AND m.alt IS NOT NULL \
-                    ORDER BY m.id LIMIT 1");
-    let found: Option<(String,)> = conn.optional(find.bind(asset)).await?;
-    Ok(found.map(|(alt,)| alt))
+/// What somebody who has it has said that it shows, if they have.
+pub(crate) async fn alt_of(
+    conn: &mut Conn,
+    owner: Id,
+    asset: Id,
+) -> Result<Option<String>, DbError> {
+    let find = sql(items!(" WHERE m.owner_id = $1 AND m.asset_id = $2"));
+    let found: Option<Item> = conn.optional(find.bind(owner).bind(asset)).await?;
+    Ok(found.and_then(|item| item.alt))
+}
+
+/// Everybody who has it.
+pub(crate) async fn of_asset(tx: &mut Tx, asset: Id) -> Result<Vec<Item>, DbError> {
+    tx.all(sql(items!(" WHERE m.asset_id = $1 ORDER BY m.id")).bind(asset)).await
 }
 
 /// Whether anybody has it.
