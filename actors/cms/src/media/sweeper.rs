@@ -13,7 +13,7 @@ use panel_kernel::time::Timestamp;
 use ractor::{Actor, ActorProcessingErr, ActorRef, Message};
 
 use super::{FILES, key, quietly};
-use crate::store::media::assets;
+use crate::store::media::{assets, sweeping};
 use crate::tags;
 
 /// Between two looks.
@@ -70,19 +70,19 @@ impl Sweeper {
     async fn look(&self) -> Result<(), DbError> {
         let now = self.db.clock().now();
         let before = now.minus(GRACE);
-        for id in assets::forsaken(&mut self.db.reader().await?, before).await? {
+        for id in sweeping::forsaken(&mut self.db.reader().await?, before).await? {
             quietly(&self.db, move |tx| assets::leave(tx, id, now).boxed()).await?;
         }
-        for id in assets::orphans(&mut self.db.reader().await?, before).await? {
+        for id in sweeping::orphans(&mut self.db.reader().await?, before).await? {
             self.db.transact(move |tx| give_up(tx, id, now).boxed()).await?;
         }
-        for id in assets::going(&mut self.db.reader().await?).await? {
+        for id in sweeping::going(&mut self.db.reader().await?).await? {
             if let Err(error) = self.remove(id).await {
                 // The others don't wait for this one.
                 tracing::warn!(asset = %id, %error, "a picture's files stay for now");
                 continue;
             }
-            quietly(&self.db, move |tx| assets::forget(tx, id).boxed()).await?;
+            quietly(&self.db, move |tx| sweeping::forget(tx, id).boxed()).await?;
         }
         Ok(())
     }
@@ -97,7 +97,7 @@ impl Sweeper {
 }
 
 async fn give_up(tx: &mut Tx, id: Id, now: Timestamp) -> Result<(), DbError> {
-    match assets::give_up(tx, id, now).await? {
+    match sweeping::give_up(tx, id, now).await? {
         Some(sha256) => tx.removes([tags::picture(&sha256)]),
         None => tx.makes_nothing_old(),
     }

@@ -3,3 +3,4 @@
 pub(crate) mod assets;
 pub(crate) mod items;
 pub(crate) mod shown;
+pub(crate) mod sweeping;
