@@ -138,6 +138,9 @@ async fn bombs(node: &Node, root: &Session) -> (Vec<String>, u64) {
     let half = jpeg(&photograph(3_000, 2_000));
     let mut said = png(&flat(64));
     said[16..24].copy_from_slice(&[0, 0, 0xff, 0xff, 0, 0, 0xff, 0xff]);
+    let mut checksum = flate2::Crc::new();
+    checksum.update(&said[12..29]);
+    said[29..33].copy_from_slice(&checksum.sum().to_be_bytes());
     let files: [(&str, Vec<u8>); 7] = [
         ("PNG that says it has four thousand million pixels", said),
         ("PNG of 144 megapixels, one colour", png(&flat(12_000))),
