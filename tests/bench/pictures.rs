@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::codecs::webp::WebPEncoder;
 use image::{ExtendedColorType, ImageEncoder as _, RgbImage};
+use panel_harness::pictures::{jpeg, processes, webp};
 use panel_harness::{Backend, Node, Session};
 use panel_pictures::{Limits, make, probe};
+
+use crate::report::median;
 
 const GOAL: f64 = 1.2;
 const ROUTE: &str = "/api/v2/cms/media";
@@ -36,12 +37,7 @@ fn photograph(width: u32, height: u32) -> RgbImage {
     })
 }
 
-fn jpeg(image: &RgbImage) -> Vec<u8> {
-    let mut file = Vec::new();
-    JpegEncoder::new_with_quality(&mut file, 90).encode_image(image).unwrap();
-    file
-}
-
+/// Packed as fast as can be: the largest have many pixels.
 fn png(image: &RgbImage) -> Vec<u8> {
     let mut file = Vec::new();
     let encoder = PngEncoder::new_with_quality(
@@ -53,22 +49,10 @@ fn png(image: &RgbImage) -> Vec<u8> {
     file
 }
 
-fn webp(image: &RgbImage) -> Vec<u8> {
-    let mut file = Vec::new();
-    let encoder = WebPEncoder::new_lossless(&mut file);
-    encoder.encode(image, image.width(), image.height(), ExtendedColorType::Rgb8).unwrap();
-    file
-}
-
 /// The same JPEG in another file, of which nobody knows yet that it is the same.
 fn anew(file: &[u8], number: u32) -> Vec<u8> {
     let comment = [&[0xff, 0xfe, 0, 6][..], &number.to_be_bytes()].concat();
     [&file[..2], &comment, &file[2..]].concat()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn milliseconds(since: Instant) -> f64 {
@@ -203,18 +187,12 @@ impl Watch {
     }
 }
 
-/// The most memory that any child of a process has had, in bytes.
+/// The most memory that any process of a picture of this node has had, in bytes.
 fn largest_child(process: u32) -> u64 {
-    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
-    let children =
-        tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
-    let children: Vec<String> = children
-        .flat_map(|text| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
-        .collect();
-    let resident = |child: String| {
+    let resident = |child: u32| {
         let status = std::fs::read_to_string(format!("/proc/{child}/status")).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|size| size * 1_024)
     };
-    children.into_iter().filter_map(resident).max().unwrap_or(0)
+    processes(process).into_iter().filter_map(resident).max().unwrap_or(0)
 }

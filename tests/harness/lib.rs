@@ -65,6 +65,7 @@ pub mod metrics;
 pub mod node;
 pub mod oidc;
 pub mod passkey;
+pub mod pictures;
 pub mod port;
 pub mod postgres;
 pub mod probe;

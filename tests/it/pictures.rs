@@ -1,44 +1,12 @@
 //! The process of a picture: what it makes, what it may take, and how it ends.
 
-use std::io::Cursor;
 use std::path::Path;
 
-use image::codecs::jpeg::JpegEncoder;
-use image::codecs::webp::WebPEncoder;
-use image::{DynamicImage, ExtendedColorType, ImageFormat, RgbImage};
+use image::DynamicImage;
 use panel_harness::node::program;
+use panel_harness::pictures::{jpeg, noise, png, webp};
 use panel_pictures::{Ended, FileHead, Limits, Looks, Next, Order, Probe, Process, Program, Why};
-
-/// Pixels that nothing can be said about in fewer bytes.
-pub(crate) fn noise(width: u32, height: u32, seed: u32) -> RgbImage {
-    let mut state = seed | 1;
-    RgbImage::from_fn(width, height, |_, _| {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        let [red, green, blue, _] = state.to_le_bytes();
-        [red, green, blue].into()
-    })
-}
-
-pub(crate) fn jpeg(image: &RgbImage) -> Vec<u8> {
-    let mut file = Vec::new();
-    JpegEncoder::new_with_quality(&mut file, 90).encode_image(image).unwrap();
-    file
-}
-
-pub(crate) fn png(image: &DynamicImage) -> Vec<u8> {
-    let mut file = Vec::new();
-    image.write_to(&mut Cursor::new(&mut file), ImageFormat::Png).unwrap();
-    file
-}
-
-pub(crate) fn webp(image: &RgbImage) -> Vec<u8> {
-    let (mut file, (width, height)) = (Vec::new(), image.dimensions());
-    let encoder = WebPEncoder::new_lossless(&mut file);
-    encoder.encode(image, width, height, ExtendedColorType::Rgb8).unwrap();
-    file
-}
+use rustix::process::{Pid, Signal, kill_process};
 
 async fn begun(file: &[u8], limits: Limits) -> Result<(Process, Probe), Ended> {
     let order = Order { bytes: file.len() as u64, limits };
@@ -162,7 +130,7 @@ async fn a_process_has_given_up_what_it_does_not_need() {
 async fn how_a_process_ended_is_known() {
     let file = jpeg(&noise(300, 300, 1));
     let (mut process, probe) = begun(&file, Limits::default()).await.unwrap();
-    kill(process.id().unwrap());
+    signal(process.id().unwrap(), Signal::KILL);
     drop(process.go(probe.memory).await);
     assert!(matches!(ended(&mut process).await, Err(Ended::Killed)));
     // What can't be made says so before anything is decoded.
@@ -181,7 +149,8 @@ async fn how_a_process_ended_is_known() {
     assert!(matches!(Process::start(&none, &order).await, Err(Ended::Io(_))));
 }
 
-pub(crate) fn kill(process: u32) {
-    let process = rustix::process::Pid::from_raw(process.cast_signed()).unwrap();
-    rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
+/// Sends a signal to a process.
+pub(crate) fn signal(process: u32, signal: Signal) {
+    let process = Pid::from_raw(process.cast_signed()).unwrap();
+    kill_process(process, signal).unwrap();
 }

@@ -35,7 +35,7 @@ fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
         openapi: api::openapi,
         assemble: Arc::new(move |context| {
             let media = Media::new(context, &config.media, config.pool.workers);
-            let media_tree = media.child(context, config.media.workers());
+            let media_tree = media.child(context);
             Assembly::new(api::router(Arc::new(Cms::new(context, &config, &renderer, &media))))
                 .child(scheduler::child(&context.db))
                 .child(media_tree)

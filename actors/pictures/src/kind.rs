@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 /// How much of a file's beginning is needed to know.
 pub(crate) const BEGINNING: usize = 12;
 
+/// What is said to who sends something else.
+pub const TAKEN: &str = "pictures are taken as JPEG, PNG, GIF and WebP";
+
 /// What a picture is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -33,7 +33,7 @@ mod process;
 mod protocol;
 
 pub use child::run as run_child;
-pub use kind::Kind;
+pub use kind::{Kind, TAKEN};
 pub use limits::Limits;
 pub use making::{MAIN, Sink, Stopped, WIDTHS, make, probe};
 pub use process::{Ended, Next, Process, Program};

@@ -29,12 +29,6 @@ const NO_MEMORY: &str = "memory allocation of";
 pub struct Program(PathBuf);
 
 impl Program {
-    /// The one that runs, also where another has taken its place on the disk.
-    #[must_use]
-    pub fn itself() -> Self {
-        Self(PathBuf::from("/proc/self/exe"))
-    }
-
     /// A `panel-node` there.
     #[must_use]
     pub fn at(path: &Path) -> Self {
@@ -225,9 +219,10 @@ impl Process {
         if line.last() != Some(&b'\n') {
             return Err(self.end().await);
         }
-        match serde_json::from_slice(&line).map_err(io::Error::other)? {
-            Said::Refused(refused) => Err(refused.into()),
-            said => Ok(said),
+        match serde_json::from_slice(&line) {
+            Ok(Said::Refused(refused)) => Err(refused.into()),
+            Ok(said) => Ok(said),
+            Err(error) => Err(Ended::Crashed(format!("what it said can't be read: {error}"))),
         }
     }
 

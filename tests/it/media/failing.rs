@@ -1,15 +1,22 @@
 //! What breaks while pictures are made, and who notices.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use futures::future::join_all;
-use panel_harness::{Backend, Cluster, eventually, on_both_databases};
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use panel_harness::{Backend, Cluster, Node, eventually, on_both_databases};
 use panel_kernel::role::Role;
+use rustix::process::Signal;
 use serde_json::json;
 
 use super::{Library, MEDIA, SOON, scene, sent, url};
-use crate::pictures::{jpeg, kill, noise, png};
+use crate::pictures::signal;
+use panel_harness::pictures::{jpeg, noise, png, processes};
+
+/// This process, which a rig runs in.
+fn me() -> u32 {
+    std::process::id()
+}
 
 on_both_databases!(
     a_process_that_is_killed_costs_nobody_anything,
@@ -17,34 +24,27 @@ on_both_databases!(
     what_is_half_made_goes_after_an_hour,
 );
 
-/// The processes of pictures of this process.
-fn processes() -> Vec<u32> {
-    let me = std::process::id();
-    let tasks = PathBuf::from(format!("/proc/{me}/task"));
-    let tasks = std::fs::read_dir(tasks).into_iter().flatten().flatten();
-    let children =
-        tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
-    let children: Vec<u32> = children
-        .flat_map(|text| {
-            text.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>()
-        })
-        .collect();
-    let is_one = |id: &u32| {
-        let words = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-        words.split(|byte| *byte == 0).any(|word| word == b"picture-worker")
-    };
-    children.into_iter().filter(is_one).collect()
+/// A process that makes a picture for the process with this id, and goes on with it when it is told to.
+async fn held(node: u32) -> u32 {
+    let one = async || processes(node).first().copied().ok_or(());
+    let process = eventually("a picture is made", SOON, one).await;
+    signal(process, Signal::STOP);
+    process
 }
 
-async fn a_process() -> u32 {
-    eventually("a picture is made", SOON, async || processes().first().copied().ok_or(())).await
+async fn has_gone(node: u32, process: u32) {
+    eventually("its process is gone", SOON, async || {
+        let all = processes(node);
+        if all.contains(&process) { Err(all) } else { Ok(()) }
+    })
+    .await;
 }
 
 async fn a_process_that_is_killed_costs_nobody_anything(backend: Backend) {
     let library = Library::start(backend).await;
     let file = png(&noise(2_000, 1_500, 1).into());
     let killing = async {
-        kill(a_process().await);
+        signal(held(me()).await, Signal::KILL);
         eventually("it was noticed", SOON, async || {
             let killed = library.outcome("killed");
             if killed == 1 { Ok(()) } else { Err(killed) }
@@ -62,14 +62,10 @@ async fn a_worker_that_is_killed_costs_nobody_anything(backend: Backend) {
     let mut library = Library::with(backend, json!({"workers": 1})).await;
     let file = png(&noise(2_000, 1_500, 2).into());
     let killing = async {
-        let process = a_process().await;
+        let process = held(me()).await;
         library.rig.kill("cms/media/worker_1").await;
         // Its process goes with it.
-        eventually("it is gone", SOON, async || {
-            let all = processes();
-            if all.contains(&process) { Err(all) } else { Ok(()) }
-        })
-        .await;
+        has_gone(me(), process).await;
     };
     let (answer, ()) = futures::future::join(sent(&library.ann, &file), killing).await;
     let media = answer.expect(201).json();
@@ -98,35 +94,76 @@ async fn what_is_half_made_goes_after_an_hour(backend: Backend) {
     library.rig.shutdown().await;
 }
 
-/// More than there is room for: some are refused, the rest is made, and readers notice nothing.
+/// More than there is room for: so many wait, the others are refused, and readers notice nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn too_many_at_once_are_refused_and_the_rest_is_made() {
     let library = Library::with(Backend::Sqlite, json!({"workers": 1, "waiting": 4})).await;
-    let files: Vec<Vec<u8>> = (0..10).map(|n| png(&noise(500, 400, n + 1).into())).collect();
-    let clients: Vec<_> = (0..10).map(|_| library.rig.signed_in(Role::Premium)).collect();
-    let sending = clients.iter().zip(&files).map(|(by, file)| sent(by, file));
-    let sending = join_all(sending);
-    let reading = async {
-        a_process().await;
-        for _ in 0..20 {
+    let files: Vec<Vec<u8>> = (1..=9).map(|seed| png(&noise(90, 70, seed).into())).collect();
+    let clients: Vec<_> = files.iter().map(|_| library.rig.signed_in(Role::Premium)).collect();
+    let large = png(&noise(2_000, 1_500, 1).into());
+    let first = sent(&library.ann, &large);
+    let others = async {
+        let process = held(me()).await;
+        let mut sending: FuturesUnordered<_> =
+            clients.iter().zip(&files).map(|(by, file)| sent(by, file)).collect();
+        // Three have the places that are left.
+        for _ in 0..6 {
+            let answer = sending.next().await.unwrap();
+            answer.refused(503, "unavailable");
+            assert!(answer.header("retry-after").is_some());
+        }
+        for _ in 0..5 {
             library.rig.client().get(crate::cms::POSTS).await.expect(200);
         }
-    };
-    let (answers, ()) = futures::future::join(sending, reading).await;
-    let mut made = 0;
-    for answer in answers {
-        match answer.status.as_u16() {
-            201 => made += 1,
-            503 => assert!(answer.header("retry-after").is_some()),
-            _ => panic!("{answer:?}"),
+        signal(process, Signal::CONT);
+        while let Some(answer) = sending.next().await {
+            answer.expect(201);
         }
-    }
-    assert!((4..10).contains(&made), "{made}");
-    // One account has half of the places.
-    let own: Vec<Vec<u8>> = (0..4).map(|n| png(&noise(500, 400, n + 50).into())).collect();
-    let answers = join_all(own.iter().map(|file| sent(&library.ann, file))).await;
-    assert!(answers.iter().any(|answer| answer.status == 429), "{answers:?}");
+    };
+    let (first, ()) = futures::future::join(first, others).await;
+    first.expect(201);
     library.rig.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_account_has_half_of_the_places() {
+    let library = Library::with(Backend::Sqlite, json!({"workers": 1, "waiting": 4})).await;
+    let large = png(&noise(2_000, 1_500, 1).into());
+    let [second, third] = [2, 3].map(|seed| png(&noise(90, 70, seed).into()));
+    let others = async {
+        let process = held(me()).await;
+        let mut answers: FuturesUnordered<_> =
+            [&second, &third].into_iter().map(|file| sent(&library.ann, file)).collect();
+        answers.next().await.unwrap().refused(429, "rate_limited");
+        signal(process, Signal::CONT);
+        answers.next().await.unwrap().expect(201);
+    };
+    let (first, ()) = futures::future::join(sent(&library.ann, &large), others).await;
+    first.expect(201);
+    library.rig.shutdown().await;
+}
+
+/// However a node ends, its processes do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_makes_a_picture_ends_with_its_node() {
+    let mut node = Node::start().await;
+    let eve = node.admin("eve").await;
+    let large = png(&noise(2_000, 1_500, 1).into());
+    let pid = node.pid();
+    let killing = async {
+        let process = held(pid).await;
+        node.kill9();
+        eventually("its process is gone", SOON, async || {
+            // Dead is gone enough: who takes its end is whoever runs the tests.
+            let state =
+                std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+            if state.is_empty() || state.contains(") Z ") { Ok(()) } else { Err(state) }
+        })
+        .await;
+    };
+    let sending = eve.post(MEDIA).body("image/png", large).send();
+    let (answer, ()) = futures::future::join(sending, killing).await;
+    assert!(answer.is_err(), "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

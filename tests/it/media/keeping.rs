@@ -13,7 +13,7 @@ use super::{Library, MEDIA, SOON, at, kept, scene, url};
 use crate::blobs::get;
 use crate::cms::POSTS;
 use crate::erasure::administrator;
-use crate::pictures::{jpeg, png};
+use panel_harness::pictures::{jpeg, png};
 
 on_both_databases!(
     what_an_article_shows_can_not_be_removed,

@@ -4,7 +4,7 @@ use panel_harness::{Backend, eventually, on_both_databases};
 use serde_json::json;
 
 use super::{Library, MEDIA, SOON, kept, scene, sent, sent_as_form, url};
-use crate::pictures::{jpeg, noise, png, webp};
+use panel_harness::pictures::{jpeg, noise, png, webp};
 
 on_both_databases!(
     what_is_no_picture_is_refused,

@@ -5,7 +5,7 @@ use panel_kernel::role::Role;
 use serde_json::json;
 
 use super::{Library, MEDIA, at, form, kept, scene, sent, sent_as_form, sha256, url};
-use crate::pictures::{jpeg, png, webp};
+use panel_harness::pictures::{jpeg, png, webp};
 
 on_both_databases!(
     a_picture_is_made_and_shown_in_all_its_sizes,

@@ -29,7 +29,7 @@ use utoipa::openapi::path::{Operation, PathItem, Paths};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
-use crate::config::{CmsConfig, MediaConfig};
+use crate::config::CmsConfig;
 use crate::media::Media;
 use crate::pages;
 use crate::rules::{EDITOR, Kind, Status};
@@ -51,7 +51,6 @@ pub(crate) struct Cms {
     pub(crate) max_body_chars: usize,
     pub(crate) public_url: Arc<str>,
     pub(crate) media: Media,
-    pub(crate) media_config: MediaConfig,
     /// What the page of an article may show and load.
     pub(crate) allowed: String,
 }
@@ -69,7 +68,6 @@ impl Cms {
     ) -> Self {
         Self {
             media: media.clone(),
-            media_config: config.media.clone(),
             db: context.db.clone(),
             cursors: context.runtime.cursors.clone(),
             renderer: renderer.clone(),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures::{FutureExt as _, StreamExt as _};
 use panel_kernel::blobs::{BlobError, BlobWriter};
@@ -13,7 +14,7 @@ use panel_kernel::time::Timestamp;
 use panel_pictures::{Ended, FileHead, MAIN, Next, Order, Process, Refused, Why};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{ATTEMPTS, FILES, PART, Room, key, quietly, unavailable};
+use super::{ATTEMPTS, FILES, PART, Room, key, later, quietly};
 use crate::rules::pictures::{Asset, Made};
 use crate::store::media::assets;
 
@@ -21,6 +22,10 @@ use crate::store::media::assets;
 const ASIDE: u64 = 1024 * 1024;
 /// The most bytes of a pixel.
 const DEEPEST: u64 = 4;
+
+/// What becomes of pictures of which there is nothing to be made, in metrics.
+const REFUSED: &str = "refused";
+const CRASHED: &str = "crashed";
 
 /// Why there is no picture.
 enum Failed {
@@ -63,50 +68,50 @@ pub(super) async fn made(room: &Room, sent: &Sent) -> Result<Asset, Problem> {
                 room.count("killed");
                 continue;
             }
-            Err(failed) => explained(&failed),
+            Err(failed) => explained(failed),
         };
         room.count(label);
-        if !matches!(problem.kind, ProblemKind::Unavailable) {
+        if matches!(label, REFUSED | CRASHED) {
             // It will be no other.
             room.refused.insert(sent.sha256, problem.clone());
         }
         return Err(problem);
     }
-    Err(Problem::unavailable(crate::SERVICE.name, "pictures are not made now").retry_after(1))
+    Err(later())
 }
 
 /// What a failure is called in metrics, and what its sender hears.
-fn explained(failed: &Failed) -> (&'static str, Problem) {
-    let later =
-        || Problem::unavailable(crate::SERVICE.name, "pictures are not made now").retry_after(1);
+fn explained(failed: Failed) -> (&'static str, Problem) {
     match failed {
-        Failed::Process(Ended::Refused(refused)) => ("refused", refusal(refused)),
+        Failed::Process(Ended::Refused(refused)) => (REFUSED, refusal(refused)),
+        Failed::Blobs(BlobError::TooLarge(_)) => {
+            let detail = "the picture becomes much longer than it was".to_owned();
+            (REFUSED, refusal(Refused { why: Why::TooManyPixels, detail }))
+        }
         Failed::Process(Ended::Crashed(how)) => {
             tracing::warn!(how, "a picture broke its process");
-            let detail = "the picture can't be read";
-            ("crashed", refusal(&Refused { why: Why::Damaged, detail: detail.to_owned() }))
+            let detail = "the picture can't be read".to_owned();
+            (CRASHED, refusal(Refused { why: Why::Damaged, detail }))
         }
         Failed::Process(Ended::Killed) => ("killed", later()),
         Failed::Process(Ended::Io(error)) => {
             tracing::error!(%error, "there is no process for a picture");
             ("failed", later())
         }
-        Failed::Blobs(BlobError::TooLarge(_)) => {
-            let detail = "the picture becomes much longer than it was";
-            ("refused", refusal(&Refused { why: Why::TooManyPixels, detail: detail.to_owned() }))
-        }
         Failed::Blobs(error) => {
             tracing::debug!(%error, "a picture is not made");
             ("failed", later())
         }
-        Failed::Data(error) => ("failed", unavailable(error)),
+        Failed::Data(error) => {
+            tracing::debug!(%error, "a picture is not made");
+            ("failed", later())
+        }
         Failed::Late | Failed::Lost => ("late", later()),
     }
 }
 
-fn refusal(refused: &Refused) -> Problem {
-    let detail = refused.detail.clone();
-    match refused.why {
+fn refusal(Refused { why, detail }: Refused) -> Problem {
+    match why {
         Why::Unsupported => Problem::new(ProblemKind::UnsupportedMediaType, detail),
         why => Problem::field("file", why.code(), detail),
     }
@@ -120,7 +125,9 @@ async fn begun(room: &Room, sent: &Sent, source: &str) -> Result<Asset, Failed> 
     }
     let (id, now) = (room.db.next_id().await?, room.db.clock().now());
     quietly(&room.db, move |tx| assets::begin(tx, id, now).boxed()).await?;
-    let making = tokio::time::timeout(room.patience, Box::pin(files(room, sent, id)));
+    // Whatever the processor does meanwhile.
+    let patience = Duration::from_secs(2 * room.config.max_seconds);
+    let making = tokio::time::timeout(patience, Box::pin(files(room, sent, id)));
     let outcome = making.await.unwrap_or(Err(Failed::Late));
     let now = room.db.clock().now();
     let kept = match outcome {
@@ -157,7 +164,7 @@ async fn keep(
 
 /// Has the files made, and stores them as they come.
 async fn files(room: &Room, sent: &Sent, id: Id) -> Result<Asset, Failed> {
-    let order = Order { bytes: sent.bytes, limits: room.limits };
+    let order = Order { bytes: sent.bytes, limits: room.config.limits() };
     let mut process = Process::start(&room.program, &order).await?;
     let mut content = sent.content(&room.blobs).await?;
     while let Some(piece) = content.next().await {

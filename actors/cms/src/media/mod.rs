@@ -41,10 +41,10 @@ use panel_kernel::blobs::Blobs;
 use panel_kernel::data::{Database, DbError, Tx};
 use panel_kernel::http::Sent;
 use panel_kernel::ids::{Id, hex};
-use panel_kernel::problem::{Kind as ProblemKind, Problem};
+use panel_kernel::problem::Problem;
 use panel_kernel::service::ServiceContext;
 use panel_kernel::supervision::{ChildSpec, SupervisorSpec};
-use panel_pictures::{Limits, Program};
+use panel_pictures::Program;
 use prometheus::IntCounterVec;
 use tokio::sync::Semaphore;
 
@@ -76,9 +76,7 @@ struct Room {
     db: Database,
     blobs: Blobs,
     program: Program,
-    limits: Limits,
-    /// How long one may take, whatever the processor does meanwhile.
-    patience: Duration,
+    config: MediaConfig,
     /// Memory for pixels, in parts.
     memory: Arc<Semaphore>,
     desk: Desk,
@@ -98,8 +96,7 @@ impl Media {
             db: context.db.clone(),
             blobs: runtime.blobs.clone(),
             program: Program::at(&runtime.program),
-            limits: config.limits(),
-            patience: Duration::from_secs(2 * config.max_seconds),
+            config: config.clone(),
             memory: Arc::new(Semaphore::new(
                 usize::try_from(parts).unwrap_or(Semaphore::MAX_PERMITS),
             )),
@@ -111,10 +108,10 @@ impl Media {
     }
 
     /// Its tree, below the service's.
-    pub(crate) fn child(&self, context: &ServiceContext, workers: usize) -> ChildSpec {
+    pub(crate) fn child(&self, context: &ServiceContext) -> ChildSpec {
         let path = format!("{}/media", context.path);
         let mut tree = SupervisorSpec::new(path, &context.runtime.tree);
-        for name in WORKERS.iter().take(workers) {
+        for name in WORKERS.iter().take(self.0.config.workers()) {
             let room = Arc::clone(&self.0);
             tree = tree.child(ChildSpec::task(name, move || worker::work(Arc::clone(&room))));
         }
@@ -123,6 +120,11 @@ impl Media {
             (sweeper::Sweeper { db: db.clone(), blobs: blobs.clone() }, ())
         });
         tree.child(sweeper).into_child("media")
+    }
+
+    /// What is taken, and how much of it.
+    pub(crate) fn config(&self) -> &MediaConfig {
+        &self.0.config
     }
 
     /// Where files are.
@@ -149,7 +151,7 @@ impl Media {
                 return outcome;
             }
         }
-        Err(Problem::unavailable(crate::SERVICE.name, "pictures are not made now").retry_after(1))
+        Err(later())
     }
 }
 
@@ -170,7 +172,7 @@ async fn quietly<T: Send + 'static>(
     .await
 }
 
-fn unavailable(error: &DbError) -> Problem {
-    tracing::debug!(%error, "a picture is not made");
-    Problem::new(ProblemKind::Unavailable, "pictures are not made now").retry_after(1)
+/// It is nothing about the picture.
+fn later() -> Problem {
+    Problem::unavailable(crate::SERVICE.name, "pictures are not made now")
 }

@@ -18,6 +18,8 @@ use crate::tags;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(30);
+/// While the database is down, as it is when a node starts.
+const PAUSE: Duration = Duration::from_secs(1);
 /// How long what nobody has stays, and what was begun: whoever sent it may come again for it.
 const GRACE: Duration = Duration::from_secs(3_600);
 
@@ -56,12 +58,15 @@ impl Actor for Sweeper {
         SweeperMessage::Look: SweeperMessage,
         (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
-        match self.look().await {
-            Ok(()) => {}
-            Err(error) if error.is_outage() => {}
-            Err(error) => tracing::warn!(%error, "pictures that nobody has stay"),
-        }
-        drop(myself.send_after(LOOK, || SweeperMessage::Look));
+        let pause = match self.look().await {
+            Ok(()) => LOOK,
+            Err(error) if error.is_outage() => PAUSE,
+            Err(error) => {
+                tracing::warn!(%error, "pictures that nobody has stay");
+                LOOK
+            }
+        };
+        drop(myself.send_after(pause, || SweeperMessage::Look));
         Ok(())
     }
 }

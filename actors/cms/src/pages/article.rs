@@ -139,7 +139,8 @@ async fn picture(conn: &mut Conn, article: &Article) -> Result<Option<Picture>, 
     let name = article.cover.as_deref().and_then(|cover| cover.strip_prefix(pictures::BELOW));
     let Some((sha256, MAIN, _)) = name.and_then(pictures::named) else { return Ok(None) };
     let Some(asset) = assets::by_content(conn, sha256).await? else { return Ok(None) };
-    let alt = items::alt_of(conn, article.author.0, asset.id).await?.unwrap_or_default();
+    let item = items::of(conn, article.author.0, asset.id).await?;
+    let alt = item.and_then(|item| item.alt).unwrap_or_default();
     Ok(Some((asset, alt)))
 }
 

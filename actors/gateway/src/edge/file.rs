@@ -17,7 +17,6 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request};
 use panel_kernel::blobs::{BlobError, Blobs, Content as Pieces, PIECE};
 use panel_kernel::message::BlobRef;
 use panel_kernel::problem::{Kind, Problem};
-
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Exchange;

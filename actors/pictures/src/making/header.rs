@@ -9,7 +9,7 @@ use image::metadata::Orientation;
 use image::{ImageDecoder, Limits as Allowed};
 
 use super::{MOST_WEBP, WIDTHS, scaling};
-use crate::kind::Kind;
+use crate::kind::{Kind, TAKEN};
 use crate::limits::{Limits, MOST_EDGE, MOVING};
 use crate::protocol::{Probe, Refused, Why};
 
@@ -25,8 +25,7 @@ const PACKING_ALPHA: u64 = 44;
 /// # Errors
 /// [`Refused`] says why not.
 pub fn probe(file: &[u8], limits: &Limits) -> Result<Probe, Refused> {
-    let taken = "pictures are taken as JPEG, PNG, GIF and WebP";
-    let kind = Kind::of(file).ok_or_else(|| Refused::new(Why::Unsupported, taken))?;
+    let kind = Kind::of(file).ok_or_else(|| Refused::new(Why::Unsupported, TAKEN))?;
     let probe = match kind {
         Kind::Jpeg => jpeg(file),
         Kind::Png => png(file),

@@ -104,21 +104,8 @@ pub(in crate::api) async fn list_media(
     let page = page.newest_first(&cms.cursors, scope)?;
     let before = Id::from_raw(page.before);
     let wanted = items::Wanted { owner, without_alt, before, most: page.fetch() };
-    let found: Result<Vec<(Item, Asset)>, RouteError> = cms
-        .db
-        .look(move |conn| {
-            Box::pin(async move {
-                let mut found = Vec::new();
-                for item in items::list(conn, &wanted).await? {
-                    if let Some(asset) = assets::by_id(conn, item.asset).await? {
-                        found.push((item, asset));
-                    }
-                }
-                Ok(found)
-            })
-        })
-        .await;
-    let listing = page.listing(found?, |(item, _)| item.id);
+    let found = items::list(&mut cms.db.reader().await?, &wanted).await?;
+    let listing = page.listing(found, |(item, _)| item.id);
     Ok(Json(listing.map(|(item, asset)| MediaView::new(item, &asset))))
 }
 
@@ -131,7 +118,7 @@ pub(in crate::api) async fn media_usage(
 ) -> Result<Json<Usage>, RouteError> {
     let user = caller.principal.user()?;
     let (bytes, files) = items::usage(&mut cms.db.reader().await?, user.id).await?;
-    Ok(Json(Usage { bytes, files, quota_bytes: cms.media_config.quota(user.role) }))
+    Ok(Json(Usage { bytes, files, quota_bytes: cms.media.config().quota(user.role) }))
 }
 
 /// One of them

@@ -6,7 +6,7 @@ use panel_kernel::data::Answer;
 use panel_kernel::http::validate::Check;
 use panel_kernel::http::{Params, Refusal, RouteError, Sent, SignedIn, Upload};
 use panel_kernel::problem::{Kind as ProblemKind, Problem};
-use panel_pictures::Kind;
+use panel_pictures::{Kind, TAKEN};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
@@ -62,7 +62,7 @@ pub(in crate::api) async fn send_media(
     Params(said): Params<Said>,
     upload: Upload,
 ) -> Result<Answer, RouteError> {
-    let quota = cms.media_config.quota(by.user.role);
+    let quota = cms.media.config().quota(by.user.role);
     match Box::pin(made(&cms, &by, quota, (said, upload))).await {
         Ok((asset, words)) => {
             cms.write(by, move |mut writing| {
@@ -85,7 +85,7 @@ async fn made(
     quota: Option<u64>,
     (said, upload): (Said, Upload),
 ) -> Result<(Asset, Words), RouteError> {
-    let most = cms.media_config.max_bytes;
+    let most = cms.media.config().max_bytes;
     if upload.blob.bytes > most.saturating_add(FORM) {
         return Err(too_long(most).into());
     }
@@ -124,13 +124,8 @@ fn acceptable(sent: &Sent, most: u64) -> Result<(), Problem> {
     if sent.bytes > most {
         return Err(too_long(most));
     }
-    match Kind::of(&sent.beginning) {
-        Some(_) => Ok(()),
-        None => {
-            let detail = "pictures are taken as JPEG, PNG, GIF and WebP";
-            Err(Problem::new(ProblemKind::UnsupportedMediaType, detail))
-        }
-    }
+    let other = || Problem::new(ProblemKind::UnsupportedMediaType, TAKEN);
+    Kind::of(&sent.beginning).map(drop).ok_or_else(other)
 }
 
 /// Puts it into the sender's library, if it is not there.

@@ -59,10 +59,10 @@ pub(crate) async fn held(tx: &mut Tx, id: Id) -> Result<Option<Asset>, DbError> 
     tx.optional(find).await
 }
 
-/// The same for the one that is known by this content; whether there is one.
-pub(crate) async fn hold_content(tx: &mut Tx, sha256: &str) -> Result<bool, DbError> {
+/// The same for the one that is known by this content, if there is one.
+pub(crate) async fn hold_content(tx: &mut Tx, sha256: &str) -> Result<(), DbError> {
     let find = holding(tx, kept!("s.sha256 = $1"), "s").bind(sha256);
-    Ok(tx.optional::<Asset>(find).await?.is_some())
+    tx.optional::<Asset>(find).await.map(drop)
 }
 
 /// One is being made from now on.

@@ -21,18 +21,34 @@ pub(crate) struct Item {
     pub(crate) version: i64,
 }
 
+impl Item {
+    /// Of the columns from this one on.
+    fn at(row: &Row, first: usize) -> Result<Self, DbError> {
+        Ok(Self {
+            id: row.get(first)?,
+            asset: row.get(first + 1)?,
+            owner: (row.get(first + 2)?, row.get(first + 3)?),
+            name: row.get(first + 4)?,
+            alt: row.get(first + 5)?,
+            created_at: row.get(first + 6)?,
+            updated_at: row.get(first + 7)?,
+            version: row.get(first + 8)?,
+        })
+    }
+}
+
 impl FromRow for Item {
     fn from_row(row: &Row) -> Result<Self, DbError> {
-        Ok(Self {
-            id: row.get(0)?,
-            asset: row.get(1)?,
-            owner: (row.get(2)?, row.get(3)?),
-            name: row.get(4)?,
-            alt: row.get(5)?,
-            created_at: row.get(6)?,
-            updated_at: row.get(7)?,
-            version: row.get(8)?,
-        })
+        Self::at(row, 0)
+    }
+}
+
+/// One of them, behind what was made of it.
+struct Whole(Item, Asset);
+
+impl FromRow for Whole {
+    fn from_row(row: &Row) -> Result<Self, DbError> {
+        Ok(Self(Item::at(row, 8)?, Asset::from_row(row)?))
     }
 }
 
@@ -58,20 +74,9 @@ pub(crate) async fn for_change(tx: &mut Tx, id: Id) -> Result<Option<Item>, DbEr
 }
 
 /// What somebody has of this already.
-pub(crate) async fn of(tx: &mut Tx, owner: Id, asset: Id) -> Result<Option<Item>, DbError> {
+pub(crate) async fn of(conn: &mut Conn, owner: Id, asset: Id) -> Result<Option<Item>, DbError> {
     let find = sql(items!(" WHERE m.owner_id = $1 AND m.asset_id = $2"));
-    tx.optional(find.bind(owner).bind(asset)).await
-}
-
-/// What somebody who has it has said that it shows, if they have.
-pub(crate) async fn alt_of(
-    conn: &mut Conn,
-    owner: Id,
-    asset: Id,
-) -> Result<Option<String>, DbError> {
-    let find = sql(items!(" WHERE m.owner_id = $1 AND m.asset_id = $2"));
-    let found: Option<Item> = conn.optional(find.bind(owner).bind(asset)).await?;
-    Ok(found.and_then(|item| item.alt))
+    conn.optional(find.bind(owner).bind(asset)).await
 }
 
 /// Everybody who has it.
@@ -96,10 +101,15 @@ pub(crate) struct Wanted {
     pub(crate) most: i64,
 }
 
-/// Some of them.
-pub(crate) async fn list(conn: &mut Conn, wanted: &Wanted) -> Result<Vec<Item>, DbError> {
-    let mut list = Growing::new(items!(""));
-    list.and(" WHERE m.id < $", wanted.before);
+/// Some of them, with what was made of each.
+pub(crate) async fn list(conn: &mut Conn, wanted: &Wanted) -> Result<Vec<(Item, Asset)>, DbError> {
+    // In this order: SQLite looks for each, and not through all.
+    let mut list = Growing::new(
+        "SELECT s.id, s.sha256, s.kind, s.width, s.height, s.frames, s.color, s.files, \
+         m.id, m.asset_id, m.owner_id, m.owner_name, m.name, m.alt, m.created_at, m.updated_at, \
+         m.version FROM media m CROSS JOIN assets s WHERE s.id = m.asset_id AND s.state = 'kept'",
+    );
+    list.and(" AND m.id < $", wanted.before);
     if let Some(owner) = wanted.owner {
         list.and(" AND m.owner_id = $", owner);
     }
@@ -107,7 +117,8 @@ pub(crate) async fn list(conn: &mut Conn, wanted: &Wanted) -> Result<Vec<Item>, 
         list.text.push_str(" AND m.alt IS NULL");
     }
     list.and(" ORDER BY m.id DESC LIMIT $", wanted.most);
-    conn.all(list.statement()).await
+    let rows: Vec<Whole> = conn.all(list.statement()).await?;
+    Ok(rows.into_iter().map(|Whole(item, asset)| (item, asset)).collect())
 }
 
 /// Somebody has it from now on.
