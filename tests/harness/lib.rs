@@ -19,6 +19,7 @@
 //! | [`oidc`] | an OpenID Connect provider of the test's own |
 //! | [`authority`] | an authority of the test's own that issues certificates |
 //! | [`cdn`] | a CDN of the test's own that keeps answers, and purges them |
+//! | [`receiver`] | a server of the test's own that takes webhooks |
 //! | [`smtp`] | a mail server of the test's own |
 //! | [`process`] | that nothing the harness started is left |
 //! | [`proxy`] | a TCP proxy that cuts, silences, delays and throttles |
@@ -72,6 +73,7 @@ pub mod probe;
 pub mod process;
 pub mod proxy;
 pub mod raw_sql;
+pub mod receiver;
 pub mod redis;
 pub mod scripted;
 pub mod service;
@@ -103,6 +105,7 @@ pub use probe::Probe;
 pub use process::NoLeaks;
 pub use proxy::Proxy;
 pub use raw_sql::RawSql;
+pub use receiver::{Answering, Received, Receiver};
 pub use redis::Redis;
 pub use scripted::Scripted;
 pub use service::{Rig, RigBuilder};

@@ -96,3 +96,4 @@ mod transfer;
 mod tricks;
 mod unknown_outcome;
 mod uploads;
+mod webhooks;

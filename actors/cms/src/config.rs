@@ -1,7 +1,12 @@
 //! The `[cms]` section.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use panel_kernel::blocking::half_of_the_processors;
-use panel_kernel::config::{BadValue, PoolConfig, Section};
+use panel_kernel::config::{BadValue, PoolConfig, Section, Span};
+use panel_kernel::network::Network;
+use panel_kernel::outbound::{Bounds, Guarded};
 use panel_kernel::role::Role;
 use panel_pictures::Limits;
 use panel_text::markdown::Embed;
@@ -10,6 +15,12 @@ use serde::{Deserialize, Serialize};
 /// More than this does not come through the gateway, which takes so many bytes.
 const MOST_BODY_CHARS: usize = 128 * 1024;
 
+/// How long a webhook's answer is waited for, at least and at most.
+const ANSWER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
+/// Webhooks that are spoken to at a time: as many as there can be.
+const AT_ONCE: usize = 64;
+/// What is read of their answers, in bytes.
+const READ: usize = 2_048;
 /// The most workers that make pictures.
 const MOST_WORKERS: usize = 8;
 /// The longest file that can be allowed, in bytes.
@@ -27,6 +38,20 @@ pub struct CmsConfig {
     pub embeds: Vec<Embed>,
     /// Pictures.
     pub media: MediaConfig,
+    /// Servers of others that are told what becomes of articles.
+    pub webhooks: WebhookConfig,
+}
+
+/// To whom webhooks may be, and how long they are waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WebhookConfig {
+    /// Networks inside that they may be in. Else they are at public addresses, and are spoken to under TLS.
+    pub allowed_networks: Vec<Network>,
+    /// The authority above their servers, in PEM form, where it is none of the public ones.
+    pub ca_file: PathBuf,
+    /// How long an answer is waited for.
+    pub timeout: Span,
 }
 
 /// What is taken of pictures, and what making them may cost.
@@ -60,7 +85,33 @@ impl Default for CmsConfig {
             max_body_chars: 100_000,
             embeds: vec![Embed::Youtube, Embed::Vimeo],
             media: MediaConfig::default(),
+            webhooks: WebhookConfig::default(),
         }
+    }
+}
+
+impl Default for WebhookConfig {
+    fn default() -> Self {
+        Self { allowed_networks: Vec::new(), ca_file: PathBuf::new(), timeout: Span::seconds(10) }
+    }
+}
+
+impl WebhookConfig {
+    /// How they are spoken to.
+    ///
+    /// # Errors
+    /// [`BadValue`] names the key and the reason.
+    pub(crate) fn outbound(&self) -> Result<Guarded, BadValue> {
+        let bad = |key: &str, reason| BadValue { key: format!("cms.webhooks.{key}"), reason };
+        let Span(patience) = self.timeout;
+        let [least, most] = ANSWER;
+        if !(least..=most).contains(&patience) {
+            let reason = format!("must be between {} and {}", Span(least), Span(most));
+            return Err(bad("timeout", reason));
+        }
+        let bounds = Bounds { at_once: AT_ONCE, patience, read: READ };
+        Guarded::new(&self.ca_file, &self.allowed_networks, bounds)
+            .map_err(|reason| bad("ca_file", reason))
     }
 }
 

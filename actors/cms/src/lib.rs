@@ -4,13 +4,14 @@
 //! cms                       the kernel's tree of a service (keeper, writer, relay, …), and in it:
 //! ├── scheduler             publishes what is scheduled, when its time has come
 //! ├── media                 makes pictures of files that are sent (`media`)
+//! ├── webhooks              tells servers of others what becomes of articles (`webhooks`)
 //! └── serving               runs the routes of `api`
 //! ```
 //!
 //! What fails, and what it costs:
 //!
 //! - the **scheduler** ends: what is due is published by another node, or as soon as it is back; once in any case.
-//! - **media**: see there; articles do without.
+//! - **media**, **webhooks**: see there; articles do without.
 //! - **auth** is down: nothing. Names of authors are kept with what they wrote, up to date by auth's facts.
 //! - everything else is as in every service (`panel_kernel::service`).
 //!
@@ -19,6 +20,7 @@
 //! | `api` | routes: parse, decide by `rules`, write by `store`, answer |
 //! | `pages`, `templates/` | what people read without a program of their own, and what programs read |
 //! | `media` | what is made of pictures: the actors, and the way of one picture |
+//! | `webhooks` | what others are told: the actors, and the way of one delivery |
 //! | `rules` | who may do what, where a step leads, what a valid field is, what a clock shows; no I/O |
 //! | `settling` | what follows from what becomes of an article: what it makes old, what is told of it |
 //! | `store` | the only SQL |
@@ -36,6 +38,7 @@ mod settling;
 mod store;
 mod supervisor;
 mod tags;
+mod webhooks;
 
 pub use config::CmsConfig;
 pub use supervisor::SERVICE;

@@ -3,6 +3,7 @@
 pub(crate) mod fields;
 pub(crate) mod local_time;
 pub(crate) mod pictures;
+pub(crate) mod webhooks;
 
 use std::fmt;
 use std::str::FromStr;

@@ -9,11 +9,10 @@
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use panel_kernel::data::{Database, DbError, OwnAct, Tx};
+use panel_kernel::data::{Chore, Database, DbError, OwnAct, Tx, chore};
 use panel_kernel::ids::Id;
 use panel_kernel::supervision::ChildSpec;
 use panel_kernel::time::Timestamp;
-use ractor::{Actor, ActorProcessingErr, ActorRef, Message};
 
 use crate::SERVICE;
 use crate::rules::Status;
@@ -22,45 +21,40 @@ use crate::store::articles::{self, Article};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(250);
-/// While the database is down.
-const PAUSE: Duration = Duration::from_secs(1);
 /// Articles that are read at a time, and how often in one look: what else it is told finds its turn in between.
 const MOST: i64 = 20;
 const PAGES: usize = 10;
 
-/// What the scheduler is told.
-#[derive(Debug)]
-pub(crate) enum SchedulerMessage {
-    /// Time to look. A tick.
-    Look,
-}
-
-impl Message for SchedulerMessage {}
-
 /// The actor, as a child of the service.
 pub(crate) fn child(db: &Database) -> ChildSpec {
-    let db = db.clone();
-    ChildSpec::new("scheduler", move || (Scheduler { db: db.clone() }, ()))
+    chore("scheduler", Scheduler { db: db.clone() })
 }
 
+#[derive(Clone)]
 struct Scheduler {
     db: Database,
 }
 
-impl Scheduler {
+impl Chore for Scheduler {
+    const EVERY: Duration = LOOK;
+    const WAITS: &'static str = "what is scheduled waits";
+
     /// Publishes those that are due.
-    async fn look(&self) -> Result<(), DbError> {
+    async fn look(&self) -> Result<bool, DbError> {
         let now = self.db.clock().now();
         let mut after = (i64::MIN, 0);
         for _ in 0..PAGES {
             let due = articles::due(&mut self.db.reader().await?, now, after, MOST).await?;
-            let Some((last, at)) = due.last() else { return Ok(()) };
+            let Some((last, at)) = due.last() else { return Ok(false) };
             after = (*at, last.raw());
             self.publish(due.into_iter().map(|(id, _)| id), now).await?;
         }
-        Ok(())
+        // One that can't be published is due again at once: more is for the next look.
+        Ok(false)
     }
+}
 
+impl Scheduler {
     async fn publish(&self, due: impl Iterator<Item = Id>, now: Timestamp) -> Result<(), DbError> {
         for id in due {
             let publishing =
@@ -106,36 +100,4 @@ async fn publish(tx: &mut Tx, id: Id, now: Timestamp) -> Result<(), DbError> {
     };
     tx.audit_of_service(SERVICE.name, &act, now);
     Ok(())
-}
-
-impl Actor for Scheduler {
-    type Msg = SchedulerMessage;
-    type State = ();
-    type Arguments = ();
-
-    async fn pre_start(
-        &self,
-        myself: ActorRef<SchedulerMessage>,
-        (): (),
-    ) -> Result<(), ActorProcessingErr> {
-        Ok(myself.send_message(SchedulerMessage::Look)?)
-    }
-
-    async fn handle(
-        &self,
-        myself: ActorRef<SchedulerMessage>,
-        SchedulerMessage::Look: SchedulerMessage,
-        (): &mut (),
-    ) -> Result<(), ActorProcessingErr> {
-        let pause = match self.look().await {
-            Ok(()) => LOOK,
-            Err(error) if error.is_outage() => PAUSE,
-            Err(error) => {
-                tracing::warn!(%error, "what is scheduled waits");
-                PAUSE
-            }
-        };
-        drop(myself.send_after(pause, || SchedulerMessage::Look));
-        Ok(())
-    }
 }

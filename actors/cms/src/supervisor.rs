@@ -10,6 +10,7 @@ use crate::api::{self, Cms};
 use crate::config::CmsConfig;
 use crate::events::{Listener, SUBSCRIPTIONS};
 use crate::media::Media;
+use crate::webhooks::Webhooks;
 use crate::{pages, scheduler, store};
 
 /// The service's entry in the node's list.
@@ -22,6 +23,7 @@ fn effective(section: &Section) -> Result<serde_json::Value, BadValue> {
 fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
     let config = CmsConfig::parse(section)?;
     let renderer = Renderer::new(SERVICE.name, config.pool);
+    let outbound = config.webhooks.outbound()?;
     Ok(ServiceSpec {
         name: SERVICE.name,
         port: 5003,
@@ -36,12 +38,16 @@ fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
         assemble: Arc::new(move |context| {
             let media = Media::new(context, &config.media, config.pool.workers);
             let media_tree = media.child(context);
-            Assembly::new(api::router(Arc::new(Cms::new(context, &config, &renderer, &media))))
+            let webhooks = Webhooks::new(context, outbound.clone());
+            let cms = Cms::new(context, &config, &renderer, &media, &webhooks);
+            Assembly::new(api::router(Arc::new(cms)))
                 .child(scheduler::child(&context.db))
                 .child(media_tree)
+                .child(webhooks.child(context))
                 .consumer(Listener)
                 .personal(store::personal::RECORDS)
                 .expiring(store::articles::EXPIRIES)
+                .expiring(store::webhooks::EXPIRIES)
         }),
     })
 }

@@ -11,11 +11,10 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use panel_kernel::cursor::Cursors;
-use panel_kernel::data::{Database, DbError, Lease, Leases, Tx};
+use panel_kernel::data::{Chore, Database, DbError, Lease, Leases, Tx, chore};
 use panel_kernel::service::ServiceContext;
 use panel_kernel::supervision::ChildSpec;
 use panel_kernel::time::Timestamp;
-use ractor::{Actor, ActorProcessingErr, ActorRef, Message};
 
 use crate::events::MailRequested;
 use crate::pages::unsubscribe;
@@ -31,15 +30,6 @@ const LEASE: Duration = Duration::from_secs(30);
 const MOST: i64 = 20;
 /// What is counted of what somebody was told.
 const COUNTED: i64 = 200;
-
-/// What the digester is told.
-#[derive(Debug)]
-pub(crate) enum DigesterMessage {
-    /// Time to look. A tick.
-    Look,
-}
-
-impl Message for DigesterMessage {}
 
 /// What the digester mails by. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -62,8 +52,13 @@ impl Digester {
 
     /// The actor, as a child of the service.
     pub(crate) fn into_child(self) -> ChildSpec {
-        ChildSpec::new("digester", move || (DigestActor(self.clone()), ()))
+        chore("digester", self)
     }
+}
+
+impl Chore for Digester {
+    const EVERY: Duration = LOOK;
+    const WAITS: &'static str = "digests wait";
 
     /// Mails some of those whose turn it is; whether there may be more.
     async fn look(&self) -> Result<bool, DbError> {
@@ -93,7 +88,9 @@ impl Digester {
         }
         Ok(is_full)
     }
+}
 
+impl Digester {
     /// Leaves out one that can't be written: what is in it is in the next.
     async fn put_off(&self, tx: &mut Tx, due: &Due) -> Result<(), DbError> {
         let next = due.every.next(self.db.clock().now(), self.hour);
@@ -148,41 +145,5 @@ impl From<&Notification> for Told {
             thread: it.thread_id.map(panel_kernel::ids::Id::raw),
             detail: it.detail.clone(),
         }
-    }
-}
-
-struct DigestActor(Digester);
-
-impl Actor for DigestActor {
-    type Msg = DigesterMessage;
-    type State = ();
-    type Arguments = ();
-
-    async fn pre_start(
-        &self,
-        myself: ActorRef<DigesterMessage>,
-        (): (),
-    ) -> Result<(), ActorProcessingErr> {
-        Ok(myself.send_message(DigesterMessage::Look)?)
-    }
-
-    async fn handle(
-        &self,
-        myself: ActorRef<DigesterMessage>,
-        DigesterMessage::Look: DigesterMessage,
-        (): &mut (),
-    ) -> Result<(), ActorProcessingErr> {
-        match self.0.look().await {
-            // What else it is told, also to stop, finds its turn in between.
-            Ok(true) => {
-                myself.send_message(DigesterMessage::Look)?;
-                return Ok(());
-            }
-            Ok(false) => {}
-            Err(error) if error.is_outage() => {}
-            Err(error) => tracing::warn!(%error, "digests wait"),
-        }
-        drop(myself.send_after(LOOK, || DigesterMessage::Look));
-        Ok(())
     }
 }

@@ -65,7 +65,7 @@ pub use limits::{LimitRule, LimitsConfig, RulePer};
 pub use listener::{Listener, ListenerMessage};
 pub use matching::RuleMethods;
 pub use own::own_document;
-pub use proxies::{ForwardedHeader, Network, Proxies};
+pub use proxies::{ForwardedHeader, Proxies};
 pub use streams::StreamsConfig;
 pub use supervisor::{Gateway, GatewayParts, Sockets};
 pub use tls::TlsConfig;

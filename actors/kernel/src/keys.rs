@@ -207,6 +207,15 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     sum
 }
 
+/// HMAC-SHA-256 of a message under a key that others know, too (RFC 2104).
+#[must_use]
+pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message);
+    let mut sum = [0_u8; 32];
+    sum.copy_from_slice(tag.as_ref());
+    sum
+}
+
 /// Whether two byte strings are equal, in time that does not tell where they differ.
 #[must_use]
 pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {

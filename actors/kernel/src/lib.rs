@@ -15,6 +15,7 @@
 //! | [`blocking`] | work that holds a processor for long, off the async threads |
 //! | [`certificates`] | certificates in files, and their renewal |
 //! | [`http`] | what routes share: extractors, problems, pages, ETags |
+//! | [`network`] | networks and addresses, and which of them are everybody's |
 //! | [`outbound`] | HTTP to others' servers, with its bounds |
 //! | [`personal`] | what services have of one person, for that person |
 //! | [`purge`] | what writes make old of the answers that gateways keep |
@@ -42,6 +43,7 @@ pub mod keys;
 pub mod message;
 pub mod metrics;
 pub mod names;
+pub mod network;
 mod openapi;
 pub mod outbound;
 pub mod personal;

@@ -22,6 +22,8 @@ pub struct Metrics {
     pub exports: IntCounterVec,
     /// Pictures to be made of files that were sent, by service and outcome.
     pub pictures: IntCounterVec,
+    /// Attempts to tell a webhook something, by service and outcome.
+    pub webhooks: IntCounterVec,
     /// Requests to others' servers, by whom they are to and outcome.
     pub outbound: IntCounterVec,
     /// Requests inside a service (queued or running), by service.
@@ -88,6 +90,7 @@ impl Metrics {
                 "panel_pictures_total",
                 "Pictures to be made of files that were sent.",
             )?,
+            webhooks: outcomes("panel_webhooks_total", "Attempts to tell a webhook something.")?,
             outbound: counter(
                 "panel_outbound_total",
                 "Requests to others' servers.",

@@ -131,6 +131,7 @@ pub(super) async fn cms(db: &mut RawSql) {
     insert(db, columns, 20_000, "'tag', 'seeded-' || i, 'Seeded', 0, 0").await;
     insert(db, columns, 1, "'tag', 'seeded', 'Seeded', 0, 0").await;
     pictures(db).await;
+    webhooks(db).await;
     analyze(db).await;
 }
 
@@ -148,4 +149,20 @@ async fn pictures(db: &mut RawSql) {
     let columns = "media (id, asset_id, owner_id, owner_name, name, alt, created_at, updated_at)";
     let values = "1000 + i, 1000 + i, CASE WHEN i % 400 = 7 THEN 7 ELSE 1000 + i % 1000 END, 'somebody', 'picture', CASE WHEN i % 2 = 0 THEN 'x' END, i, i";
     insert(db, columns, 20_000, values).await;
+}
+
+/// Twenty webhooks, of which one was told much of what they were told together; what is not yet told is for later.
+async fn webhooks(db: &mut RawSql) {
+    let columns =
+        "webhooks (id, url, description, topics, enabled, since, secret, created_at, updated_at)";
+    let values = "i, 'https://panel.invalid/', '', '*', 1, 0, 'x', 0, 0";
+    insert(db, columns, 20, values).await;
+    let columns = "webhook_deliveries (id, webhook_id, topic, body, state, attempts, created_at, next_at, \
+                   give_up_at, finished_at)";
+    let values = "1000 + i, CASE WHEN i % 4 = 0 THEN 7 ELSE 1 + i % 20 END, 'ping', '{}', \
+                  CASE WHEN i % 5 = 0 THEN 'pending' ELSE 'delivered' END, 1, i, 9000000000000000, \
+                  9000000000000000, CASE WHEN i % 5 = 0 THEN NULL ELSE i END";
+    insert(db, columns, 20_000, values).await;
+    let columns = "webhook_attempts (delivery_id, number, at, millis, status)";
+    insert(db, columns, 20_000, "1000 + i, 1, i, 1, 204").await;
 }

@@ -11,6 +11,7 @@ mod revisions;
 mod steps;
 mod terms;
 mod views;
+mod webhooks;
 mod writing;
 
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use crate::media::Media;
 use crate::pages;
 use crate::rules::{EDITOR, Kind, Status};
 use crate::store::terms::TermKind;
+use crate::webhooks::Webhooks;
 
 pub(crate) use articles::{Found, find};
 pub(crate) use previews::unkept;
@@ -51,6 +53,7 @@ pub(crate) struct Cms {
     pub(crate) max_body_chars: usize,
     pub(crate) public_url: Arc<str>,
     pub(crate) media: Media,
+    pub(crate) webhooks: Webhooks,
     /// What the page of an article may show and load.
     pub(crate) allowed: String,
 }
@@ -65,9 +68,11 @@ impl Cms {
         config: &CmsConfig,
         renderer: &Renderer,
         media: &Media,
+        webhooks: &Webhooks,
     ) -> Self {
         Self {
             media: media.clone(),
+            webhooks: webhooks.clone(),
             db: context.db.clone(),
             cursors: context.runtime.cursors.clone(),
             renderer: renderer.clone(),
@@ -107,6 +112,7 @@ fn documented() -> OpenApiRouter<Shared> {
         .merge(terms_of(TermKind::Category))
         .merge(terms_of(TermKind::Tag))
         .merge(media::routes())
+        .merge(webhooks::routes())
         .guarded(Need::Nothing, routes!(previews::read_preview))
         .guarded(MODERATOR, routes!(redirects::list_redirects))
         .guarded(MODERATOR, routes!(redirects::create_redirect))

@@ -38,7 +38,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use moka::sync::Cache;
 use panel_kernel::blobs::Blobs;
-use panel_kernel::data::{Database, DbError, Tx};
+use panel_kernel::data::{Database, DbError, Tx, chore};
 use panel_kernel::http::Sent;
 use panel_kernel::ids::{Id, hex};
 use panel_kernel::problem::Problem;
@@ -52,6 +52,7 @@ use crate::config::MediaConfig;
 use crate::rules::pictures::Asset;
 use crate::store::media::assets;
 use desk::Desk;
+use sweeper::Sweeper;
 
 /// Files of one picture, at most.
 const FILES: usize = 8;
@@ -116,10 +117,7 @@ impl Media {
             tree = tree.child(ChildSpec::task(name, move || worker::work(Arc::clone(&room))));
         }
         let (db, blobs) = (self.0.db.clone(), self.0.blobs.clone());
-        let sweeper = ChildSpec::new("sweeper", move || {
-            (sweeper::Sweeper { db: db.clone(), blobs: blobs.clone() }, ())
-        });
-        tree.child(sweeper).into_child("media")
+        tree.child(chore("sweeper", Sweeper { db, blobs })).into_child("media")
     }
 
     /// What is taken, and how much of it.

@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use panel_kernel::blobs::{BlobError, Blobs};
-use panel_kernel::data::{Database, DbError, Tx};
+use panel_kernel::data::{Chore, Database, DbError, Tx};
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
-use ractor::{Actor, ActorProcessingErr, ActorRef, Message};
 
 use super::{FILES, key, quietly};
 use crate::store::media::{assets, sweeping};
@@ -18,61 +17,21 @@ use crate::tags;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(30);
-/// While the database is down, as it is when a node starts.
-const PAUSE: Duration = Duration::from_secs(1);
 /// How long what nobody has stays, and what was begun: whoever sent it may come again for it.
 const GRACE: Duration = Duration::from_secs(3_600);
 
-/// What the sweeper is told.
-#[derive(Debug)]
-pub(crate) enum SweeperMessage {
-    /// Time to look. A tick.
-    Look,
-}
-
-impl Message for SweeperMessage {}
-
 /// Tidies up.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Sweeper {
     pub(super) db: Database,
     pub(super) blobs: Blobs,
 }
 
-impl Actor for Sweeper {
-    type Msg = SweeperMessage;
-    type State = ();
-    type Arguments = ();
+impl Chore for Sweeper {
+    const EVERY: Duration = LOOK;
+    const WAITS: &'static str = "pictures that nobody has stay";
 
-    async fn pre_start(
-        &self,
-        myself: ActorRef<SweeperMessage>,
-        (): (),
-    ) -> Result<(), ActorProcessingErr> {
-        Ok(myself.send_message(SweeperMessage::Look)?)
-    }
-
-    async fn handle(
-        &self,
-        myself: ActorRef<SweeperMessage>,
-        SweeperMessage::Look: SweeperMessage,
-        (): &mut (),
-    ) -> Result<(), ActorProcessingErr> {
-        let pause = match self.look().await {
-            Ok(()) => LOOK,
-            Err(error) if error.is_outage() => PAUSE,
-            Err(error) => {
-                tracing::warn!(%error, "pictures that nobody has stay");
-                LOOK
-            }
-        };
-        drop(myself.send_after(pause, || SweeperMessage::Look));
-        Ok(())
-    }
-}
-
-impl Sweeper {
-    async fn look(&self) -> Result<(), DbError> {
+    async fn look(&self) -> Result<bool, DbError> {
         let now = self.db.clock().now();
         let before = now.minus(GRACE);
         for id in sweeping::forsaken(&mut self.db.reader().await?, before).await? {
@@ -89,9 +48,11 @@ impl Sweeper {
             }
             quietly(&self.db, move |tx| sweeping::forget(tx, id).boxed()).await?;
         }
-        Ok(())
+        Ok(false)
     }
+}
 
+impl Sweeper {
     /// All files that there can be.
     async fn remove(&self, id: Id) -> Result<(), BlobError> {
         for number in 0..FILES {

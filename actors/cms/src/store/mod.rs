@@ -12,3 +12,4 @@ pub(crate) mod revisions;
 pub(crate) mod shown;
 pub(crate) mod slugs;
 pub(crate) mod terms;
+pub(crate) mod webhooks;

@@ -140,9 +140,12 @@ impl Database {
     /// A new id, without waiting: also inside a transaction.
     ///
     /// # Errors
-    /// [`DbError::NoNumber`] where there is no number at the moment.
+    /// [`DbError::NoNumber`] where there is no number at the moment; whoever comes again may find one.
     pub fn id_at_hand(&self) -> Result<Id, DbError> {
-        self.0.ids.next().map_err(|_| DbError::NoNumber)
+        self.0.ids.next().map_err(|_| {
+            drop(self.0.allotter.send(AllotterMessage::Wanted));
+            DbError::NoNumber
+        })
     }
 
     /// Whether ids can be made right now.

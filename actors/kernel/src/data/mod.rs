@@ -15,12 +15,14 @@
 //! | `numbers` | what tells the ids of two processes apart |
 //! | `allotter` | keeps one such number, and makes ids with it |
 //! | `janitor` | removes what has expired |
+//! | `chore` | an actor that looks again and again whether there is something to do |
 //! | `upkeep` | keeper, writer and janitor, for whoever has a database |
 //!
 //! Rules: acknowledged means on disk. No I/O but SQL inside a transaction. No statement names
 //! another service's tables (they may be on another server).
 
 mod allotter;
+mod chore;
 mod config;
 mod conn;
 mod database;
@@ -39,6 +41,7 @@ mod upkeep;
 mod write;
 
 pub(crate) use allotter::Allotter;
+pub use chore::{Chore, ChoreMessage, chore};
 pub use config::{DatabaseConfig, DatabaseUrl};
 pub use conn::Conn;
 pub use database::{Database, DatabaseHealth};

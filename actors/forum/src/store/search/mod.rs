@@ -87,9 +87,10 @@ pub(crate) async fn index_some(tx: &mut Tx) -> Result<bool, DbError> {
         (true, false) => done_to,
         (false, _) => 0,
     };
-    let posts = "SELECT p.id, CASE WHEN p.number = 1 THEN t.title ELSE '' END, p.body \
-                 FROM posts p JOIN threads t ON t.id = p.thread_id \
-                 WHERE p.id > $1 AND p.moved_to IS NULL ORDER BY p.id LIMIT $2";
+    // Of threads, those alone whose opening is among them: a join might go through all.
+    let posts = "SELECT p.id, CASE WHEN p.number = 1 THEN \
+                 (SELECT t.title FROM threads t WHERE t.id = p.thread_id) ELSE '' END, p.body \
+                 FROM posts p WHERE p.id > $1 AND p.moved_to IS NULL ORDER BY p.id LIMIT $2";
     let posts = holding(tx, posts, "p").bind(done_to).bind(AT_ONCE);
     let posts: Vec<(Id, String, String)> = tx.all(posts).await?;
     for (post, title, body) in &posts {

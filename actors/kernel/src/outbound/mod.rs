@@ -2,7 +2,10 @@
 //!
 //! One may be slow, broken or hostile, and costs this much at most: so many requests at a time, five
 //! seconds (or what its asker says) and 512 KiB each. Redirects are not followed (who answers is who was asked), proxies of the
-//! environment are not used, and nothing goes over a network in the clear.
+//! environment are not used, and nothing goes over a network in the clear. What people say to be a server, and may be
+//! anything, is asked by [`Guarded`].
+
+mod guarded;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +17,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::Semaphore;
+
+pub use guarded::{Bounds, Guarded, NotAsked};
 
 use crate::identity::stays_private;
 
@@ -40,6 +45,9 @@ pub enum OutboundError {
     /// It could not be reached, or did not answer in time, or not in HTTP.
     #[error("{0}")]
     Unreachable(String),
+    /// It is not asked, because of where it is.
+    #[error(transparent)]
+    NotAsked(#[from] NotAsked),
     /// The answer is longer than any should be.
     #[error("the answer is longer than {LARGEST} bytes")]
     TooLarge,

@@ -1,0 +1,142 @@
+//! Sees to it that each webhook with something to be told has a messenger, and gives up what is too late. On every
+//! node that runs the service; which node's messenger sends is decided by a lease.
+//!
+//! Failure: its messengers end with it, and are made again by the next.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use panel_kernel::data::DbError;
+use panel_kernel::ids::Id;
+use panel_kernel::supervision::{Bell, OnDemand};
+use ractor::{Actor, ActorProcessingErr, ActorRef, Message, SupervisionEvent};
+
+use super::messenger::{Messenger, MessengerMessage};
+use super::{Webhooks, settling};
+use crate::rules::webhooks::MOST;
+use crate::store::webhooks::{deliveries, hooks};
+
+/// Between two looks, where nobody has said that there is something to do here.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What the courier is told.
+#[derive(Debug)]
+pub(super) enum CourierMessage {
+    /// There may be something to send.
+    Rung,
+    /// Time to look. A tick.
+    Look,
+}
+
+impl Message for CourierMessage {}
+
+/// Has the messengers.
+pub(super) struct Courier(pub(super) Webhooks);
+
+/// The messengers there are, and how they hear that there is something to do.
+#[derive(Debug)]
+pub(super) struct Messengers {
+    there: OnDemand<Id, MessengerMessage>,
+    bells: HashMap<Id, Bell<MessengerMessage>>,
+}
+
+impl Actor for Courier {
+    type Msg = CourierMessage;
+    type State = Messengers;
+    type Arguments = ();
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<CourierMessage>,
+        (): (),
+    ) -> Result<Messengers, ActorProcessingErr> {
+        self.0.0.bell.answered_by(&myself);
+        myself.send_message(CourierMessage::Look)?;
+        let most = usize::try_from(MOST).unwrap_or(usize::MAX);
+        Ok(Messengers { there: OnDemand::new(most), bells: HashMap::new() })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<CourierMessage>,
+        message: CourierMessage,
+        messengers: &mut Messengers,
+    ) -> Result<(), ActorProcessingErr> {
+        self.0.0.bell.heard();
+        match self.look().await {
+            Ok(due) => {
+                for webhook in due {
+                    self.wake(&myself, webhook, messengers).await;
+                }
+            }
+            Err(error) if error.is_outage() => {}
+            Err(error) => tracing::warn!(%error, "webhooks wait"),
+        }
+        if matches!(message, CourierMessage::Look) {
+            drop(myself.send_after(LOOK, || CourierMessage::Look));
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<CourierMessage>,
+        event: SupervisionEvent,
+        messengers: &mut Messengers,
+    ) -> Result<(), ActorProcessingErr> {
+        let ended = match event {
+            SupervisionEvent::ActorTerminated(messenger, ..) => {
+                messengers.there.ended(messenger.get_id())
+            }
+            SupervisionEvent::ActorFailed(messenger, error) => {
+                let webhook = messengers.there.ended(messenger.get_id());
+                tracing::error!(?webhook, %error, "a messenger has failed");
+                webhook
+            }
+            _ => None,
+        };
+        if let Some(webhook) = ended {
+            messengers.bells.remove(&webhook);
+        }
+        Ok(())
+    }
+}
+
+impl Courier {
+    /// Gives up what is too late; for which webhooks there is something to send.
+    async fn look(&self) -> Result<Vec<Id>, DbError> {
+        let db = &self.0.0.db;
+        let now = db.clock().now();
+        for delivery in deliveries::late(&mut db.reader().await?, now).await? {
+            let room = self.0.clone();
+            let giving_up = db.transact(move |tx| {
+                async move { settling::give_up(tx, &room, delivery, now).await }.boxed()
+            });
+            match giving_up.await {
+                // The others don't wait for this one.
+                Err(DbError::Fault(error)) => {
+                    tracing::error!(%delivery, %error, "what is too late can't be given up");
+                }
+                outcome => outcome?,
+            }
+        }
+        hooks::due(&mut db.reader().await?, now).await
+    }
+
+    async fn wake(
+        &self,
+        myself: &ActorRef<CourierMessage>,
+        webhook: Id,
+        messengers: &mut Messengers,
+    ) {
+        let Messengers { there, bells } = messengers;
+        let bell = bells.entry(webhook).or_insert_with(|| Bell::new(|| MessengerMessage::Go));
+        let made = Messenger { room: self.0.clone(), webhook, bell: bell.clone() };
+        match there.ensure(webhook, myself, || (made, ())).await {
+            Ok(Some(_)) => bell.ring(),
+            Ok(None) => tracing::debug!(%webhook, "there are as many messengers as there may be"),
+            Err(error) => tracing::warn!(%webhook, %error, "a messenger can't begin"),
+        }
+    }
+}
