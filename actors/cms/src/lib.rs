@@ -3,6 +3,7 @@
 //! ```text
 //! cms                       the kernel's tree of a service (keeper, writer, relay, …), and in it:
 //! ├── scheduler             publishes what is scheduled, when its time has come
+//! ├── search_indexer        indexes what is published
 //! ├── media                 makes pictures of files that are sent (`media`)
 //! ├── webhooks              tells servers of others what becomes of articles (`webhooks`)
 //! └── serving               runs the routes of `api`
@@ -11,6 +12,7 @@
 //! What fails, and what it costs:
 //!
 //! - the **scheduler** ends: what is due is published by another node, or as soon as it is back; once in any case.
+//! - the **`search_indexer`** ends: articles are found a moment later.
 //! - **media**, **webhooks**: see there; articles do without.
 //! - **auth** is down: nothing. Names of authors are kept with what they wrote, up to date by auth's facts.
 //! - everything else is as in every service (`panel_kernel::service`).
@@ -34,6 +36,7 @@ mod media;
 mod pages;
 mod rules;
 mod scheduler;
+mod search_indexer;
 mod settling;
 mod store;
 mod supervisor;

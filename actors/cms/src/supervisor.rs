@@ -11,7 +11,7 @@ use crate::config::CmsConfig;
 use crate::events::{Listener, SUBSCRIPTIONS};
 use crate::media::Media;
 use crate::webhooks::Webhooks;
-use crate::{pages, scheduler, store};
+use crate::{pages, scheduler, search_indexer, store};
 
 /// The service's entry in the node's list.
 pub const SERVICE: Registration = Registration { name: "cms", configure, effective };
@@ -42,6 +42,7 @@ fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
             let cms = Cms::new(context, &config, &renderer, &media, &webhooks);
             Assembly::new(api::router(Arc::new(cms)))
                 .child(scheduler::child(&context.db))
+                .child(search_indexer::child(&context.db, &context.runtime.metrics))
                 .child(media_tree)
                 .child(webhooks.child(context))
                 .consumer(Listener)

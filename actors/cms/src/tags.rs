@@ -7,6 +7,9 @@ pub(crate) const ARTICLES: &str = "articles";
 /// Categories and tags.
 pub(crate) const TERMS: &str = "terms";
 
+/// What is found.
+pub(crate) const SEARCH: &str = "search";
+
 /// Where addresses lead at which there is nothing.
 pub(crate) const REDIRECTS: &str = "redirects";
 

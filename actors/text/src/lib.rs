@@ -6,6 +6,7 @@
 //! | [`rendering`] | where that is done: long texts off the async threads |
 //! | [`diff`] | what changed from one text to another |
 //! | [`tokens`] | the words of a text, for searching |
+//! | [`fulltext`] | the same, and what is looked for, as databases read them |
 //! | [`excerpt`] | a piece of a text around the words that were looked for |
 //! | [`feed`] | what is new, for programs that gather it |
 //! | [`names`] | slugs and tags: texts in addresses |
@@ -16,6 +17,7 @@
 pub mod diff;
 pub mod excerpt;
 pub mod feed;
+pub mod fulltext;
 pub mod html;
 pub mod markdown;
 pub mod names;

@@ -6,6 +6,7 @@ mod pages;
 mod previews;
 mod revisions;
 mod scheduling;
+mod searching;
 mod terms;
 mod workflow;
 mod writing;

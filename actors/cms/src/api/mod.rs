@@ -8,6 +8,7 @@ mod media;
 mod previews;
 mod redirects;
 mod revisions;
+pub(crate) mod search;
 mod steps;
 mod terms;
 mod views;
@@ -113,6 +114,7 @@ fn documented() -> OpenApiRouter<Shared> {
         .merge(terms_of(TermKind::Tag))
         .merge(media::routes())
         .merge(webhooks::routes())
+        .guarded(Need::Nothing, routes!(search::search_articles))
         .guarded(Need::Nothing, routes!(previews::read_preview))
         .guarded(MODERATOR, routes!(redirects::list_redirects))
         .guarded(MODERATOR, routes!(redirects::create_redirect))

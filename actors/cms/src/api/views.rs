@@ -18,6 +18,13 @@ pub(super) struct Person {
     name: String,
 }
 
+impl Person {
+    /// How they are called.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 impl From<(Id, String)> for Person {
     fn from((id, name): (Id, String)) -> Self {
         Self { id, name }

@@ -12,7 +12,7 @@ use panel_text::names::segment;
 use serde::Deserialize;
 
 use super::redirects::or_redirect;
-use super::{Place, STILL, Shown, day};
+use super::{Place, STILL, Shown, day, search};
 use crate::api::Shared;
 use crate::rules::Kind;
 use crate::store::lists::{self, Listed, Wanted};
@@ -27,6 +27,13 @@ const LIMIT: u32 = 20;
 #[derive(Debug, Deserialize)]
 pub(super) struct FromQuery {
     cursor: Option<String>,
+}
+
+/// The same, or what is looked for.
+#[derive(Debug, Deserialize)]
+pub(super) struct FrontQuery {
+    cursor: Option<String>,
+    q: Option<String>,
 }
 
 #[derive(Template)]
@@ -81,12 +88,16 @@ const fn all() -> Wanted {
     Wanted { kind: Kind::Post, category: None, tag: None, author: None, after: None, limit: 0 }
 }
 
-/// `GET /blog`
+/// `GET /blog`; with `?q=` what is found for that.
 pub(super) async fn front(
     State(cms): State<Shared>,
     caller: Caller,
-    Params(query): Params<FromQuery>,
+    Params(FrontQuery { cursor, q }): Params<FrontQuery>,
 ) -> Shown {
+    if let Some(asked) = q {
+        return search::found_for(&cms, &caller, asked, cursor).await;
+    }
+    let query = FromQuery { cursor };
     let (path, title) = ("/blog".to_owned(), "Blog".to_owned());
     listed(&cms, &caller, About { path, title, text: String::new(), wanted: all() }, query).await
 }

@@ -5,6 +5,7 @@ mod article;
 mod lists;
 mod media;
 mod redirects;
+mod search;
 mod sitemap;
 
 use askama::Template;

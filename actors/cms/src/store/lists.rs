@@ -1,11 +1,10 @@
 //! Lists of articles, without their texts.
 
-use panel_kernel::data::{Conn, DbError, FromRow, Row};
+use panel_kernel::data::{Composed, Conn, DbError, FromRow, Row};
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
 
 use super::articles::{status, tags};
-use super::growing::Growing;
 use crate::rules::{Kind, Status};
 
 /// An article in a list.
@@ -66,28 +65,27 @@ pub(crate) struct Wanted {
 /// Published ones, the newest first.
 pub(crate) async fn published(conn: &mut Conn, wanted: Wanted) -> Result<Vec<Listed>, DbError> {
     let [at, id] = wanted.after.unwrap_or([i64::MAX, i64::MAX]);
-    let mut list = Growing::new(COLUMNS);
+    let mut list = Composed::from(COLUMNS);
     // Sorted by what finds them.
     let by = match wanted.tag {
         Some(tag) => {
-            list.and(" JOIN article_tags t ON t.article_id = a.id AND t.tag = $", tag);
-            list.text.push_str(" AND t.published_at IS NOT NULL");
+            list.with(" JOIN article_tags t ON t.article_id = a.id AND t.tag = $", [tag.into()]);
+            list.add(" AND t.published_at IS NOT NULL");
             ("t.published_at", "t.article_id")
         }
         None => ("a.published_at", "a.id"),
     };
-    list.text.push_str(" WHERE a.status = 'published' AND a.deleted_at IS NULL");
-    list.and(" AND a.kind = $", wanted.kind.name());
+    list.add(" WHERE a.status = 'published' AND a.deleted_at IS NULL");
+    list.with(" AND a.kind = $", [wanted.kind.name().into()]);
     if let Some(category) = wanted.category {
-        list.and(" AND a.category = $", category);
+        list.with(" AND a.category = $", [category.into()]);
     }
     if let Some(author) = wanted.author {
-        list.and(" AND a.author_id = $", author);
+        list.with(" AND a.author_id = $", [author.into()]);
     }
-    list.and(&format!(" AND ({}, {}) < ($", by.0, by.1), at);
-    list.and(", $)", id);
-    list.and(&format!(" ORDER BY {} DESC, {} DESC LIMIT $", by.0, by.1), wanted.limit);
-    conn.all(list.statement()).await
+    list.with(&format!(" AND ({}, {}) < ($, $)", by.0, by.1), [at.into(), id.into()]);
+    list.with(&format!(" ORDER BY {} DESC, {} DESC LIMIT $", by.0, by.1), [wanted.limit.into()]);
+    conn.all(list.done()).await
 }
 
 /// Those in this state, or in any, also such as are not published: the last changed first.
@@ -97,25 +95,24 @@ pub(crate) async fn by_change(
     status: Option<Status>,
 ) -> Result<Vec<Listed>, DbError> {
     let [at, id] = wanted.after.unwrap_or([i64::MAX, i64::MAX]);
-    let mut list = Growing::new(COLUMNS);
+    let mut list = Composed::from(COLUMNS);
     if let Some(tag) = wanted.tag {
-        list.and(" JOIN article_tags t ON t.article_id = a.id AND t.tag = $", tag);
+        list.with(" JOIN article_tags t ON t.article_id = a.id AND t.tag = $", [tag.into()]);
     }
-    list.text.push_str(" WHERE a.deleted_at IS NULL");
-    list.and(" AND a.kind = $", wanted.kind.name());
+    list.add(" WHERE a.deleted_at IS NULL");
+    list.with(" AND a.kind = $", [wanted.kind.name().into()]);
     if let Some(status) = status {
-        list.and(" AND a.status = $", status.name());
+        list.with(" AND a.status = $", [status.name().into()]);
     }
     if let Some(category) = wanted.category {
-        list.and(" AND a.category = $", category);
+        list.with(" AND a.category = $", [category.into()]);
     }
     if let Some(author) = wanted.author {
-        list.and(" AND a.author_id = $", author);
+        list.with(" AND a.author_id = $", [author.into()]);
     }
-    list.and(" AND (a.updated_at, a.id) < ($", at);
-    list.and(", $)", id);
-    list.and(" ORDER BY a.updated_at DESC, a.id DESC LIMIT $", wanted.limit);
-    conn.all(list.statement()).await
+    list.with(" AND (a.updated_at, a.id) < ($, $)", [at.into(), id.into()]);
+    list.with(" ORDER BY a.updated_at DESC, a.id DESC LIMIT $", [wanted.limit.into()]);
+    conn.all(list.done()).await
 }
 
 /// Those that were deleted and can be restored, the last first.
@@ -127,12 +124,11 @@ pub(crate) async fn deleted(
 ) -> Result<Vec<(Listed, Timestamp)>, DbError> {
     let [at, id] = after.unwrap_or([i64::MAX, i64::MAX]);
     let text = COLUMNS.replace(" FROM articles", ", a.deleted_at FROM articles");
-    let mut list = Growing::new(&text);
-    list.and(" WHERE a.deleted_at IS NOT NULL AND a.kind = $", kind.name());
-    list.and(" AND (a.deleted_at, a.id) < ($", at);
-    list.and(", $)", id);
-    list.and(" ORDER BY a.deleted_at DESC, a.id DESC LIMIT $", limit);
-    let rows: Vec<Deleted> = conn.all(list.statement()).await?;
+    let mut list = Composed::from(text.as_str());
+    list.with(" WHERE a.deleted_at IS NOT NULL AND a.kind = $", [kind.name().into()]);
+    list.with(" AND (a.deleted_at, a.id) < ($, $)", [at.into(), id.into()]);
+    list.with(" ORDER BY a.deleted_at DESC, a.id DESC LIMIT $", [limit.into()]);
+    let rows: Vec<Deleted> = conn.all(list.done()).await?;
     Ok(rows.into_iter().map(|Deleted(listed, at)| (listed, at)).collect())
 }
 

@@ -3,12 +3,12 @@
 pub(crate) mod articles;
 pub(crate) mod autosaves;
 pub(crate) mod erasure;
-mod growing;
 pub(crate) mod lists;
 pub(crate) mod media;
 pub(crate) mod personal;
 pub(crate) mod redirects;
 pub(crate) mod revisions;
+pub(crate) mod search;
 pub(crate) mod shown;
 pub(crate) mod slugs;
 pub(crate) mod terms;

@@ -6,7 +6,6 @@ mod packed;
 
 pub(crate) mod authors;
 pub(crate) mod categories;
-mod composed;
 pub(crate) mod drafts;
 pub(crate) mod erasure;
 pub(crate) mod feed;

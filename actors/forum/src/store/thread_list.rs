@@ -1,12 +1,11 @@
 //! Lists of threads.
 
-use panel_kernel::data::{Conn, DbError, Statement, Value, sql};
+use panel_kernel::data::{Composed, Conn, DbError, Statement, Value, sql};
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::composed::Composed;
 use super::threads::Thread;
 use crate::rules::Viewer;
 

@@ -4,6 +4,7 @@
 //! | file | |
 //! |---|---|
 //! | `sql` | statements, values, rows: what a store writes and reads |
+//! | `composed` | statements put together piece by piece |
 //! | `conn` | a connection that is one of the two |
 //! | `database` | the handle: reads, transactions, readiness |
 //! | `sqlite_writer` | the one writer per file, which commits waiting writes together |
@@ -23,6 +24,7 @@
 
 mod allotter;
 mod chore;
+mod composed;
 mod config;
 mod conn;
 mod database;
@@ -42,6 +44,7 @@ mod write;
 
 pub(crate) use allotter::Allotter;
 pub use chore::{Chore, ChoreMessage, chore};
+pub use composed::Composed;
 pub use config::{DatabaseConfig, DatabaseUrl};
 pub use conn::Conn;
 pub use database::{Database, DatabaseHealth};

@@ -1,11 +1,10 @@
 //! What people have in their libraries, and how much that is.
 
-use panel_kernel::data::{Conn, DbError, FromRow, Row, Tx, holding, sql};
+use panel_kernel::data::{Composed, Conn, DbError, FromRow, Row, Tx, holding, sql};
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
 
 use crate::rules::pictures::Asset;
-use crate::store::growing::Growing;
 
 /// A picture in somebody's library.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,20 +103,20 @@ pub(crate) struct Wanted {
 /// Some of them, with what was made of each.
 pub(crate) async fn list(conn: &mut Conn, wanted: &Wanted) -> Result<Vec<(Item, Asset)>, DbError> {
     // In this order: SQLite looks for each, and not through all.
-    let mut list = Growing::new(
+    let mut list = Composed::from(
         "SELECT s.id, s.sha256, s.kind, s.width, s.height, s.frames, s.color, s.files, \
          m.id, m.asset_id, m.owner_id, m.owner_name, m.name, m.alt, m.created_at, m.updated_at, \
          m.version FROM media m CROSS JOIN assets s WHERE s.id = m.asset_id AND s.state = 'kept'",
     );
-    list.and(" AND m.id < $", wanted.before);
+    list.with(" AND m.id < $", [wanted.before.into()]);
     if let Some(owner) = wanted.owner {
-        list.and(" AND m.owner_id = $", owner);
+        list.with(" AND m.owner_id = $", [owner.into()]);
     }
     if wanted.without_alt {
-        list.text.push_str(" AND m.alt IS NULL");
+        list.add(" AND m.alt IS NULL");
     }
-    list.and(" ORDER BY m.id DESC LIMIT $", wanted.most);
-    let rows: Vec<Whole> = conn.all(list.statement()).await?;
+    list.with(" ORDER BY m.id DESC LIMIT $", [wanted.most.into()]);
+    let rows: Vec<Whole> = conn.all(list.done()).await?;
     Ok(rows.into_iter().map(|Whole(item, asset)| (item, asset)).collect())
 }
 

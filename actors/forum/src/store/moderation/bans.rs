@@ -1,6 +1,6 @@
 //! Who may not write, where, and until when.
 
-use panel_kernel::data::{Conn, DbError, FromRow, Row, Tx, sql};
+use panel_kernel::data::{Composed, Conn, DbError, FromRow, Row, Tx, sql};
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
 use serde::Serialize;
@@ -8,7 +8,6 @@ use utoipa::ToSchema;
 
 use crate::rules::bans::{BanKind, InForce};
 use crate::store::authors::Author;
-use crate::store::composed::Composed;
 use crate::store::holding;
 
 /// The most bans of one person that are looked at when they write.

@@ -1,6 +1,6 @@
 //! What moderators have done.
 
-use panel_kernel::data::{Conn, DbError, FromRow, Row, Tx, sql};
+use panel_kernel::data::{Composed, Conn, DbError, FromRow, Row, Tx, sql};
 use panel_kernel::ids::Id;
 use panel_kernel::role::Role;
 use panel_kernel::time::Timestamp;
@@ -9,7 +9,6 @@ use utoipa::ToSchema;
 
 use crate::rules::Viewer;
 use crate::store::authors::Author;
-use crate::store::composed::Composed;
 
 /// Something that a moderator did.
 #[derive(Clone, Debug, Serialize, ToSchema)]

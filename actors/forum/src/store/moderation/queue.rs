@@ -1,6 +1,6 @@
 //! What moderators are to look at.
 
-use panel_kernel::data::{Conn, DbError, FromRow, Row, Tx, sql};
+use panel_kernel::data::{Composed, Conn, DbError, FromRow, Row, Tx, sql};
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
 use serde::Serialize;
@@ -8,7 +8,6 @@ use utoipa::ToSchema;
 
 use crate::rules::Viewer;
 use crate::store::authors::Author;
-use crate::store::composed::Composed;
 use crate::store::holding;
 use crate::store::packed::Fields;
 

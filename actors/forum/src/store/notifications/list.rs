@@ -1,6 +1,6 @@
 //! What somebody was told.
 
-use panel_kernel::data::{Conn, DbError, FromRow, Row, Statement, Tx, sql};
+use panel_kernel::data::{Composed, Conn, DbError, FromRow, Row, Statement, Tx, sql};
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
 use serde::Serialize;
@@ -9,7 +9,6 @@ use utoipa::ToSchema;
 use super::telling::Told;
 use crate::rules::notices::NoticeKind;
 use crate::store::authors::Author;
-use crate::store::composed::Composed;
 use crate::store::{places, rows};
 
 /// Something that somebody was told.

@@ -1,15 +1,15 @@
 //! Finding posts.
 
-use panel_kernel::data::{Conn, DbError, FromRow, Row, Statement, Value};
+use panel_kernel::data::{Composed, Conn, DbError, FromRow, Row, Statement, Value};
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
-use panel_text::tokens::{Piece, Query};
+use panel_text::fulltext::{match_query, tsquery};
+use panel_text::tokens::Query;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::rules::Viewer;
 use crate::store::authors::Author;
-use crate::store::composed::Composed;
 
 /// The most posts that are looked at in one statement, the latest first, of those that have the words.
 const CANDIDATES: i64 = 2_000;
@@ -196,54 +196,5 @@ impl SearchFilter {
         self.add_candidates(&mut text, is_postgres, before, false);
         text.with(" LIMIT 1 OFFSET $", [(CANDIDATES - 1).into()]);
         text.done().once()
-    }
-}
-
-/// A query as FTS5 reads it.
-fn match_query(query: &Query) -> String {
-    let phrase = |piece: &Piece| {
-        let star = if piece.is_prefix { "*" } else { "" };
-        format!("\"{}\"{star}", piece.tokens.join(" "))
-    };
-    let all = |pieces: &[Piece], between: &str| {
-        pieces.iter().map(phrase).collect::<Vec<_>>().join(between)
-    };
-    let wanted = all(&query.wanted, " AND ");
-    if query.unwanted.is_empty() {
-        wanted
-    } else {
-        format!("({wanted}) NOT ({})", all(&query.unwanted, " OR "))
-    }
-}
-
-/// The same as PostgreSQL reads it.
-fn tsquery(query: &Query) -> String {
-    let phrase = |piece: &Piece| {
-        let star = if piece.is_prefix { ":*" } else { "" };
-        let tokens: Vec<String> = piece.tokens.iter().map(|token| format!("'{token}'")).collect();
-        format!("({}{star})", tokens.join(" <-> "))
-    };
-    let wanted = query.wanted.iter().map(phrase);
-    let unwanted = query.unwanted.iter().map(|piece| format!("!{}", phrase(piece)));
-    wanted.chain(unwanted).collect::<Vec<_>>().join(" & ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use panel_text::tokens::query;
-
-    #[test]
-    fn queries_are_written_as_each_database_reads_them() {
-        let asked = query("foo \"big bar\" beg* -no -\"not this\"").unwrap();
-        assert_eq!(
-            match_query(&asked),
-            "(\"foo\" AND \"big bar\" AND \"beg\"*) NOT (\"no\" OR \"not this\")"
-        );
-        assert_eq!(
-            tsquery(&asked),
-            "('foo') & ('big' <-> 'bar') & ('beg':*) & !('no') & !('not' <-> 'this')"
-        );
-        assert_eq!(match_query(&query("猫").unwrap()), "\"猫\"*");
     }
 }

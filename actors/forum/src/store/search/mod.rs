@@ -1,10 +1,10 @@
-//! The index of what posts are found by, and finding them. What the databases are told is made of tokens
-//! (`rules::tokens`), each of letters, digits and marks, between quotes.
+//! The index of what posts are found by, and finding them.
 
 mod finding;
 
 use panel_kernel::data::{DbError, Tx, sql};
 use panel_kernel::ids::Id;
+use panel_text::fulltext::{line, vector};
 use panel_text::tokens::{Token, VERSION, tokens};
 
 pub(crate) use self::finding::{FIRST, Hit, Order, Place, SearchFilter, SearchPage, find};
@@ -48,32 +48,6 @@ async fn store(tx: &mut Tx, post: Id, title: &[Token], body: &[Token]) -> Result
     tx.execute(store).await.map(|_| ())
 }
 
-/// Tokens with spaces between them.
-fn line(tokens: &[Token]) -> String {
-    tokens.iter().map(|token| token.text.as_str()).collect::<Vec<_>>().join(" ")
-}
-
-/// Tokens with their places, as PostgreSQL writes a `tsvector`. The body begins after a gap, so that no
-/// phrase goes from the title into it.
-fn vector(title: &[Token], body: &[Token]) -> String {
-    let mut text = String::with_capacity(body.len() * 16);
-    let mut add = |token: &Token, place: usize, weight: &str| {
-        text.push('\'');
-        text += &token.text;
-        text.push_str("':");
-        text += &place.to_string();
-        text += weight;
-        text.push(' ');
-    };
-    for (place, token) in (1..).zip(title) {
-        add(token, place, "A");
-    }
-    for (place, token) in (title.len() + 2..).zip(body) {
-        add(token, place, "");
-    }
-    text
-}
-
 /// Indexes some of the posts that are not, or by other rules. Says whether there may be more.
 ///
 /// Whoever indexes holds the one row that says how far that is; and the posts, so that nobody changes one
@@ -100,17 +74,4 @@ pub(crate) async fn index_some(tx: &mut Tx) -> Result<bool, DbError> {
     let update = sql("UPDATE search_progress SET version = $1, done_to = $2, is_done = $3");
     tx.execute(update.bind(VERSION).bind(last).bind(posts.is_empty())).await?;
     Ok(!posts.is_empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tokens_are_told_with_their_places() {
-        let (title, body) = (tokens("Two Wörds"), tokens("a 東京"));
-        assert_eq!(line(&body), "a 東京 京");
-        assert_eq!(vector(&title, &body), "'two':1A 'words':2A 'a':4 '東京':5 '京':6 ");
-        assert_eq!(vector(&[], &tokens("!")), "");
-    }
 }

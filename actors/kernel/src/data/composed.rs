@@ -1,26 +1,27 @@
 //! Statements that are put together piece by piece, where filters say which pieces.
 
-use panel_kernel::data::{Statement, Value};
+use super::{Statement, Value};
 
 /// A statement with its values, so far.
 #[derive(Debug, Default)]
-pub(super) struct Composed {
+pub struct Composed {
     text: String,
     values: Vec<Value>,
 }
 
 impl Composed {
     /// One that begins with values to which a piece refers by their numbers.
-    pub(super) fn beginning(values: impl IntoIterator<Item = Value>) -> Self {
+    pub fn beginning(values: impl IntoIterator<Item = Value>) -> Self {
         Self { text: String::new(), values: values.into_iter().collect() }
     }
 
-    pub(super) fn add(&mut self, piece: &str) {
+    /// Adds a piece.
+    pub fn add(&mut self, piece: &str) {
         self.text += piece;
     }
 
     /// Adds a piece in which each `$` stands for the next of `values`, which are as many.
-    pub(super) fn with(&mut self, piece: &str, values: impl IntoIterator<Item = Value>) {
+    pub fn with(&mut self, piece: &str, values: impl IntoIterator<Item = Value>) {
         let mut values = values.into_iter();
         for (at, part) in piece.split('$').enumerate() {
             if at > 0 {
@@ -32,8 +33,15 @@ impl Composed {
         }
     }
 
-    pub(super) fn done(self) -> Statement {
+    /// All of it.
+    pub fn done(self) -> Statement {
         self.values.into_iter().fold(Statement::composed(self.text), Statement::bind)
+    }
+}
+
+impl From<&str> for Composed {
+    fn from(text: &str) -> Self {
+        Self { text: text.to_owned(), values: Vec::new() }
     }
 }
 

@@ -1,0 +1,200 @@
+//! The index of what published articles are found by, and finding them.
+
+use panel_kernel::data::{Composed, Conn, DbError, FromRow, Row, Tx, Value, holding, sql};
+use panel_kernel::ids::Id;
+use panel_kernel::time::Timestamp;
+use panel_text::fulltext::{line, match_query, tsquery, vector};
+use panel_text::tokens::{Query, Token, VERSION, tokens};
+
+use super::articles::tags;
+use crate::rules::Kind;
+
+/// Articles that are indexed in one transaction.
+const AT_ONCE: i64 = 20;
+/// The most articles that are looked at, of those that have the words: the latest that were begun.
+const CANDIDATES: i64 = 2_000;
+/// What is read of a text to show where the words are, in characters.
+const SHOWN_CHARS: i64 = 2_000;
+
+/// Indexes an article as it is now: if everybody reads it. Else it is not found.
+pub(crate) async fn index(tx: &mut Tx, article: Id) -> Result<(), DbError> {
+    let find = sql("SELECT a.title, a.body FROM articles a WHERE a.id = $1 \
+                    AND a.status = 'published' AND a.deleted_at IS NULL");
+    let found: Option<(String, String)> = tx.optional(find.bind(article)).await?;
+    match found {
+        Some((title, body)) => store(tx, article, &tokens(&title), &tokens(&body)).await,
+        None => forget(tx, article).await,
+    }
+}
+
+async fn store(tx: &mut Tx, id: Id, title: &[Token], body: &[Token]) -> Result<(), DbError> {
+    let store = if tx.is_postgres() {
+        sql("INSERT INTO article_search (article_id, tokens) VALUES ($1, CAST($2 AS TSVECTOR)) \
+             ON CONFLICT (article_id) DO UPDATE SET tokens = excluded.tokens")
+        .bind(id)
+        .bind(vector(title, body))
+    } else {
+        sql("INSERT OR REPLACE INTO article_search (rowid, title, body) VALUES ($1, $2, $3)")
+            .bind(id)
+            .bind(line(title))
+            .bind(line(body))
+    };
+    tx.execute(store).await.map(drop)
+}
+
+async fn forget(tx: &mut Tx, id: Id) -> Result<(), DbError> {
+    let forget = if tx.is_postgres() {
+        sql("DELETE FROM article_search WHERE article_id = $1")
+    } else {
+        sql("DELETE FROM article_search WHERE rowid = $1")
+    };
+    tx.execute(forget.bind(id)).await.map(drop)
+}
+
+const PROGRESS: &str =
+    "SELECT s.version, s.done_to, s.is_done FROM search_progress s WHERE s.one = 1";
+
+/// Whether there are articles that are not indexed, or by other rules.
+pub(crate) async fn is_behind(conn: &mut Conn) -> Result<bool, DbError> {
+    let (version, _, is_done): (i64, i64, bool) = conn.one(sql(PROGRESS)).await?;
+    Ok(version != VERSION || !is_done)
+}
+
+/// Indexes some of those. Whoever does holds the row that says how far that is, and the articles: of what is changed after
+/// that, a fact tells.
+pub(crate) async fn index_some(tx: &mut Tx) -> Result<(), DbError> {
+    let held = holding(tx, PROGRESS, "s");
+    let (version, done_to, is_done): (i64, i64, bool) = tx.one(held).await?;
+    let done_to = match (version == VERSION, is_done) {
+        (true, true) => return Ok(()),
+        (true, false) => done_to,
+        (false, _) => 0,
+    };
+    let articles = "SELECT a.id FROM articles a WHERE a.id > $1 ORDER BY a.id LIMIT $2";
+    let articles = holding(tx, articles, "a").bind(done_to).bind(AT_ONCE);
+    let articles: Vec<(Id,)> = tx.all(articles).await?;
+    for (article,) in &articles {
+        index(tx, *article).await?;
+    }
+    let last = articles.last().map_or(done_to, |(article,)| article.raw());
+    let update = sql("UPDATE search_progress SET version = $1, done_to = $2, is_done = $3");
+    tx.execute(update.bind(VERSION).bind(last).bind(articles.is_empty())).await.map(drop)
+}
+
+/// An article that was found.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) id: Id,
+    pub(crate) kind: Kind,
+    pub(crate) slug: String,
+    pub(crate) title: String,
+    pub(crate) author: (Id, String),
+    pub(crate) category: Option<String>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) published_at: Timestamp,
+    /// The beginning of its text.
+    pub(crate) body: String,
+    /// Its place in the order.
+    pub(crate) place: i64,
+}
+
+impl FromRow for Found {
+    fn from_row(row: &Row) -> Result<Self, DbError> {
+        let (kind, list): (String, String) = (row.get(1)?, row.get(7)?);
+        Ok(Self {
+            id: row.get(0)?,
+            kind: kind.parse().unwrap_or(Kind::Post),
+            slug: row.get(2)?,
+            title: row.get(3)?,
+            author: (row.get(4)?, row.get(5)?),
+            category: row.get(6)?,
+            tags: tags(&list),
+            published_at: row.get(8)?,
+            body: row.get(9)?,
+            place: row.get(10)?,
+        })
+    }
+}
+
+/// In which order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// By how well they fit.
+    #[default]
+    Relevance,
+    /// The last published first.
+    Newest,
+}
+
+/// Which articles are looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sought {
+    pub(crate) query: Query,
+    pub(crate) kind: Option<Kind>,
+    pub(crate) category: Option<String>,
+    pub(crate) tag: Option<String>,
+    pub(crate) author: Option<Id>,
+    pub(crate) order: Order,
+}
+
+/// Finds published articles, after the one with that place and that id.
+pub(crate) async fn find(
+    conn: &mut Conn,
+    sought: &Sought,
+    [place, id]: [i64; 2],
+    limit: i64,
+) -> Result<Vec<Found>, DbError> {
+    let by = match sought.order {
+        Order::Relevance => "m.score",
+        Order::Newest => "a.published_at",
+    };
+    let mut text = Composed::from(
+        "SELECT a.id, a.kind, a.slug, a.title, a.author_id, a.author_name, a.category, a.tags, \
+         a.published_at",
+    );
+    text.with(", substr(a.body, 1, CAST($ AS INTEGER)), ", [SHOWN_CHARS.into()]);
+    text.add(&format!("{by} FROM ("));
+    add_candidates(&mut text, conn.is_postgres(), sought);
+    text.with(" LIMIT $) AS m CROSS JOIN articles a WHERE a.id = m.id", [CANDIDATES.into()]);
+    text.add(" AND a.status = 'published' AND a.deleted_at IS NULL");
+    if let Some(kind) = sought.kind {
+        text.with(" AND a.kind = $", [kind.name().into()]);
+    }
+    if let Some(category) = &sought.category {
+        text.with(" AND a.category = $", [category.into()]);
+    }
+    if let Some(author) = sought.author {
+        text.with(" AND a.author_id = $", [author.into()]);
+    }
+    if let Some(tag) = &sought.tag {
+        let tagged = "SELECT 1 FROM article_tags t WHERE t.article_id = a.id AND t.tag = $";
+        text.with(&format!(" AND EXISTS ({tagged})"), [tag.into()]);
+    }
+    text.with(&format!(" AND ({by}, a.id) < ($, $)"), [place.into(), id.into()]);
+    text.with(&format!(" ORDER BY {by} DESC, a.id DESC LIMIT $"), [limit.into()]);
+    conn.all(text.done().once()).await
+}
+
+/// Adds the latest articles that have the words.
+fn add_candidates(text: &mut Composed, is_postgres: bool, sought: &Sought) {
+    let words = || Value::from(if is_postgres { tsquery } else { match_query }(&sought.query));
+    let is_scored = sought.order == Order::Relevance;
+    if is_postgres {
+        text.add("SELECT s.article_id AS id");
+        if is_scored {
+            let rank =
+                ", CAST(1000000000 * ts_rank(s.tokens, CAST($ AS TSQUERY)) AS BIGINT) AS score";
+            text.with(rank, [words()]);
+        }
+        let found = " FROM article_search s WHERE s.tokens @@ CAST($ AS TSQUERY) \
+                     ORDER BY s.article_id DESC";
+        text.with(found, [words()]);
+    } else {
+        text.add("SELECT rowid AS id");
+        if is_scored {
+            text.add(", CAST(-1000000000 * bm25(article_search, 5.0, 1.0) AS INTEGER) AS score");
+        }
+        let found = " FROM article_search WHERE article_search MATCH $ ORDER BY rowid DESC";
+        text.with(found, [words()]);
+    }
+}
