@@ -8,7 +8,6 @@ use panel_kernel::purge::Purge;
 use panel_kernel::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::rules::Kind;
 use crate::store::articles::Article;
 use crate::store::erasure;
 
@@ -75,19 +74,22 @@ impl Fact for ArticleEdited<'_> {
 
 /// An article can't be read by everybody any more: it was unpublished, archived or deleted.
 #[derive(Debug, Serialize)]
-pub(crate) struct ArticleUnpublished {
-    pub(crate) id: Id,
+pub(crate) struct ArticleUnpublished<'a> {
+    id: Id,
     kind: &'static str,
+    slug: &'a str,
+    title: &'a str,
 }
 
-impl ArticleUnpublished {
-    /// This one.
-    pub(crate) const fn of(id: Id, kind: Kind) -> Self {
-        Self { id, kind: kind.name() }
+impl<'a> ArticleUnpublished<'a> {
+    /// This one, as it was when everybody could read it.
+    pub(crate) fn of(article: &'a Article) -> Self {
+        let Article { id, kind, slug, title, .. } = article;
+        Self { id: *id, kind: kind.name(), slug, title }
     }
 }
 
-impl Fact for ArticleUnpublished {
+impl Fact for ArticleUnpublished<'_> {
     const TOPIC: &'static str = "article.unpublished";
 }
 

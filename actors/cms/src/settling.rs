@@ -2,7 +2,6 @@
 //! or the scheduler, does it by this.
 
 use panel_kernel::data::{DbError, Tx};
-use panel_kernel::ids::Id;
 use serde_json::{Value, json};
 
 use crate::events::{ArticleEdited, ArticlePublished, ArticleUnpublished};
@@ -13,16 +12,17 @@ use crate::tags;
 /// Stores what has become of an article, in the transaction that holds it.
 pub(crate) async fn settle(tx: &mut Tx, before: &Article, after: &Article) -> Result<(), DbError> {
     articles::update(tx, before, after).await?;
-    told(tx, (before.id, before.kind), Some(before), after);
+    told(tx, Some(before), after);
     Ok(())
 }
 
 /// Tells of an article that was not there before.
 pub(crate) fn begun(tx: &mut Tx, article: &Article) {
-    told(tx, (article.id, article.kind), None, article);
+    told(tx, None, article);
 }
 
-fn told(tx: &mut Tx, (id, kind): (Id, Kind), before: Option<&Article>, after: &Article) {
+fn told(tx: &mut Tx, before: Option<&Article>, after: &Article) {
+    let id = after.id;
     let was_public = before.is_some_and(Article::is_public);
     match (was_public, after.is_public()) {
         (false, false) => tx.makes_nothing_old(),
@@ -36,7 +36,7 @@ fn told(tx: &mut Tx, (id, kind): (Id, Kind), before: Option<&Article>, after: &A
             tx.makes_old(tags::showing(id));
         }
         (true, false) => {
-            tx.publish(&ArticleUnpublished::of(id, kind));
+            tx.publish(&ArticleUnpublished::of(before.unwrap_or(after)));
             tx.removes(tags::showing(id));
         }
     }

@@ -18,9 +18,12 @@ CREATE TABLE webhooks (
     version          BIGINT  NOT NULL DEFAULT 1,
     -- How much of what it is to be told waits.
     pending          BIGINT  NOT NULL DEFAULT 0,
+    -- How much it was told so far: they are told in that order.
+    numbered         BIGINT  NOT NULL DEFAULT 0,
     -- How often in a row it could not be reached, and when it is tried again.
     failures         BIGINT  NOT NULL DEFAULT 0,
     resumes_at       BIGINT  NOT NULL DEFAULT 0,
+    failed_at        BIGINT,
     delivered_at     BIGINT,
     -- Why nothing is sent there any more, if nobody has said so.
     disabled_because TEXT    CHECK (disabled_because IN ('gone', 'failing')),
@@ -34,6 +37,8 @@ CREATE INDEX webhooks_deleted ON webhooks (deleted_at) WHERE deleted_at IS NOT N
 CREATE TABLE webhook_deliveries (
     id          BIGINT  NOT NULL PRIMARY KEY,
     webhook_id  BIGINT  NOT NULL REFERENCES webhooks (id),
+    -- Its place among what that webhook is told.
+    number      BIGINT  NOT NULL,
     topic       TEXT    NOT NULL,
     -- As it is sent, to the byte: it is signed.
     body        TEXT    NOT NULL,
@@ -44,7 +49,7 @@ CREATE TABLE webhook_deliveries (
     give_up_at  BIGINT  NOT NULL,
     finished_at BIGINT
 );
-CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook_id, next_at, id)
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook_id, next_at, number)
     WHERE state = 'pending';
 CREATE INDEX webhook_deliveries_late ON webhook_deliveries (give_up_at) WHERE state = 'pending';
 CREATE INDEX webhook_deliveries_of ON webhook_deliveries (webhook_id, id);

@@ -18,9 +18,12 @@ CREATE TABLE webhooks (
     version          INTEGER NOT NULL DEFAULT 1,
     -- How much of what it is to be told waits.
     pending          INTEGER NOT NULL DEFAULT 0,
+    -- How much it was told so far: they are told in that order.
+    numbered         INTEGER NOT NULL DEFAULT 0,
     -- How often in a row it could not be reached, and when it is tried again.
     failures         INTEGER NOT NULL DEFAULT 0,
     resumes_at       INTEGER NOT NULL DEFAULT 0,
+    failed_at        INTEGER,
     delivered_at     INTEGER,
     -- Why nothing is sent there any more, if nobody has said so.
     disabled_because TEXT    CHECK (disabled_because IN ('gone', 'failing')),
@@ -34,6 +37,8 @@ CREATE INDEX webhooks_deleted ON webhooks (deleted_at) WHERE deleted_at IS NOT N
 CREATE TABLE webhook_deliveries (
     id          INTEGER NOT NULL PRIMARY KEY,
     webhook_id  INTEGER NOT NULL REFERENCES webhooks (id),
+    -- Its place among what that webhook is told.
+    number      INTEGER NOT NULL,
     topic       TEXT    NOT NULL,
     -- As it is sent, to the byte: it is signed.
     body        TEXT    NOT NULL,
@@ -44,7 +49,7 @@ CREATE TABLE webhook_deliveries (
     give_up_at  INTEGER NOT NULL,
     finished_at INTEGER
 );
-CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook_id, next_at, id)
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook_id, next_at, number)
     WHERE state = 'pending';
 CREATE INDEX webhook_deliveries_late ON webhook_deliveries (give_up_at) WHERE state = 'pending';
 CREATE INDEX webhook_deliveries_of ON webhook_deliveries (webhook_id, id);

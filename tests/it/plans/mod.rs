@@ -67,7 +67,7 @@ const HOT: [&str; 50] = [
     "FROM terms t WHERE",
     "FROM article_revisions v WHERE v.article_id",
     "AND (SELECT d.next_at FROM webhook_deliveries d",
-    "FROM webhook_deliveries d WHERE d.state = 'pending' AND d.give_up_at",
+    "WHERE d.state = 'pending' AND d.give_up_at",
     "FROM webhook_deliveries d WHERE (d.webhook_id, d.id) <",
     "FROM webhook_deliveries d WHERE (d.webhook_id, d.state, d.id) <",
     "AND d.next_at <= $2 ORDER BY d.next_at",

@@ -157,9 +157,9 @@ async fn webhooks(db: &mut RawSql) {
         "webhooks (id, url, description, topics, enabled, since, secret, created_at, updated_at)";
     let values = "i, 'https://panel.invalid/', '', '*', 1, 0, 'x', 0, 0";
     insert(db, columns, 20, values).await;
-    let columns = "webhook_deliveries (id, webhook_id, topic, body, state, attempts, created_at, next_at, \
+    let columns = "webhook_deliveries (id, webhook_id, number, topic, body, state, attempts, created_at, next_at, \
                    give_up_at, finished_at)";
-    let values = "1000 + i, CASE WHEN i % 4 = 0 THEN 7 ELSE 1 + i % 20 END, 'ping', '{}', \
+    let values = "1000 + i, CASE WHEN i % 4 = 0 THEN 7 ELSE 1 + i % 20 END, i, 'ping', '{}', \
                   CASE WHEN i % 5 = 0 THEN 'pending' ELSE 'delivered' END, 1, i, 9000000000000000, \
                   9000000000000000, CASE WHEN i % 5 = 0 THEN NULL ELSE i END";
     insert(db, columns, 20_000, values).await;

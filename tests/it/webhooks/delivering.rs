@@ -1,5 +1,6 @@
 //! What webhooks are told: what they asked for, signed, in the order in which it happened.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use panel_harness::{Answering, Backend, Received, Receiver, SiteCertificate, on_both_databases};
@@ -48,6 +49,16 @@ async fn what_becomes_of_articles_is_told_to_who_asked_for_it(backend: Backend) 
     assert_eq!(first["data"]["first"], true);
     assert_eq!(first["timestamp"], article["published_at"]);
     assert!(told[1].json()["data"]["url"].as_str().unwrap().ends_with("/blog/the-flag"));
+    let fields = |it: &Received| {
+        let data = it.json()["data"].as_object().unwrap().clone();
+        let names: BTreeSet<String> = data.into_iter().map(|(name, _)| name).collect();
+        names.into_iter().collect::<Vec<_>>().join(" ")
+    };
+    let always = "excerpt id kind slug title url";
+    assert_eq!(fields(&told[0]), "author_id excerpt first id kind published_at slug title url");
+    assert_eq!(fields(&told[1]), always);
+    assert_eq!(fields(&told[2]), "id kind slug title url");
+    assert_eq!(told[2].json()["data"]["url"], told[1].json()["data"]["url"]);
     assert_eq!(told[0].path, "/hook?of=panel");
     assert_eq!(told[0].header("content-type"), "application/json");
     assert!(told[0].header("user-agent").starts_with("panel/"));

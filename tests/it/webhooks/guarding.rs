@@ -62,7 +62,9 @@ async fn redirects_lead_nowhere(backend: Backend) {
     let delivery = scene.delivery_is(&webhook, "pending", 1).await;
     assert_eq!(delivery["log"][0]["status"], 307);
     let why = delivery["log"][0]["error"].as_str().unwrap();
-    assert_eq!(why, format!("redirects to {} are not followed; change the URL", inside.url()));
+    // What stands in the query may be a secret.
+    let there = inside.url().replace("?of=panel", "");
+    assert_eq!(why, format!("redirects to {there} are not followed; change the URL"));
     assert!(inside.received().is_empty());
     scene.rig.shutdown().await;
 }

@@ -13,12 +13,18 @@ use panel_kernel::supervision::{Bell, OnDemand};
 use ractor::{Actor, ActorProcessingErr, ActorRef, Message, SupervisionEvent};
 
 use super::messenger::{Messenger, MessengerMessage};
+use super::settling::Counted;
 use super::{Webhooks, settling};
-use crate::rules::webhooks::MOST;
 use crate::store::webhooks::{deliveries, hooks};
 
 /// Between two looks, where nobody has said that there is something to do here.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Messengers: of more webhooks than there can be.
+const MESSENGERS: usize = 100;
+/// How long what is being told is waited for when a node stops.
+const FAREWELL: Duration = Duration::from_secs(3);
+const FAILED: &str = Counted::Failed.name();
 
 /// What the courier is told.
 #[derive(Debug)]
@@ -53,8 +59,7 @@ impl Actor for Courier {
     ) -> Result<Messengers, ActorProcessingErr> {
         self.0.0.bell.answered_by(&myself);
         myself.send_message(CourierMessage::Look)?;
-        let most = usize::try_from(MOST).unwrap_or(usize::MAX);
-        Ok(Messengers { there: OnDemand::new(most), bells: HashMap::new() })
+        Ok(Messengers { there: OnDemand::new(MESSENGERS), bells: HashMap::new() })
     }
 
     async fn handle(
@@ -96,9 +101,22 @@ impl Actor for Courier {
             }
             _ => None,
         };
-        if let Some(webhook) = ended {
-            messengers.bells.remove(&webhook);
+        if let Some(bell) = ended.and_then(|webhook| messengers.bells.remove(&webhook))
+            && bell.is_rung()
+        {
+            // While it was ending.
+            self.0.ring();
         }
+        Ok(())
+    }
+
+    async fn post_stop(
+        &self,
+        myself: ActorRef<CourierMessage>,
+        _: &mut Messengers,
+    ) -> Result<(), ActorProcessingErr> {
+        // What is being told is told to its end, if that is soon.
+        myself.stop_children_and_wait(None, Some(FAREWELL)).await;
         Ok(())
     }
 }
@@ -106,22 +124,27 @@ impl Actor for Courier {
 impl Courier {
     /// Gives up what is too late; for which webhooks there is something to send.
     async fn look(&self) -> Result<Vec<Id>, DbError> {
-        let db = &self.0.0.db;
-        let now = db.clock().now();
-        for delivery in deliveries::late(&mut db.reader().await?, now).await? {
-            let room = self.0.clone();
-            let giving_up = db.transact(move |tx| {
-                async move { settling::give_up(tx, &room, delivery, now).await }.boxed()
+        let room = &self.0.0;
+        let now = room.db.clock().now();
+        let mut conn = room.db.reader().await?;
+        let due = hooks::due(&mut conn, now).await?;
+        let late = deliveries::late(&mut conn, now).await?;
+        drop(conn);
+        for delivery in late {
+            let giving_up = room.db.transact(move |tx| {
+                async move { settling::give_up(tx, delivery, now).await }.boxed()
             });
             match giving_up.await {
+                Ok(false) => {}
+                Ok(true) => room.outcomes().with_label_values(&["cms", FAILED]).inc(),
+                Err(error) if error.is_outage() => return Err(error),
                 // The others don't wait for this one.
-                Err(DbError::Fault(error)) => {
-                    tracing::error!(%delivery, %error, "what is too late can't be given up");
+                Err(error) => {
+                    tracing::warn!(%delivery, %error, "what is too late is given up later");
                 }
-                outcome => outcome?,
             }
         }
-        hooks::due(&mut db.reader().await?, now).await
+        Ok(due)
     }
 
     async fn wake(
@@ -135,7 +158,7 @@ impl Courier {
         let made = Messenger { room: self.0.clone(), webhook, bell: bell.clone() };
         match there.ensure(webhook, myself, || (made, ())).await {
             Ok(Some(_)) => bell.ring(),
-            Ok(None) => tracing::debug!(%webhook, "there are as many messengers as there may be"),
+            Ok(None) => tracing::warn!(%webhook, "there are as many messengers as there may be"),
             Err(error) => tracing::warn!(%webhook, %error, "a messenger can't begin"),
         }
     }

@@ -1,9 +1,9 @@
 //! Sends what one webhook is to be told, one after the other, under a lease.
 //!
 //! An attempt is written down before it is made: one whose messenger ends over it counts, and the next is made after
-//! the usual pause.
+//! the usual pause. When there is nothing to send, it ends, and lets another node have the webhook.
 //!
-//! Failure: another is made, here or on another node.
+//! Failure: another is made, here or, once its lease has run out, on another node.
 
 use std::time::{Duration, Instant};
 
@@ -12,18 +12,22 @@ use http::{HeaderMap, Request, header};
 use panel_kernel::data::{DbError, Lease};
 use panel_kernel::http::validate::printable;
 use panel_kernel::ids::Id;
-use panel_kernel::supervision::Bell;
+use panel_kernel::supervision::{Backoff, Bell};
 use ractor::{Actor, ActorProcessingErr, ActorRef, Message};
 
+use super::settling::Counted;
 use super::{Webhooks, settling, signing};
 use crate::rules::webhooks::{Verdict, verdict};
 use crate::store::webhooks::deliveries::{self, Delivery, Outcome};
-use crate::store::webhooks::hooks::{self, Webhook};
+use crate::store::webhooks::hooks::Webhook;
 
 /// For how long a node has a webhook to itself without a sign of life.
 const LEASE: Duration = Duration::from_secs(60);
 /// After which the lease is prolonged: what remains is longer than any attempt takes.
 const PROLONG: Duration = Duration::from_secs(20);
+/// How often an attempt is settled before that is given up, and the pauses between.
+const SETTLING: u32 = 6;
+const AGAIN: Backoff = Backoff { first: Duration::from_millis(100), most: Duration::from_secs(2) };
 /// Kept of what somebody else says, in characters.
 const MOST_CHARS: usize = 500;
 
@@ -45,17 +49,6 @@ pub(super) struct Messenger {
 
 /// The lease that it has, and since when.
 type Held = Option<(Lease, Instant)>;
-
-/// What there is to do next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
-    /// Perhaps something.
-    More,
-    /// Nothing for now.
-    Nothing,
-    /// Nothing any more.
-    Gone,
-}
 
 impl Actor for Messenger {
     type Msg = MessengerMessage;
@@ -80,40 +73,41 @@ impl Actor for Messenger {
         self.bell.heard();
         match self.send_next(held).await {
             // What else it is told, also to stop, finds its turn in between.
-            Ok(Next::More) => self.bell.ring(),
-            Ok(Next::Nothing) => self.let_go(held).await,
-            Ok(Next::Gone) => {
-                self.let_go(held).await;
-                myself.stop(None);
-            }
-            // The courier says when there is something to do.
+            Ok(true) => self.bell.ring(),
+            // Whoever wakes it again makes another.
+            Ok(false) => myself.stop(None),
             Err(error) => {
                 *held = None;
                 if !error.is_outage() {
                     tracing::warn!(webhook = %self.webhook, %error, "a webhook waits");
                 }
+                myself.stop(None);
             }
+        }
+        Ok(())
+    }
+
+    async fn post_stop(
+        &self,
+        _: ActorRef<MessengerMessage>,
+        held: &mut Held,
+    ) -> Result<(), ActorProcessingErr> {
+        // Another node may have it; else it would have to wait until the lease runs out.
+        if let Some((lease, _)) = held.take() {
+            drop(lease.release(&self.room.0.db).await);
         }
         Ok(())
     }
 }
 
 impl Messenger {
-    /// Sends one delivery, if there is one.
-    async fn send_next(&self, held: &mut Held) -> Result<Next, DbError> {
+    /// Sends one delivery; whether there may be more.
+    async fn send_next(&self, held: &mut Held) -> Result<bool, DbError> {
         let room = &self.room.0;
         let now = room.db.clock().now();
-        let mut conn = room.db.reader().await?;
-        let found = hooks::find(&mut conn, self.webhook).await?;
-        let Some(webhook) = found.filter(|it| it.enabled) else { return Ok(Next::Gone) };
-        if now < webhook.resumes_at {
-            return Ok(Next::Nothing);
-        }
-        let Some(due) = deliveries::due(&mut conn, webhook.id, now).await? else {
-            return Ok(Next::Nothing);
-        };
-        drop(conn);
-        let Some(lease) = self.lease(held).await? else { return Ok(Next::Nothing) };
+        let due = deliveries::due(&mut room.db.reader().await?, self.webhook, now).await?;
+        let Some(due) = due else { return Ok(false) };
+        let Some(lease) = self.lease(held).await? else { return Ok(false) };
         let beginning = lease.clone();
         let begun = room.db.transact(move |tx| {
             async move {
@@ -122,20 +116,44 @@ impl Messenger {
             }
             .boxed()
         });
-        let Some(begun) = begun.await? else { return Ok(Next::More) };
-        let (outcome, verdict) = self.attempt(&webhook, &begun).await;
-        let (own, delivery) = (self.room.clone(), begun.id);
-        let settled = room.db.transact(move |tx| {
-            async move {
-                lease.fence(tx).await?;
-                deliveries::end(tx, (delivery, begun.attempts), &outcome).await?;
-                settling::settle(tx, &own, delivery, &verdict).await
+        let Some((webhook, delivery)) = begun.await? else { return Ok(false) };
+        let (outcome, verdict) = self.attempt(&webhook, &delivery).await;
+        let attempt = (delivery.id, delivery.attempts);
+        let counted = self.settled(lease, attempt, &outcome, (webhook.version, &verdict)).await?;
+        room.outcomes().with_label_values(&["cms", counted.name()]).inc();
+        Ok(true)
+    }
+
+    /// Settles an attempt. What was taken is told twice if that is lost, so it is tried some times.
+    async fn settled(
+        &self,
+        lease: Lease,
+        (delivery, number): (Id, i64),
+        outcome: &Outcome,
+        (version, verdict): (i64, &Verdict),
+    ) -> Result<Counted, DbError> {
+        let db = &self.room.0.db;
+        let mut failures = 0;
+        loop {
+            let (lease, outcome, verdict) = (lease.clone(), outcome.clone(), verdict.clone());
+            let now = db.clock().now();
+            let settling = db.transact(move |tx| {
+                async move {
+                    lease.fence(tx).await?;
+                    deliveries::end(tx, (delivery, number), &outcome).await?;
+                    settling::settle(tx, delivery, (version, &verdict), now).await
+                }
+                .boxed()
+            });
+            failures += 1;
+            match settling.await {
+                Err(error) if failures < SETTLING && !matches!(error, DbError::LeaseLost) => {
+                    tracing::debug!(webhook = %self.webhook, %error, "settling is tried again");
+                    tokio::time::sleep(AGAIN.wait(failures)).await;
+                }
+                settled => return settled,
             }
-            .boxed()
-        });
-        let counted = settled.await?;
-        room.outcomes().with_label_values(&["cms", counted]).inc();
-        Ok(Next::More)
+        }
     }
 
     /// The lease, as long as it has to be; none while another node has it.
@@ -146,18 +164,9 @@ impl Messenger {
             return Ok(Some(lease.clone()));
         }
         let since = Instant::now();
-        let name = format!("webhook:{}", self.webhook);
-        let lease = self.room.0.leases.acquire(name, LEASE).await?;
+        let lease = self.room.0.leases.acquire(super::lease(self.webhook), LEASE).await?;
         *held = lease.clone().map(|lease| (lease, since));
         Ok(lease)
-    }
-
-    /// Lets another node have it, if there is something to do there.
-    async fn let_go(&self, held: &mut Held) {
-        if let Some((lease, _)) = held.take() {
-            // Else it runs out.
-            drop(lease.release(&self.room.0.db).await);
-        }
     }
 
     /// Sends it, and sees what comes of it.
@@ -176,9 +185,10 @@ impl Messenger {
     async fn exchange(&self, webhook: &Webhook, delivery: &Delivery) -> (Outcome, Verdict) {
         let room = &self.room.0;
         let now = room.db.clock().now();
-        let refused = |why: &str| (Outcome::default(), Verdict::Refused(why.to_owned()));
+        // Nothing else could be sent there, either.
+        let unable = |why: &str| (Outcome::default(), Verdict::Unreachable(why.to_owned(), None));
         let Some(secrets) = room.secrets(webhook, now) else {
-            return refused("its secret is sealed with another cluster key; make a new one");
+            return unable("its secret is sealed with another cluster key; make a new one");
         };
         let (id, second) = (delivery.id.to_string(), now.as_micros() / 1_000_000);
         let signature = signing::signatures(&secrets, &id, second, &delivery.body);
@@ -188,12 +198,12 @@ impl Messenger {
             .header("webhook-timestamp", second)
             .header("webhook-signature", signature)
             .body(delivery.body.clone().into_bytes());
-        let Ok(request) = request else { return refused("its URL can't be asked") };
+        let Ok(request) = request else { return unable("its URL can't be asked") };
         match room.outbound.send(request).await {
             Err(error) => (Outcome::default(), Verdict::Unreachable(error.to_string(), None)),
             Ok(answer) => {
                 let headers = answer.headers();
-                let location = text(headers, header::LOCATION).map(shortened);
+                let location = text(headers, header::LOCATION).map(without_query);
                 let verdict = verdict(answer.status(), location.as_deref(), retry_after(headers));
                 let said = String::from_utf8_lossy(answer.body());
                 let outcome = Outcome {
@@ -214,6 +224,11 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
 /// When to come again, where that is said in seconds.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     text(headers, header::RETRY_AFTER)?.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// An address without what may be a secret in it.
+fn without_query(address: &str) -> String {
+    shortened(address.split(['?', '#']).next().unwrap_or_default())
 }
 
 /// The beginning of what somebody else says, as it can be stored and shown.

@@ -119,21 +119,26 @@ impl Webhooks {
 }
 
 impl Room {
-    /// What deliveries to a webhook are signed with; none if it was sealed with another key.
+    /// What deliveries to a webhook are signed with; none if that was sealed with another key.
     fn secrets(&self, webhook: &Webhook, now: Timestamp) -> Option<Vec<Vec<u8>>> {
+        let opened = |sealed: &Vec<u8>| {
+            self.sealing.open(&context(webhook.id), sealed).ok().map(|secret| secret.to_vec())
+        };
         let is_good = webhook.earlier_until.is_some_and(|until| now < until);
         let earlier = webhook.earlier_secret.as_ref().filter(|_| is_good);
-        let all = std::iter::once(&webhook.secret).chain(earlier);
-        all.map(|sealed| {
-            let opened = self.sealing.open(&context(webhook.id), sealed).ok()?;
-            Some(opened.to_vec())
-        })
-        .collect()
+        let mut secrets = vec![opened(&webhook.secret)?];
+        secrets.extend(earlier.and_then(opened));
+        Some(secrets)
     }
 
     fn outcomes(&self) -> &IntCounterVec {
         &self.metrics.webhooks
     }
+}
+
+/// Under which lease a webhook is told something.
+pub(crate) fn lease(webhook: Id) -> String {
+    format!("webhook:{webhook}")
 }
 
 /// What a secret is bound to.

@@ -14,7 +14,7 @@ use crate::api::path;
 use crate::rules::Kind;
 use crate::rules::webhooks::{DeliveryState, KEEP_TRYING, MOST_PENDING, TOPICS, wants};
 use crate::store::webhooks::deliveries::{self, Delivery};
-use crate::store::webhooks::hooks;
+use crate::store::webhooks::hooks::{self, Webhook};
 
 /// What is sent.
 #[derive(Debug, Serialize)]
@@ -26,22 +26,28 @@ struct Told<'a> {
     data: Value,
 }
 
-/// Something for a webhook to be told, from now on.
+/// What is told next is told in the order in which it happened; what has yet to be tried is before what waits to be tried
+/// again.
+const UNTRIED: Timestamp = Timestamp::from_micros(0);
+
+/// Something for a webhook, which is held, to be told from now on.
 pub(crate) fn delivery_of(
-    (id, webhook): (Id, Id),
+    id: Id,
+    webhook: &Webhook,
     (topic, at, data): (&str, Timestamp, Value),
     now: Timestamp,
 ) -> Delivery {
     let told = Told { topic, timestamp: at, data };
     Delivery {
         id,
-        webhook,
+        webhook: webhook.id,
+        number: webhook.numbered + 1,
         topic: topic.to_owned(),
         body: serde_json::to_string(&told).unwrap_or_default(),
         state: DeliveryState::Pending,
         attempts: 0,
         created_at: now,
-        next_at: now,
+        next_at: UNTRIED,
         give_up_at: now.plus(KEEP_TRYING),
         finished_at: None,
     }
@@ -58,26 +64,26 @@ impl Recorder {
         if let Some(url) = address(&data, &room.site) {
             data["url"] = Value::from(url);
         }
-        let mut is_recorded = false;
-        for mut webhook in hooks::held_enabled(tx).await? {
+        let now = room.db.clock().now();
+        let (mut all, mut told) = (Vec::new(), Vec::new());
+        for webhook in hooks::held_enabled(tx).await? {
             if event.at < webhook.since || !wants(&webhook.topics, &event.topic) {
                 continue;
             }
-            let (id, now) = (room.db.id_at_hand()?, room.db.clock().now());
-            let told = (event.topic.as_str(), event.at, data.clone());
-            let mut delivery = delivery_of((id, webhook.id), told, now);
-            if webhook.pending >= MOST_PENDING {
+            let what = (event.topic.as_str(), event.at, data.clone());
+            let mut delivery = delivery_of(room.db.id_at_hand()?, &webhook, what, now);
+            let waits = webhook.pending < MOST_PENDING;
+            if !waits {
                 tracing::warn!(webhook = %webhook.id, "more waits for a webhook than can wait");
                 delivery.state = DeliveryState::Failed;
                 delivery.finished_at = Some(now);
-            } else {
-                webhook.pending += 1;
-                hooks::update(tx, &webhook).await?;
             }
-            deliveries::insert(tx, &delivery).await?;
-            is_recorded = true;
+            told.push((webhook.id, waits));
+            all.push(delivery);
         }
-        Ok(is_recorded)
+        deliveries::insert(tx, &all).await?;
+        hooks::count_on(tx, &told).await?;
+        Ok(!all.is_empty())
     }
 }
 

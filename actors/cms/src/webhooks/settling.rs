@@ -5,108 +5,156 @@ use panel_kernel::data::{DbError, OwnAct, Tx};
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
 
-use super::{Webhooks, summary};
+use super::summary;
 use crate::SERVICE;
-use crate::rules::webhooks::{DeliveryState, DisabledBecause, Verdict, wait};
+use crate::rules::webhooks::{DeliveryState, DisabledBecause, KEEP_TRYING, Verdict, wait};
 use crate::store::webhooks::deliveries::{self, Delivery};
 use crate::store::webhooks::hooks::{self, Webhook};
 
-/// Begins an attempt, after which nobody tries before the usual pause; none if it is not to be tried any more.
+/// How an attempt is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    Delivered,
+    Deferred,
+    Failed,
+}
+
+impl Counted {
+    /// As metrics call it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Deferred => "deferred",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Begins an attempt, and says to whom; none if nothing is to be sent, or not that. If whoever sends it ends over it, it is
+/// tried again after the usual pause, counted from now.
 pub(super) async fn begin(
     tx: &mut Tx,
     due: Delivery,
     now: Timestamp,
-) -> Result<Option<Delivery>, DbError> {
-    let found = deliveries::held(tx, due.id).await?;
-    let same = |it: &Delivery| it.state == DeliveryState::Pending && it.attempts == due.attempts;
-    let Some(mut delivery) = found.filter(same) else { return Ok(None) };
+) -> Result<Option<(Webhook, Delivery)>, DbError> {
+    let Some((webhook, mut delivery)) = deliveries::held_with_webhook(tx, due.id).await? else {
+        return Ok(None);
+    };
+    let is_same = delivery.state == DeliveryState::Pending && delivery.attempts == due.attempts;
+    if !is_same || !webhook.enabled || now < webhook.resumes_at {
+        return Ok(None);
+    }
     delivery.attempts += 1;
     delivery.next_at = now.plus(wait(delivery.attempts, None));
     deliveries::update(tx, &delivery).await?;
     deliveries::begin(tx, &delivery, now).await?;
-    Ok(Some(delivery))
+    Ok(Some((webhook, delivery)))
 }
 
-/// Settles an attempt; how it is counted.
+/// Settles an attempt to tell the webhook as it was in this version. What it answered says nothing of another.
 pub(super) async fn settle(
     tx: &mut Tx,
-    room: &Webhooks,
     delivery: Id,
-    verdict: &Verdict,
-) -> Result<&'static str, DbError> {
-    let now = room.0.db.clock().now();
-    let Some(before) = deliveries::held_with_webhook(tx, delivery).await? else {
-        return Ok("deferred");
+    (version, verdict): (i64, &Verdict),
+    now: Timestamp,
+) -> Result<Counted, DbError> {
+    let Some(found) = deliveries::held_with_webhook(tx, delivery).await? else {
+        return Ok(Counted::Deferred);
     };
-    let (mut webhook, mut delivery) = before;
-    // Somebody has thought better of it meanwhile.
-    if delivery.state != DeliveryState::Pending {
-        return Ok("deferred");
-    }
-    let counted = match verdict {
-        Verdict::Delivered => {
-            finish(&mut webhook, &mut delivery, DeliveryState::Delivered, now);
+    let (mut webhook, mut delivery) = found;
+    let is_same = webhook.version == version;
+    if *verdict == Verdict::Delivered {
+        // Also one that was given up meanwhile.
+        if delivery.state == DeliveryState::Pending {
+            webhook.pending -= 1;
+        }
+        delivery.state = DeliveryState::Delivered;
+        delivery.finished_at = Some(now);
+        webhook.delivered_at = Some(now);
+        if is_same {
             webhook.failures = 0;
             webhook.resumes_at = Timestamp::from_micros(0);
-            webhook.delivered_at = Some(now);
-            "delivered"
         }
-        Verdict::Refused(_) => {
-            delivery.next_at = now.plus(wait(delivery.attempts, None));
-            "deferred"
+    } else if delivery.state == DeliveryState::Pending {
+        refused(&mut webhook, &mut delivery, (is_same, verdict), now);
+        if delivery.state == DeliveryState::Failed && is_same {
+            let because = match verdict {
+                Verdict::Gone => Some(DisabledBecause::Gone),
+                _ => is_dead(&webhook, now).then_some(DisabledBecause::Failing),
+            };
+            disable(tx, &mut webhook, because, now);
         }
+    }
+    deliveries::update(tx, &delivery).await?;
+    hooks::update(tx, &webhook).await?;
+    Ok(match delivery.state {
+        DeliveryState::Delivered => Counted::Delivered,
+        DeliveryState::Pending => Counted::Deferred,
+        DeliveryState::Failed => Counted::Failed,
+    })
+}
+
+/// It did not take it: when it is tried again, if it is.
+fn refused(
+    webhook: &mut Webhook,
+    delivery: &mut Delivery,
+    (is_same, verdict): (bool, &Verdict),
+    now: Timestamp,
+) {
+    let is_gone = *verdict == Verdict::Gone && is_same;
+    if is_gone || now >= delivery.give_up_at {
+        finish(webhook, delivery, now);
+    }
+    if !is_same {
+        // At once, where it is now.
+        delivery.next_at = now;
+        return;
+    }
+    webhook.failed_at = Some(now);
+    delivery.next_at = match verdict {
         Verdict::Unreachable(_, asked) => {
             webhook.failures += 1;
             webhook.resumes_at = now.plus(wait(webhook.failures, *asked));
-            delivery.next_at = webhook.resumes_at;
-            "deferred"
+            webhook.resumes_at
         }
-        Verdict::Gone => {
-            finish(&mut webhook, &mut delivery, DeliveryState::Failed, now);
-            disable(tx, &mut webhook, DisabledBecause::Gone, now);
-            "failed"
-        }
+        _ => now.plus(wait(delivery.attempts, None)),
     };
-    deliveries::update(tx, &delivery).await?;
-    hooks::update(tx, &webhook).await?;
-    Ok(counted)
 }
 
-/// Gives up what is too late. Where nothing has come through since it was to be sent, nothing is sent there any more.
-pub(super) async fn give_up(
-    tx: &mut Tx,
-    room: &Webhooks,
-    delivery: Id,
-    now: Timestamp,
-) -> Result<(), DbError> {
-    let Some((mut webhook, mut delivery)) = deliveries::held_with_webhook(tx, delivery).await?
-    else {
-        return Ok(());
+/// Gives up what is too late, if that is so.
+pub(super) async fn give_up(tx: &mut Tx, delivery: Id, now: Timestamp) -> Result<bool, DbError> {
+    let Some(found) = deliveries::held_with_webhook(tx, delivery).await? else {
+        return Ok(false);
     };
-    if delivery.state != DeliveryState::Pending || now < delivery.give_up_at {
-        return Ok(());
+    let (mut webhook, mut delivery) = found;
+    let is_late = delivery.state == DeliveryState::Pending && now >= delivery.give_up_at;
+    let is_hopeless =
+        !webhook.enabled || webhook.failed_at.is_some_and(|at| at >= delivery.give_up_at);
+    if !is_late || !is_hopeless {
+        return Ok(false);
     }
-    finish(&mut webhook, &mut delivery, DeliveryState::Failed, now);
+    finish(&mut webhook, &mut delivery, now);
+    let because = is_dead(&webhook, now).then_some(DisabledBecause::Failing);
+    disable(tx, &mut webhook, because, now);
     deliveries::update(tx, &delivery).await?;
-    let is_dead = webhook.delivered_at.is_none_or(|at| at < delivery.created_at);
-    if webhook.enabled && is_dead {
-        disable(tx, &mut webhook, DisabledBecause::Failing, now);
-    }
     hooks::update(tx, &webhook).await?;
-    room.0.outcomes().with_label_values(&["cms", "failed"]).inc();
-    Ok(())
+    Ok(true)
 }
 
-fn finish(webhook: &mut Webhook, delivery: &mut Delivery, state: DeliveryState, now: Timestamp) {
+fn finish(webhook: &mut Webhook, delivery: &mut Delivery, now: Timestamp) {
     webhook.pending -= 1;
-    delivery.state = state;
+    delivery.state = DeliveryState::Failed;
     delivery.finished_at = Some(now);
 }
 
-fn disable(tx: &mut Tx, webhook: &mut Webhook, because: DisabledBecause, now: Timestamp) {
-    if !webhook.enabled {
-        return;
-    }
+/// Whether nothing has come through for as long as anything is tried.
+fn is_dead(webhook: &Webhook, now: Timestamp) -> bool {
+    let long_ago = now.minus(KEEP_TRYING);
+    webhook.since <= long_ago && webhook.delivered_at.is_none_or(|at| at < long_ago)
+}
+
+fn disable(tx: &mut Tx, webhook: &mut Webhook, because: Option<DisabledBecause>, now: Timestamp) {
+    let Some(because) = because.filter(|_| webhook.enabled) else { return };
     let before = summary(webhook);
     webhook.enabled = false;
     webhook.disabled_because = Some(because);

@@ -99,6 +99,14 @@ impl Lease {
         held.map(|_| ()).ok_or(DbError::LeaseLost)
     }
 
+    /// Forgets one of what is gone. Whoever holds it has lost it.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn forget(tx: &mut Tx, name: &str) -> Result<(), DbError> {
+        tx.execute(sql("DELETE FROM leases WHERE name = $1").bind(name)).await.map(drop)
+    }
+
     /// Gives the lease up, so that another node need not wait for it to expire.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::Semaphore;
 use url::{Host, Url};
 
-use super::{OutboundError, builder, unreachable};
+use super::{OutboundError, builder, unreachable_at};
 use crate::network::{Network, is_public};
 
 /// What a name stands for.
@@ -34,6 +34,9 @@ pub enum NotAsked {
     /// Somebody's name or password is in it.
     #[error("must not have a name or a password in it")]
     Credentials,
+    /// It would go in the clear to where nobody said that it may.
+    #[error("{0} is in none of the networks that are asked in the clear")]
+    InTheClear(String),
     /// It leads into a private network, to this machine, or nowhere.
     #[error("{0} is at no public address")]
     Inside(String),
@@ -124,11 +127,15 @@ impl Guarded {
         let address: IpAddr = match url.host() {
             Some(Host::Ipv4(address)) => address.into(),
             Some(Host::Ipv6(address)) => address.into(),
+            // There are hosts that one of the two takes, and requests are made of the other.
+            Some(Host::Domain(_)) if url.as_str().parse::<http::Uri>().is_err() => {
+                return Err(NotAsked::Malformed);
+            }
             Some(Host::Domain(_)) => return Ok(url),
             None => return Err(NotAsked::Malformed),
         };
         if !may_enter(&self.networks, !is_clear, address) {
-            return Err(NotAsked::Inside(address.to_string()));
+            return Err(not_entered(!is_clear, address.to_string()));
         }
         Ok(url)
     }
@@ -142,7 +149,7 @@ impl Guarded {
         let place = self.places.try_acquire().map_err(|_| OutboundError::Busy)?;
         let url = self.check(&request.uri().to_string())?;
         let client = if url.scheme() == "https" { &self.outside } else { &self.listed };
-        let request = reqwest::Request::try_from(request).map_err(|error| unreachable(&error))?;
+        let request = reqwest::Request::try_from(request).map_err(|error| silent(&error))?;
         let mut response = client.execute(request).await.map_err(|error| refused(&error))?;
         let mut answer = Response::new(());
         *answer.status_mut() = response.status();
@@ -164,12 +171,22 @@ fn may_enter(networks: &[Network], outside: bool, address: IpAddr) -> bool {
     outside && is_public(address) || networks.iter().any(|network| network.contains(address))
 }
 
+fn not_entered(outside: bool, host: String) -> NotAsked {
+    if outside { NotAsked::Inside(host) } else { NotAsked::InTheClear(host) }
+}
+
 /// It was not connected to because of where its name leads; or there is no answer.
 fn refused(error: &reqwest::Error) -> OutboundError {
     let mut causes =
         std::iter::successors(std::error::Error::source(error), |cause| cause.source());
     let not_asked = causes.find_map(|cause| cause.downcast_ref::<NotAsked>());
-    not_asked.map_or_else(|| unreachable(error), |why| OutboundError::NotAsked(why.clone()))
+    not_asked.map_or_else(|| silent(error), |why| OutboundError::NotAsked(why.clone()))
+}
+
+/// There is no answer. Of the URL, nothing but whose it is may be told.
+fn silent(error: &reqwest::Error) -> OutboundError {
+    let whose = error.url().map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+    unreachable_at(&whose, error)
 }
 
 impl Resolve for Doorkeeper {
@@ -178,9 +195,12 @@ impl Resolve for Doorkeeper {
         Box::pin(async move {
             let name = name.as_str().to_owned();
             let mut found = (own.lookup)(name.clone()).await?;
+            if found.is_empty() {
+                return Err("the name has no address".into());
+            }
             found.retain(|address| may_enter(&own.networks, own.outside, *address));
             if found.is_empty() {
-                return Err(NotAsked::Inside(name).into());
+                return Err(not_entered(own.outside, name).into());
             }
             // The URL says which port.
             let addresses = found.into_iter().map(|address| SocketAddr::new(address, 0));
@@ -260,6 +280,7 @@ mod tests {
             ("https://0x7f.1/", NotAsked::Inside("127.0.0.1".to_owned())),
             ("https://0177.0.0.1:8443/", NotAsked::Inside("127.0.0.1".to_owned())),
             ("https://127。0。0。1/", NotAsked::Inside("127.0.0.1".to_owned())),
+            ("https://a{b.example/", NotAsked::Malformed),
             ("https://[::1]/", NotAsked::Inside("::1".to_owned())),
             ("https://[::ffff:a00:1]/", NotAsked::Inside("::ffff:10.0.0.1".to_owned())),
         ] {
@@ -300,7 +321,7 @@ mod tests {
         assert_eq!((answer.status().as_u16(), &answer.body()[..]), (200, &b"hell"[..]));
         assert_eq!(asked.load(Ordering::SeqCst), 1);
         let refused = guarded.send(get(&url)).await.unwrap_err();
-        assert!(matches!(refused, OutboundError::NotAsked(NotAsked::Inside(_))), "{refused}");
+        assert!(matches!(refused, OutboundError::NotAsked(NotAsked::InTheClear(_))), "{refused}");
         assert_eq!((asked.load(Ordering::SeqCst), served.load(Ordering::SeqCst)), (2, 1));
     }
 
@@ -339,6 +360,7 @@ mod tests {
         assert_eq!(answer.status(), 204);
         let (port, _) = server("").await;
         let silent = guarded.send(get(&format!("http://127.0.0.1:{port}/"))).await.unwrap_err();
-        assert!(matches!(&silent, OutboundError::Unreachable(why) if why.contains("too long")));
+        let OutboundError::Unreachable(why) = silent else { panic!("{silent}") };
+        assert!(why.contains("too long") && why.starts_with("no answer from http://127.0.0.1:"));
     }
 }

@@ -150,6 +150,10 @@ fn without_query(uri: &str) -> String {
 /// The whole chain of reasons: the first alone says nothing.
 fn unreachable(error: &reqwest::Error) -> OutboundError {
     let place = error.url().map(|url| without_query(url.as_str())).unwrap_or_default();
+    unreachable_at(&place, error)
+}
+
+fn unreachable_at(place: &str, error: &reqwest::Error) -> OutboundError {
     let mut why = format!("no answer from {place}");
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {

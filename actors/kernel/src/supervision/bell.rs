@@ -46,6 +46,12 @@ impl<M: Message> Bell<M> {
         self.rung.store(false, Ordering::Release);
     }
 
+    /// Whether somebody has rung and the actor has not looked since: as it may be when that has ended.
+    #[must_use]
+    pub fn is_rung(&self) -> bool {
+        self.rung.load(Ordering::Acquire)
+    }
+
     /// From now on this actor hears it.
     pub fn answered_by(&self, actor: &ActorRef<M>) {
         self.address.announce(actor);

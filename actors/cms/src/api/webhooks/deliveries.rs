@@ -22,6 +22,9 @@ use crate::store::webhooks::deliveries::{self, Delivery, Wanted};
 use crate::store::webhooks::hooks::{self, Webhook};
 use crate::webhooks::delivery_of;
 
+/// When what somebody waits for is sent: before whatever else waits.
+const AT_ONCE: Timestamp = Timestamp::from_micros(-1);
+
 /// Which deliveries are wanted.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -86,10 +89,12 @@ pub(in crate::api) async fn ping_webhook(
     let answer = cms.write(by, move |mut writing| {
         Box::pin(async move {
             writing.tx.makes_nothing_old();
-            let webhook = with_one_more(enabled(hooks::held(writing.tx, id).await?)?)?;
+            let mut webhook = with_one_more(enabled(hooks::held(writing.tx, id).await?)?)?;
             let told = (PING, now, json!({"webhook_id": id}));
-            let delivery = delivery_of((writing.kept_id, id), told, now);
-            deliveries::insert(writing.tx, &delivery).await?;
+            let mut delivery = delivery_of(writing.kept_id, &webhook, told, now);
+            delivery.next_at = AT_ONCE;
+            webhook.numbered += 1;
+            deliveries::insert(writing.tx, std::slice::from_ref(&delivery)).await?;
             try_now(writing.tx, webhook).await?;
             let target = format!("webhook:{id}");
             writing.audit("webhook.ping", target, (None, None));
@@ -125,7 +130,7 @@ pub(in crate::api) async fn redeliver(
             }
             let after = Delivery {
                 state: DeliveryState::Pending,
-                next_at: now,
+                next_at: AT_ONCE,
                 give_up_at: now.plus(KEEP_TRYING),
                 finished_at: None,
                 ..before

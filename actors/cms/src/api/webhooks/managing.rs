@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use http::{StatusCode, header};
-use panel_kernel::data::Answer;
+use panel_kernel::data::{Answer, Lease};
 use panel_kernel::http::validate::Check;
 use panel_kernel::http::{
     IdPath, IfMatch, Listing, PageQuery, Params, Payload, Refusal, RouteError, SignedIn, etag,
@@ -121,7 +121,9 @@ pub(in crate::api) async fn create_webhook(
                 updated_at: now,
                 version: 1,
                 pending: 0,
+                numbered: 0,
                 failures: 0,
+                failed_at: None,
                 resumes_at: Timestamp::from_micros(0),
                 delivered_at: None,
                 disabled_because: None,
@@ -201,6 +203,8 @@ pub(in crate::api) async fn delete_webhook(
     let now = by.context.now;
     cms.write(by, move |mut writing| {
         Box::pin(async move {
+            // First the lease, as whoever sends does.
+            Lease::forget(writing.tx, &crate::webhooks::lease(id)).await?;
             let found = hooks::held(writing.tx, id).await?;
             let webhook = found.ok_or(RouteError::NotFound("webhook"))?;
             hooks::delete(writing.tx, &webhook, now).await?;
@@ -252,13 +256,14 @@ fn target(id: Id) -> String {
 fn url(cms: &Cms, check: &mut Check, text: &str) -> String {
     let text = rules::url(check, text);
     match cms.webhooks.check(&text) {
-        Ok(url) => url,
+        // It may have become longer.
+        Ok(url) => rules::url(check, &url),
         Err(why) => {
             let code = match why {
                 NotAsked::Malformed => "invalid",
                 NotAsked::NotHttps => "not_https",
                 NotAsked::Credentials => "credentials",
-                NotAsked::Inside(_) => "not_public",
+                NotAsked::InTheClear(_) | NotAsked::Inside(_) => "not_public",
             };
             check.fail("url", code, why.to_string());
             text

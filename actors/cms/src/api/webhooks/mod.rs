@@ -125,7 +125,7 @@ impl From<&Delivery> for DeliveryView {
             state: it.state,
             attempts: it.attempts,
             created_at: it.created_at,
-            next_at: is_pending.then_some(it.next_at),
+            next_at: is_pending.then_some(it.next_at.max(it.created_at)),
             give_up_at: is_pending.then_some(it.give_up_at),
             finished_at: it.finished_at,
         }

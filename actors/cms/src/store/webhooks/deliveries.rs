@@ -1,6 +1,6 @@
 //! What webhooks are to be told, and what came of it each time that it was sent.
 
-use panel_kernel::data::{Conn, DbError, FromRow, Row, Tx, holding, sql};
+use panel_kernel::data::{Composed, Conn, DbError, FromRow, Row, Tx, Value, holding, sql};
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
 
@@ -17,6 +17,8 @@ const ATTEMPTS_KEPT: i64 = 50;
 pub(crate) struct Delivery {
     pub(crate) id: Id,
     pub(crate) webhook: Id,
+    /// Its place among what that webhook is told.
+    pub(crate) number: i64,
     pub(crate) topic: String,
     /// As it is sent.
     pub(crate) body: String,
@@ -44,6 +46,7 @@ impl FromRow for Delivery {
             next_at: row.get(7)?,
             give_up_at: row.get(8)?,
             finished_at: row.get(9)?,
+            number: row.get(10)?,
         })
     }
 }
@@ -85,7 +88,7 @@ macro_rules! deliveries {
     ($rest:literal) => {
         concat!(
             "SELECT d.id, d.webhook_id, d.topic, d.body, d.state, d.attempts, d.created_at, \
-             d.next_at, d.give_up_at, d.finished_at FROM webhook_deliveries d WHERE ",
+             d.next_at, d.give_up_at, d.finished_at, d.number FROM webhook_deliveries d WHERE ",
             $rest
         )
     };
@@ -152,29 +155,49 @@ pub(crate) async fn due(
 ) -> Result<Option<Delivery>, DbError> {
     let find = sql(deliveries!(
         "d.webhook_id = $1 AND d.state = 'pending' AND d.next_at <= $2 \
-         ORDER BY d.next_at, d.id LIMIT 1"
+         ORDER BY d.next_at, d.number LIMIT 1"
     ));
     conn.optional(find.bind(webhook).bind(now)).await
 }
 
-/// Those whose time is over.
+/// Those whose time is over, and whose webhooks are told nothing, or did not take anything since: what else is late is
+/// tried once more.
 pub(crate) async fn late(conn: &mut Conn, now: Timestamp) -> Result<Vec<Id>, DbError> {
-    let find = sql("SELECT d.id FROM webhook_deliveries d \
-                    WHERE d.state = 'pending' AND d.give_up_at <= $1 \
+    let find = sql("SELECT d.id FROM webhook_deliveries d JOIN webhooks w ON w.id = d.webhook_id \
+                    WHERE d.state = 'pending' AND d.give_up_at <= $1 AND w.deleted_at IS NULL \
+                    AND (w.enabled = 0 OR w.failed_at >= d.give_up_at) \
                     ORDER BY d.give_up_at LIMIT $2");
     let found = conn.all::<(Id,)>(find.bind(now).bind(AT_ONCE)).await?;
     Ok(found.into_iter().map(|(id,)| id).collect())
 }
 
-/// Stores a new one.
-pub(crate) async fn insert(tx: &mut Tx, it: &Delivery) -> Result<(), DbError> {
-    let insert = sql("INSERT INTO webhook_deliveries (id, webhook_id, topic, body, state, \
-                      attempts, created_at, next_at, give_up_at, finished_at) \
-                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
-    let insert = insert.bind(it.id).bind(it.webhook).bind(&it.topic).bind(&it.body);
-    let insert = insert.bind(it.state.name()).bind(it.attempts).bind(it.created_at);
-    let insert = insert.bind(it.next_at).bind(it.give_up_at).bind(it.finished_at);
-    tx.execute(insert).await.map(drop)
+/// Stores new ones.
+pub(crate) async fn insert(tx: &mut Tx, all: &[Delivery]) -> Result<(), DbError> {
+    let mut insert = Composed::from(
+        "INSERT INTO webhook_deliveries (id, webhook_id, number, topic, body, state, attempts, \
+         created_at, next_at, give_up_at, finished_at) VALUES ",
+    );
+    for (at, it) in all.iter().enumerate() {
+        let values: [Value; 11] = [
+            it.id.into(),
+            it.webhook.into(),
+            it.number.into(),
+            (&it.topic).into(),
+            (&it.body).into(),
+            it.state.name().into(),
+            it.attempts.into(),
+            it.created_at.into(),
+            it.next_at.into(),
+            it.give_up_at.into(),
+            it.finished_at.into(),
+        ];
+        insert.add(if at > 0 { ", (" } else { "(" });
+        insert.with("$, $, $, $, $, $, $, $, $, $, $)", values);
+    }
+    if all.is_empty() {
+        return Ok(());
+    }
+    tx.execute(insert.done()).await.map(drop)
 }
 
 /// Stores what has become of one that is held.

@@ -1,6 +1,8 @@
 //! Webhooks: where they are, what they are told, and how they do.
 
-use panel_kernel::data::{Conn, DbError, FromRow, Row, Statement, Tx, holding, sql};
+use panel_kernel::data::{
+    Composed, Conn, DbError, FromRow, Row, Statement, Tx, Value, holding, sql,
+};
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
 
@@ -26,10 +28,14 @@ pub(crate) struct Webhook {
     pub(crate) version: i64,
     /// How much of what it is to be told waits.
     pub(crate) pending: i64,
+    /// How much it was told so far.
+    pub(crate) numbered: i64,
     /// How often in a row it could not be reached.
     pub(crate) failures: i64,
     /// Nothing is sent before.
     pub(crate) resumes_at: Timestamp,
+    /// When it was told something last that it did not take.
+    pub(crate) failed_at: Option<Timestamp>,
     /// When it took something last.
     pub(crate) delivered_at: Option<Timestamp>,
     pub(crate) disabled_because: Option<DisabledBecause>,
@@ -55,6 +61,8 @@ impl FromRow for Webhook {
             delivered_at: row.get(13)?,
             since: row.get(15)?,
             pending: row.get(16)?,
+            numbered: row.get(17)?,
+            failed_at: row.get(18)?,
             disabled_because: because.as_deref().and_then(DisabledBecause::named),
         })
     }
@@ -65,7 +73,8 @@ macro_rules! webhooks {
         concat!(
             "SELECT w.id, w.url, w.description, w.topics, w.enabled, w.secret, w.earlier_secret, \
              w.earlier_until, w.created_at, w.updated_at, w.version, w.failures, w.resumes_at, \
-             w.delivered_at, w.disabled_because, w.since, w.pending FROM webhooks w WHERE w.deleted_at IS NULL AND ",
+             w.delivered_at, w.disabled_because, w.since, w.pending, \
+             w.numbered, w.failed_at FROM webhooks w WHERE w.deleted_at IS NULL AND ",
             $rest
         )
     };
@@ -95,7 +104,12 @@ pub(crate) async fn due(conn: &mut Conn, now: Timestamp) -> Result<Vec<Id>, DbEr
                     AND w.resumes_at <= $1 AND (SELECT d.next_at FROM webhook_deliveries d \
                     WHERE d.webhook_id = w.id AND d.state = 'pending' \
                     ORDER BY d.next_at LIMIT 1) <= $1 ORDER BY w.id LIMIT $2");
-    Ok(conn.all::<(Id,)>(find.bind(now).bind(MOST)).await?.into_iter().map(|(id,)| id).collect())
+    Ok(conn
+        .all::<(Id,)>(find.bind(now).bind(2 * MOST))
+        .await?
+        .into_iter()
+        .map(|(id,)| id)
+        .collect())
 }
 
 /// One of them.
@@ -133,14 +147,18 @@ fn bound(statement: Statement, it: &Webhook) -> Statement {
         .bind(it.disabled_because.map(DisabledBecause::name))
         .bind(it.since)
         .bind(it.pending)
+        .bind(it.numbered)
+        .bind(it.failed_at)
 }
 
 /// Stores a new one.
 pub(crate) async fn insert(tx: &mut Tx, it: &Webhook) -> Result<(), DbError> {
     let insert = sql("INSERT INTO webhooks (id, url, description, topics, enabled, secret, \
                       earlier_secret, earlier_until, updated_at, version, failures, resumes_at, \
-                      delivered_at, disabled_because, since, pending, created_at) \
-                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)");
+                      delivered_at, disabled_because, since, pending, numbered, failed_at, \
+                      created_at) \
+                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
+                      $18, $19)");
     tx.execute(bound(insert, it).bind(it.created_at)).await.map(drop)
 }
 
@@ -149,8 +167,28 @@ pub(crate) async fn update(tx: &mut Tx, it: &Webhook) -> Result<(), DbError> {
     let update = sql("UPDATE webhooks SET url = $2, description = $3, topics = $4, enabled = $5, \
                       secret = $6, earlier_secret = $7, earlier_until = $8, updated_at = $9, \
                       version = $10, failures = $11, resumes_at = $12, delivered_at = $13, \
-                      disabled_because = $14, since = $15, pending = $16 WHERE id = $1");
+                      disabled_because = $14, since = $15, pending = $16, numbered = $17, \
+                      failed_at = $18 WHERE id = $1");
     tx.execute(bound(update, it)).await.map(drop)
+}
+
+/// One more is to be told each of these, which are held; so many of them wait.
+pub(crate) async fn count_on(tx: &mut Tx, told: &[(Id, bool)]) -> Result<(), DbError> {
+    for waits in [true, false] {
+        let ids: Vec<Value> =
+            told.iter().filter(|it| it.1 == waits).map(|it| it.0.into()).collect();
+        if ids.is_empty() {
+            continue;
+        }
+        let mut update = Composed::from("UPDATE webhooks SET numbered = numbered + 1");
+        if waits {
+            update.add(", pending = pending + 1");
+        }
+        let places = vec!["$"; ids.len()].join(", ");
+        update.with(&format!(" WHERE id IN ({places})"), ids);
+        tx.execute(update.done()).await?;
+    }
+    Ok(())
 }
 
 /// Removes one: nobody finds it any more, and its secrets are gone.

@@ -13,8 +13,9 @@ const KEPT: Duration = Duration::from_secs(14 * 24 * 3_600);
 /// What is done with, and what hangs on a webhook that is gone.
 pub(crate) const EXPIRIES: [Expiry; 3] = [
     Expiry {
-        delete: "DELETE FROM webhook_deliveries WHERE id IN (SELECT d.id FROM webhook_deliveries d \
-                 WHERE d.finished_at <= $1 LIMIT $2)",
+        // Said twice: what is sent again meanwhile stays.
+        delete: "DELETE FROM webhook_deliveries WHERE finished_at <= $1 AND id IN \
+                 (SELECT d.id FROM webhook_deliveries d WHERE d.finished_at <= $1 LIMIT $2)",
         keep: KEPT,
     },
     Expiry {
