@@ -96,4 +96,5 @@ mod transfer;
 mod tricks;
 mod unknown_outcome;
 mod uploads;
+mod valid_pages;
 mod webhooks;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sees to it that there are the servers that tests start themselves, each its own: Redis, aiosmtpd to
 # send mail to, Django's OAuth Toolkit to sign in through, Pebble to have certificates issued by, Chromium to look
-# at pages with, and moto to keep files in as in Amazon's S3.
+# at pages with, tidy to see whether they are HTML, and moto to keep files in as in Amazon's S3.
 #
 #   tests/scripts/packages.sh          installs Debian's packages of those that are missing, and moto from PyPI
 #   tests/scripts/packages.sh bench    those that benchmarks compare with, and measure by
@@ -24,6 +24,7 @@ missing() {
     /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null || echo python3-aiosmtpd
     /usr/bin/python3 -c 'import oauth2_provider' 2>/dev/null || echo python3-django-oauth-toolkit
     command -v pebble >/dev/null || echo pebble
+    command -v tidy >/dev/null || echo tidy
     command -v chromium >/dev/null || echo chromium
     command -v chromedriver >/dev/null || echo chromium-driver
 }

@@ -4,6 +4,7 @@
 pub const STYLE: &str = r##"pre { overflow-x: auto; padding: .75rem; background: #8881; }
   table { border-collapse: collapse; display: block; overflow-x: auto; }
   td, th { border: 1px solid var(--line); padding: .25rem .5rem; }
+  .left { text-align: left; } .center { text-align: center; } .right { text-align: right; }
   blockquote { margin: 0; padding-left: 1rem; border-left: 3px solid var(--line); }
   img { max-width: 100%; height: auto; }
   .hl-comment { color: #6a737d; } .hl-string { color: #22863a; } .hl-number, .hl-constant { color: #005cc5; }

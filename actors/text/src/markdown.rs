@@ -132,9 +132,21 @@ pub fn render(text: &str, dialect: &Dialect) -> Rendered {
     };
     let mut html = String::with_capacity(text.len() * 2);
     match format_html_with_plugins(root, options, &mut html, &Plugins { render }) {
-        Ok(()) => Rendered { html: sanitiser.clean(&html).to_string(), mentioned, links },
+        Ok(()) => {
+            let html = aligned(sanitiser.clean(&html).to_string());
+            Rendered { html, mentioned, links }
+        }
         Err(_) => plain(text),
     }
+}
+
+/// Cells that stand somewhere in their columns say so by a class: HTML has no `align` any more. Nobody else than comrak
+/// writes such a tag, for whatever people write is a text by then.
+fn aligned(html: String) -> String {
+    if !html.contains(" align=\"") {
+        return html;
+    }
+    html.replace("<th align=\"", "<th class=\"").replace("<td align=\"", "<td class=\"")
 }
 
 /// Whether a text may have code in a language, which takes longer than anything else.

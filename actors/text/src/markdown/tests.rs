@@ -53,7 +53,7 @@ fn links_are_kept_and_marked() {
 #[test]
 fn tables_and_task_lists() {
     let html = render("| a | b |\n|:-:|---|\n| 1 | 2 |");
-    assert!(html.contains("<th align=\"center\">a</th>") && html.contains("<td>2</td>"), "{html}");
+    assert!(html.contains("<th class=\"center\">a</th>") && html.contains("<td>2</td>"), "{html}");
     let html = render("- [x] done\n- [ ] open");
     assert_eq!(html.matches("type=\"checkbox\"").count(), 2, "{html}");
     assert_eq!(html.matches("disabled=\"\"").count(), 2, "{html}");
