@@ -4,6 +4,8 @@
 //!
 //! Failure: articles are found later, or as they were; what is not published any more is not found whatever the index says.
 
+use std::time::Instant;
+
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use panel_kernel::data::{Conn, Database, DbError, Tx};
@@ -31,7 +33,8 @@ struct Told {
 }
 
 impl Follow for SearchIndexer {
-    type News = ();
+    /// When work was begun that is to be made up for by a pause.
+    type News = Option<Instant>;
 
     const TOPICS: &'static [&'static str] = &["article.*"];
 
@@ -39,7 +42,7 @@ impl Follow for SearchIndexer {
         &'t self,
         tx: &'t mut Tx,
         event: &'t Event,
-        (): &'t mut (),
+        _: &'t mut Option<Instant>,
     ) -> BoxFuture<'t, Result<(), Rejected>> {
         async move {
             let Told { id } = serde_json::from_str(event.payload.get())?;
@@ -54,8 +57,13 @@ impl Follow for SearchIndexer {
         search::is_behind(conn).boxed()
     }
 
-    fn piece<'t>(&'t self, tx: &'t mut Tx, (): &'t mut ()) -> BoxFuture<'t, Result<(), DbError>> {
+    fn piece<'t>(
+        &'t self,
+        tx: &'t mut Tx,
+        begun: &'t mut Option<Instant>,
+    ) -> BoxFuture<'t, Result<(), DbError>> {
         async move {
+            *begun = Some(Instant::now());
             search::index_some(tx).await?;
             tx.makes_old([tags::SEARCH]);
             Ok(())
@@ -63,8 +71,14 @@ impl Follow for SearchIndexer {
         .boxed()
     }
 
-    fn tell(&self, (): ()) -> BoxFuture<'_, ()> {
-        async {}.boxed()
+    fn tell(&self, begun: Option<Instant>) -> BoxFuture<'_, ()> {
+        async move {
+            if let Some(begun) = begun {
+                // As long as the work took, so that others who write have their turns.
+                tokio::time::sleep(begun.elapsed()).await;
+            }
+        }
+        .boxed()
     }
 
     fn begins(&self) -> BoxFuture<'_, ()> {

@@ -64,6 +64,18 @@ pub fn tsquery(query: &Query) -> String {
     wanted.chain(unwanted).collect::<Vec<_>>().join(" & ")
 }
 
+/// What a text is ranked by that has all that is wanted, as PostgreSQL reads it: any of it. To rank by all of it takes as
+/// long as there are pairs of places at which the words stand.
+#[must_use]
+pub fn rank_query(query: &Query) -> String {
+    let any = |piece: &Piece| {
+        let star = if piece.is_prefix { ":*" } else { "" };
+        let tokens: Vec<String> = piece.tokens.iter().map(|token| format!("'{token}'")).collect();
+        format!("{}{star}", tokens.join(" | "))
+    };
+    query.wanted.iter().map(any).collect::<Vec<_>>().join(" | ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +100,7 @@ mod tests {
             tsquery(&asked),
             "('foo') & ('big' <-> 'bar') & ('beg':*) & !('no') & !('not' <-> 'this')"
         );
+        assert_eq!(rank_query(&asked), "'foo' | 'big' | 'bar' | 'beg':*");
         assert_eq!(match_query(&query("猫").unwrap()), "\"猫\"*");
     }
 }

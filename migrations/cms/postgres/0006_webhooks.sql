@@ -23,7 +23,9 @@ CREATE TABLE webhooks (
     -- How often in a row it could not be reached, and when it is tried again.
     failures         BIGINT  NOT NULL DEFAULT 0,
     resumes_at       BIGINT  NOT NULL DEFAULT 0,
-    failed_at        BIGINT,
+    -- How often in a row it did not take anything, and since when.
+    misses           BIGINT  NOT NULL DEFAULT 0,
+    failing_since    BIGINT,
     delivered_at     BIGINT,
     -- Why nothing is sent there any more, if nobody has said so.
     disabled_because TEXT    CHECK (disabled_because IN ('gone', 'failing')),

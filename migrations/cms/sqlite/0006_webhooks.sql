@@ -23,7 +23,9 @@ CREATE TABLE webhooks (
     -- How often in a row it could not be reached, and when it is tried again.
     failures         INTEGER NOT NULL DEFAULT 0,
     resumes_at       INTEGER NOT NULL DEFAULT 0,
-    failed_at        INTEGER,
+    -- How often in a row it did not take anything, and since when.
+    misses           INTEGER NOT NULL DEFAULT 0,
+    failing_since    INTEGER,
     delivered_at     INTEGER,
     -- Why nothing is sent there any more, if nobody has said so.
     disabled_because TEXT    CHECK (disabled_because IN ('gone', 'failing')),

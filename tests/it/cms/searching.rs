@@ -107,7 +107,8 @@ async fn results_are_narrowed_and_come_in_pages(backend: Backend) {
     let news = json!({"name": "News", "slug": "news"});
     cms.eve.post(super::CATEGORIES).json(&news).await.expect(201);
     let mut author = Value::Null;
-    for n in 0..5 {
+    let early = begun(&cms.eve, json!({"title": "flag 4", "body": "text"})).await;
+    for n in 0..4 {
         let mut article = json!({"title": format!("flag {n}"), "body": "text"});
         if n % 2 == 0 {
             article["category"] = json!("news");
@@ -116,6 +117,11 @@ async fn results_are_narrowed_and_come_in_pages(backend: Backend) {
         author = published(&cms.eve, article).await["author"]["id"].clone();
         cms.clock.advance(Duration::from_secs(1));
     }
+    // What was begun first is published last.
+    let late = json!({"category": "news", "tags": ["red"]});
+    let early = patch(&cms.eve, &early, late).await.expect(200).json();
+    took(&cms.eve, &early, "publish").await;
+    cms.clock.advance(Duration::from_secs(1));
     let page = json!({"title": "flag page", "body": "text"});
     let page = cms.eve.post(super::PAGES).json(&page).await.expect(201).json();
     let path = format!("{}/{}/publish", super::PAGES, page["id"].as_str().unwrap());

@@ -38,7 +38,7 @@ pub(crate) struct SearchQuery {
     /// Only of this author.
     #[param(value_type = Option<Id>)]
     author: Option<String>,
-    /// `relevance` by default: those that fit best; or `newest`.
+    /// `relevance` by default: those that fit best, of the 2,000 latest; or `newest`.
     sort: Option<String>,
     /// 1 to 100; 20 if not given.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
@@ -89,7 +89,7 @@ impl Hit {
 
 /// Find published articles
 ///
-/// They are found a moment after they were published. Of the 2,000 latest that have the words.
+/// They are found a moment after they were published. By relevance, of the 2,000 latest that have the words.
 #[utoipa::path(get, path = "/api/v2/cms/search", tag = "cms", params(SearchQuery),
     responses((status = 200, description = "One page", body = Listing<Hit>), Refusal))]
 pub(super) async fn search_articles(
@@ -106,11 +106,18 @@ pub(super) async fn search_articles(
 pub(crate) async fn found(cms: &Cms, query: SearchQuery) -> Result<Listing<Hit>, RouteError> {
     let (sought, page) = parse(query)?;
     let scope = format!("cms.search {sought:?}");
-    let after = page.after(&cms.cursors, &scope)?.unwrap_or([i64::MAX, i64::MAX]);
+    let after: Option<[i64; 2]> = page.after(&cms.cursors, &scope)?;
     let mut conn = cms.db.reader().await?;
     let rows = search::find(&mut conn, &sought, after, page.fetch()).await?;
     drop(conn);
-    let next = |last: &Found| cms.cursors.encode(&scope, &[last.place, last.id.raw()]);
+    let next = |last: &Found| {
+        let place = match sought.order {
+            // What fits best may be another a moment later: there is no place but the number.
+            Order::Relevance => [after.unwrap_or_default()[0] + i64::from(page.limit), 0],
+            Order::Newest => [last.published_at.as_micros(), last.id.raw()],
+        };
+        cms.cursors.encode(&scope, &place)
+    };
     Ok(Listing::from_excess(rows, page.limit, next).map(|it| Hit::new(it, &sought)))
 }
 

@@ -1,9 +1,11 @@
 //! The index of what published articles are found by, and finding them.
 
-use panel_kernel::data::{Composed, Conn, DbError, FromRow, Row, Tx, Value, holding, sql};
+use std::cmp::Ordering;
+
+use panel_kernel::data::{Composed, Conn, DbError, FromRow, Row, Tx, holding, sql};
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
-use panel_text::fulltext::{line, match_query, tsquery, vector};
+use panel_text::fulltext::{line, match_query, rank_query, tsquery, vector};
 use panel_text::tokens::{Query, Token, VERSION, tokens};
 
 use super::articles::tags;
@@ -11,7 +13,7 @@ use crate::rules::Kind;
 
 /// Articles that are indexed in one transaction.
 const AT_ONCE: i64 = 20;
-/// The most articles that are looked at, of those that have the words: the latest that were begun.
+/// The most articles of which those that fit best are first: the latest that have the words.
 const CANDIDATES: i64 = 2_000;
 /// What is read of a text to show where the words are, in characters.
 const SHOWN_CHARS: i64 = 2_000;
@@ -54,10 +56,10 @@ async fn forget(tx: &mut Tx, id: Id) -> Result<(), DbError> {
 const PROGRESS: &str =
     "SELECT s.version, s.done_to, s.is_done FROM search_progress s WHERE s.one = 1";
 
-/// Whether there are articles that are not indexed, or by other rules.
+/// Whether there are articles that are not indexed, or by earlier rules. What a later release has done is left alone.
 pub(crate) async fn is_behind(conn: &mut Conn) -> Result<bool, DbError> {
     let (version, _, is_done): (i64, i64, bool) = conn.one(sql(PROGRESS)).await?;
-    Ok(version != VERSION || !is_done)
+    Ok(version < VERSION || version == VERSION && !is_done)
 }
 
 /// Indexes some of those. Whoever does holds the row that says how far that is, and the articles: of what is changed after
@@ -65,10 +67,11 @@ pub(crate) async fn is_behind(conn: &mut Conn) -> Result<bool, DbError> {
 pub(crate) async fn index_some(tx: &mut Tx) -> Result<(), DbError> {
     let held = holding(tx, PROGRESS, "s");
     let (version, done_to, is_done): (i64, i64, bool) = tx.one(held).await?;
-    let done_to = match (version == VERSION, is_done) {
-        (true, true) => return Ok(()),
-        (true, false) => done_to,
-        (false, _) => 0,
+    let done_to = match version.cmp(&VERSION) {
+        Ordering::Greater => return Ok(()),
+        Ordering::Equal if is_done => return Ok(()),
+        Ordering::Equal => done_to,
+        Ordering::Less => 0,
     };
     let articles = "SELECT a.id FROM articles a WHERE a.id > $1 ORDER BY a.id LIMIT $2";
     let articles = holding(tx, articles, "a").bind(done_to).bind(AT_ONCE);
@@ -94,8 +97,6 @@ pub(crate) struct Found {
     pub(crate) published_at: Timestamp,
     /// The beginning of its text.
     pub(crate) body: String,
-    /// Its place in the order.
-    pub(crate) place: i64,
 }
 
 impl FromRow for Found {
@@ -111,7 +112,6 @@ impl FromRow for Found {
             tags: tags(&list),
             published_at: row.get(8)?,
             body: row.get(9)?,
-            place: row.get(10)?,
         })
     }
 }
@@ -137,25 +137,65 @@ pub(crate) struct Sought {
     pub(crate) order: Order,
 }
 
-/// Finds published articles, after the one with that place and that id.
+/// When an article was published, as far as anybody knows.
+const PUBLISHED: &str = "COALESCE(a.published_at, a.updated_at)";
+
+/// Finds published articles: from a place on, of the latest by how well they fit; or after the one with that moment and
+/// that id, the last published first.
 pub(crate) async fn find(
     conn: &mut Conn,
     sought: &Sought,
-    [place, id]: [i64; 2],
+    after: Option<[i64; 2]>,
     limit: i64,
 ) -> Result<Vec<Found>, DbError> {
-    let by = match sought.order {
-        Order::Relevance => "m.score",
-        Order::Newest => "a.published_at",
-    };
-    let mut text = Composed::from(
-        "SELECT a.id, a.kind, a.slug, a.title, a.author_id, a.author_name, a.category, a.tags, \
-         a.published_at",
+    let is_postgres = conn.is_postgres();
+    let columns = format!(
+        "a.id, a.kind, a.slug, a.title, a.author_id, a.author_name, a.category, a.tags, {PUBLISHED}"
     );
-    text.with(", substr(a.body, 1, CAST($ AS INTEGER)), ", [SHOWN_CHARS.into()]);
-    text.add(&format!("{by} FROM ("));
-    add_candidates(&mut text, conn.is_postgres(), sought);
-    text.with(" LIMIT $) AS m CROSS JOIN articles a WHERE a.id = m.id", [CANDIDATES.into()]);
+    let mut text = Composed::from(format!("SELECT {columns}, ").as_str());
+    text.with("substr(a.body, 1, CAST($ AS INTEGER)) FROM ", [SHOWN_CHARS.into()]);
+    match sought.order {
+        Order::Relevance => {
+            let [place, _] = after.unwrap_or_default();
+            text.add("(SELECT a.id AS id, ");
+            add_score(&mut text, is_postgres, sought);
+            text.add(" AS score FROM ");
+            add_matches(&mut text, is_postgres, sought);
+            text.add(&format!(" ORDER BY {PUBLISHED} DESC, a.id DESC"));
+            text.with(
+                " LIMIT $) AS m CROSS JOIN articles a WHERE a.id = m.id",
+                [CANDIDATES.into()],
+            );
+            text.with(" ORDER BY m.score DESC, a.id DESC LIMIT $", [limit.into()]);
+            text.with(" OFFSET $", [place.into()]);
+        }
+        Order::Newest => {
+            let [at, id] = after.unwrap_or([i64::MAX, i64::MAX]);
+            add_matches(&mut text, is_postgres, sought);
+            text.with(&format!(" AND ({PUBLISHED}, a.id) < ($, $)"), [at.into(), id.into()]);
+            text.with(&format!(" ORDER BY {PUBLISHED} DESC, a.id DESC LIMIT $"), [limit.into()]);
+        }
+    }
+    conn.all(text.done().once()).await
+}
+
+fn add_score(text: &mut Composed, is_postgres: bool, sought: &Sought) {
+    if is_postgres {
+        text.with("ts_rank(s.tokens, CAST($ AS TSQUERY))", [rank_query(&sought.query).into()]);
+    } else {
+        text.add("-bm25(article_search, 5.0, 1.0)");
+    }
+}
+
+/// Adds what has the words and is wanted, and everybody reads.
+fn add_matches(text: &mut Composed, is_postgres: bool, sought: &Sought) {
+    if is_postgres {
+        text.add("article_search s JOIN articles a ON a.id = s.article_id");
+        text.with(" WHERE s.tokens @@ CAST($ AS TSQUERY)", [tsquery(&sought.query).into()]);
+    } else {
+        text.add("article_search JOIN articles a ON a.id = article_search.rowid");
+        text.with(" WHERE article_search MATCH $", [match_query(&sought.query).into()]);
+    }
     text.add(" AND a.status = 'published' AND a.deleted_at IS NULL");
     if let Some(kind) = sought.kind {
         text.with(" AND a.kind = $", [kind.name().into()]);
@@ -169,32 +209,5 @@ pub(crate) async fn find(
     if let Some(tag) = &sought.tag {
         let tagged = "SELECT 1 FROM article_tags t WHERE t.article_id = a.id AND t.tag = $";
         text.with(&format!(" AND EXISTS ({tagged})"), [tag.into()]);
-    }
-    text.with(&format!(" AND ({by}, a.id) < ($, $)"), [place.into(), id.into()]);
-    text.with(&format!(" ORDER BY {by} DESC, a.id DESC LIMIT $"), [limit.into()]);
-    conn.all(text.done().once()).await
-}
-
-/// Adds the latest articles that have the words.
-fn add_candidates(text: &mut Composed, is_postgres: bool, sought: &Sought) {
-    let words = || Value::from(if is_postgres { tsquery } else { match_query }(&sought.query));
-    let is_scored = sought.order == Order::Relevance;
-    if is_postgres {
-        text.add("SELECT s.article_id AS id");
-        if is_scored {
-            let rank =
-                ", CAST(1000000000 * ts_rank(s.tokens, CAST($ AS TSQUERY)) AS BIGINT) AS score";
-            text.with(rank, [words()]);
-        }
-        let found = " FROM article_search s WHERE s.tokens @@ CAST($ AS TSQUERY) \
-                     ORDER BY s.article_id DESC";
-        text.with(found, [words()]);
-    } else {
-        text.add("SELECT rowid AS id");
-        if is_scored {
-            text.add(", CAST(-1000000000 * bm25(article_search, 5.0, 1.0) AS INTEGER) AS score");
-        }
-        let found = " FROM article_search WHERE article_search MATCH $ ORDER BY rowid DESC";
-        text.with(found, [words()]);
     }
 }

@@ -140,7 +140,10 @@ impl Messenger {
             let settling = db.transact(move |tx| {
                 async move {
                     lease.fence(tx).await?;
-                    deliveries::end(tx, (delivery, number), &outcome).await?;
+                    // It may have been settled, and nobody have heard of it.
+                    if !deliveries::end(tx, (delivery, number), &outcome).await? {
+                        return Ok(Counted::Deferred);
+                    }
                     settling::settle(tx, delivery, (version, &verdict), now).await
                 }
                 .boxed()

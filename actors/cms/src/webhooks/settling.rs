@@ -7,7 +7,9 @@ use panel_kernel::time::Timestamp;
 
 use super::summary;
 use crate::SERVICE;
-use crate::rules::webhooks::{DeliveryState, DisabledBecause, KEEP_TRYING, Verdict, wait};
+use crate::rules::webhooks::{
+    DeliveryState, DisabledBecause, KEEP_TRYING, MOST_MISSES, Verdict, wait,
+};
 use crate::store::webhooks::deliveries::{self, Delivery};
 use crate::store::webhooks::hooks::{self, Webhook};
 
@@ -71,6 +73,8 @@ pub(super) async fn settle(
         delivery.state = DeliveryState::Delivered;
         delivery.finished_at = Some(now);
         webhook.delivered_at = Some(now);
+        webhook.misses = 0;
+        webhook.failing_since = None;
         if is_same {
             webhook.failures = 0;
             webhook.resumes_at = Timestamp::from_micros(0);
@@ -110,14 +114,19 @@ fn refused(
         delivery.next_at = now;
         return;
     }
-    webhook.failed_at = Some(now);
+    webhook.misses += 1;
+    webhook.failing_since.get_or_insert(now);
     delivery.next_at = match verdict {
         Verdict::Unreachable(_, asked) => {
             webhook.failures += 1;
             webhook.resumes_at = now.plus(wait(webhook.failures, *asked));
-            webhook.resumes_at
+            // As soon as anything is.
+            now
         }
-        _ => now.plus(wait(delivery.attempts, None)),
+        _ => {
+            webhook.failures = 0;
+            now.plus(wait(delivery.attempts, None))
+        }
     };
 }
 
@@ -128,9 +137,7 @@ pub(super) async fn give_up(tx: &mut Tx, delivery: Id, now: Timestamp) -> Result
     };
     let (mut webhook, mut delivery) = found;
     let is_late = delivery.state == DeliveryState::Pending && now >= delivery.give_up_at;
-    let is_hopeless =
-        !webhook.enabled || webhook.failed_at.is_some_and(|at| at >= delivery.give_up_at);
-    if !is_late || !is_hopeless {
+    if !is_late || webhook.enabled && !is_dead(&webhook, now) {
         return Ok(false);
     }
     finish(&mut webhook, &mut delivery, now);
@@ -147,10 +154,10 @@ fn finish(webhook: &mut Webhook, delivery: &mut Delivery, now: Timestamp) {
     delivery.finished_at = Some(now);
 }
 
-/// Whether nothing has come through for as long as anything is tried.
+/// Whether nothing has come through for as long as anything is tried, and as often: a site may have been down itself.
 fn is_dead(webhook: &Webhook, now: Timestamp) -> bool {
     let long_ago = now.minus(KEEP_TRYING);
-    webhook.since <= long_ago && webhook.delivered_at.is_none_or(|at| at < long_ago)
+    webhook.misses >= MOST_MISSES && webhook.failing_since.is_some_and(|since| since <= long_ago)
 }
 
 fn disable(tx: &mut Tx, webhook: &mut Webhook, because: Option<DisabledBecause>, now: Timestamp) {

@@ -31,7 +31,8 @@ const AGAIN: Duration = Duration::from_millis(20);
 const MOST_DOUBLED: u32 = 5;
 const BACKOFF: Backoff =
     Backoff { first: Duration::from_millis(100), most: Duration::from_secs(10) };
-/// As often as the database may fail before facts are taken one by one, and before one is passed over.
+/// As often as facts may fail to be taken before they are taken one by one; and as often as the database may fail over one
+/// before that is passed over.
 const ONE_BY_ONE: u32 = 5;
 const PASSED_OVER: u32 = 8;
 
@@ -219,7 +220,6 @@ impl<F: Follow> Follower<F> {
                 trouble.until = Some(Instant::now() + BACKOFF.wait(trouble.attempts));
                 let (service, name, attempts) = (self.db.service(), self.name, trouble.attempts);
                 if let DbError::Fault(error) = &error {
-                    trouble.faults += 1;
                     tracing::error!(service, name, attempts, %error, "facts can't be followed");
                 } else {
                     tracing::debug!(service, name, attempts, %error, "following waits");
@@ -229,14 +229,20 @@ impl<F: Follow> Follower<F> {
         }
     }
 
-    async fn round(&self, trouble: &Trouble) -> Result<Left, DbError> {
+    async fn round(&self, trouble: &mut Trouble) -> Result<Left, DbError> {
         let outbox = Outbox { db: &self.db, consumer: self.name };
         let (_, waiting) = outbox.pending().await?;
         let mut left = Left::Nothing;
         if !waiting.is_empty() {
-            let most = if trouble.faults >= ONE_BY_ONE { 1 } else { BATCH_ROWS };
-            let skip = trouble.faults >= PASSED_OVER;
-            left = self.take(most, skip).await?;
+            // Also where they took too long together.
+            let most = if trouble.attempts >= ONE_BY_ONE { 1 } else { BATCH_ROWS };
+            let taken = self.take(most, trouble.faults >= PASSED_OVER).await;
+            match &taken {
+                Ok(_) => trouble.faults = 0,
+                Err(DbError::Fault(_)) => trouble.faults += 1,
+                Err(_) => {}
+            }
+            left = taken?;
         } else if self.lag().await? > 0 {
             left = Left::Soon;
         }

@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 use super::{ROUTE, WebhookView, WithSecret};
 use crate::api::{Cms, Shared};
 use crate::rules::webhooks as rules;
+use crate::store::webhooks::deliveries;
 use crate::store::webhooks::hooks::{self, Webhook};
 use crate::webhooks::{signing, summary};
 
@@ -123,7 +124,8 @@ pub(in crate::api) async fn create_webhook(
                 pending: 0,
                 numbered: 0,
                 failures: 0,
-                failed_at: None,
+                misses: 0,
+                failing_since: None,
                 resumes_at: Timestamp::from_micros(0),
                 delivered_at: None,
                 disabled_because: None,
@@ -172,14 +174,13 @@ pub(in crate::api) async fn edit_webhook(
             if after != before {
                 after.version += 1;
                 after.updated_at = now;
-                // Whatever was wrong, somebody has looked at it.
                 after.disabled_because = after.disabled_because.filter(|_| !after.enabled);
                 if after.enabled && !before.enabled {
                     after.since = now;
                 }
-                after.failures = 0;
-                after.resumes_at = Timestamp::from_micros(0);
+                begin_anew(&mut after);
                 hooks::update(writing.tx, &after).await?;
+                deliveries::hurry(writing.tx, id, now).await?;
                 let states = (Some(summary(&before)), Some(summary(&after)));
                 writing.audit("webhook.edit", target(id), states);
             }
@@ -229,7 +230,7 @@ pub(in crate::api) async fn rotate_webhook_secret(
 ) -> Result<Answer, RouteError> {
     let (now, secret) = (by.context.now, signing::secret());
     let own = std::sync::Arc::clone(&cms);
-    cms.write(by, move |mut writing| {
+    let answer = cms.write(by, move |mut writing| {
         Box::pin(async move {
             let found = hooks::held(writing.tx, id).await?;
             let mut webhook = found.ok_or(RouteError::NotFound("webhook"))?;
@@ -238,14 +239,26 @@ pub(in crate::api) async fn rotate_webhook_secret(
             webhook.earlier_until = Some(now.plus(rules::BOTH_SECRETS));
             webhook.version += 1;
             webhook.updated_at = now;
+            begin_anew(&mut webhook);
             hooks::update(writing.tx, &webhook).await?;
+            deliveries::hurry(writing.tx, id, now).await?;
             writing.tx.makes_nothing_old();
             writing.audit("webhook.rotate_secret", target(id), (None, Some(summary(&webhook))));
             let shown = WithSecret { secret: signing::shown(&secret), webhook: webhook.into() };
             Ok(Answer::json(StatusCode::OK, &shown).sealed())
         })
-    })
-    .await
+    });
+    let answer = answer.await?;
+    cms.webhooks.ring();
+    Ok(answer)
+}
+
+/// Whatever was wrong may be mended: it is tried at once, and not judged by what was.
+const fn begin_anew(webhook: &mut Webhook) {
+    webhook.failures = 0;
+    webhook.resumes_at = Timestamp::from_micros(0);
+    webhook.misses = 0;
+    webhook.failing_since = None;
 }
 
 fn target(id: Id) -> String {

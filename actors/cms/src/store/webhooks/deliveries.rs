@@ -4,7 +4,7 @@ use panel_kernel::data::{Composed, Conn, DbError, FromRow, Row, Tx, Value, holdi
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
 
-use crate::rules::webhooks::DeliveryState;
+use crate::rules::webhooks::{DeliveryState, KEEP_TRYING, MOST_MISSES};
 use crate::store::webhooks::hooks::{self, Webhook};
 
 /// Given up in one round.
@@ -160,14 +160,16 @@ pub(crate) async fn due(
     conn.optional(find.bind(webhook).bind(now)).await
 }
 
-/// Those whose time is over, and whose webhooks are told nothing, or did not take anything since: what else is late is
-/// tried once more.
+/// Those whose time is over, of webhooks that are told nothing, or have taken nothing for long: what else is late is tried
+/// once more.
 pub(crate) async fn late(conn: &mut Conn, now: Timestamp) -> Result<Vec<Id>, DbError> {
+    let long_ago = now.minus(KEEP_TRYING);
     let find = sql("SELECT d.id FROM webhook_deliveries d JOIN webhooks w ON w.id = d.webhook_id \
                     WHERE d.state = 'pending' AND d.give_up_at <= $1 AND w.deleted_at IS NULL \
-                    AND (w.enabled = 0 OR w.failed_at >= d.give_up_at) \
+                    AND (w.enabled = 0 OR w.failing_since <= $3 AND w.misses >= $4) \
                     ORDER BY d.give_up_at LIMIT $2");
-    let found = conn.all::<(Id,)>(find.bind(now).bind(AT_ONCE)).await?;
+    let find = find.bind(now).bind(AT_ONCE).bind(long_ago).bind(MOST_MISSES);
+    let found = conn.all::<(Id,)>(find).await?;
     Ok(found.into_iter().map(|(id,)| id).collect())
 }
 
@@ -209,6 +211,13 @@ pub(crate) async fn update(tx: &mut Tx, it: &Delivery) -> Result<(), DbError> {
     tx.execute(update).await.map(drop)
 }
 
+/// Whatever waits to be tried again need not wait: something has changed.
+pub(crate) async fn hurry(tx: &mut Tx, webhook: Id, now: Timestamp) -> Result<(), DbError> {
+    let update = sql("UPDATE webhook_deliveries SET next_at = $2 \
+                      WHERE webhook_id = $1 AND state = 'pending' AND next_at > $2");
+    tx.execute(update.bind(webhook).bind(now)).await.map(drop)
+}
+
 /// An attempt begins.
 pub(crate) async fn begin(tx: &mut Tx, it: &Delivery, at: Timestamp) -> Result<(), DbError> {
     let forget = sql("DELETE FROM webhook_attempts WHERE delivery_id = $1 AND number <= $2");
@@ -217,17 +226,17 @@ pub(crate) async fn begin(tx: &mut Tx, it: &Delivery, at: Timestamp) -> Result<(
     tx.execute(insert.bind(it.id).bind(it.attempts).bind(at)).await.map(drop)
 }
 
-/// This is what came of it.
+/// This is what came of it; `false` if that is known already.
 pub(crate) async fn end(
     tx: &mut Tx,
     (delivery, number): (Id, i64),
     outcome: &Outcome,
-) -> Result<(), DbError> {
+) -> Result<bool, DbError> {
     let update = sql("UPDATE webhook_attempts SET millis = $3, status = $4, answer = $5, \
-                      error = $6 WHERE delivery_id = $1 AND number = $2");
+                      error = $6 WHERE delivery_id = $1 AND number = $2 AND millis IS NULL");
     let update = update.bind(delivery).bind(number).bind(outcome.millis);
     let update = update.bind(outcome.status.map(i64::from)).bind(outcome.answer.clone());
-    tx.execute(update.bind(outcome.error.clone())).await.map(drop)
+    tx.changed(update.bind(outcome.error.clone())).await
 }
 
 /// All attempts that are kept of one, the latest first.

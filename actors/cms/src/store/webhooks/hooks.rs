@@ -34,8 +34,9 @@ pub(crate) struct Webhook {
     pub(crate) failures: i64,
     /// Nothing is sent before.
     pub(crate) resumes_at: Timestamp,
-    /// When it was told something last that it did not take.
-    pub(crate) failed_at: Option<Timestamp>,
+    /// How often in a row it did not take anything, and since when.
+    pub(crate) misses: i64,
+    pub(crate) failing_since: Option<Timestamp>,
     /// When it took something last.
     pub(crate) delivered_at: Option<Timestamp>,
     pub(crate) disabled_because: Option<DisabledBecause>,
@@ -62,7 +63,8 @@ impl FromRow for Webhook {
             since: row.get(15)?,
             pending: row.get(16)?,
             numbered: row.get(17)?,
-            failed_at: row.get(18)?,
+            failing_since: row.get(18)?,
+            misses: row.get(19)?,
             disabled_because: because.as_deref().and_then(DisabledBecause::named),
         })
     }
@@ -74,7 +76,7 @@ macro_rules! webhooks {
             "SELECT w.id, w.url, w.description, w.topics, w.enabled, w.secret, w.earlier_secret, \
              w.earlier_until, w.created_at, w.updated_at, w.version, w.failures, w.resumes_at, \
              w.delivered_at, w.disabled_because, w.since, w.pending, \
-             w.numbered, w.failed_at FROM webhooks w WHERE w.deleted_at IS NULL AND ",
+             w.numbered, w.failing_since, w.misses FROM webhooks w WHERE w.deleted_at IS NULL AND ",
             $rest
         )
     };
@@ -148,17 +150,18 @@ fn bound(statement: Statement, it: &Webhook) -> Statement {
         .bind(it.since)
         .bind(it.pending)
         .bind(it.numbered)
-        .bind(it.failed_at)
+        .bind(it.failing_since)
+        .bind(it.misses)
 }
 
 /// Stores a new one.
 pub(crate) async fn insert(tx: &mut Tx, it: &Webhook) -> Result<(), DbError> {
     let insert = sql("INSERT INTO webhooks (id, url, description, topics, enabled, secret, \
                       earlier_secret, earlier_until, updated_at, version, failures, resumes_at, \
-                      delivered_at, disabled_because, since, pending, numbered, failed_at, \
-                      created_at) \
+                      delivered_at, disabled_because, since, pending, numbered, \
+                      failing_since, misses, created_at) \
                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
-                      $18, $19)");
+                      $18, $19, $20)");
     tx.execute(bound(insert, it).bind(it.created_at)).await.map(drop)
 }
 
@@ -168,7 +171,7 @@ pub(crate) async fn update(tx: &mut Tx, it: &Webhook) -> Result<(), DbError> {
                       secret = $6, earlier_secret = $7, earlier_until = $8, updated_at = $9, \
                       version = $10, failures = $11, resumes_at = $12, delivered_at = $13, \
                       disabled_because = $14, since = $15, pending = $16, numbered = $17, \
-                      failed_at = $18 WHERE id = $1");
+                      failing_since = $18, misses = $19 WHERE id = $1");
     tx.execute(bound(update, it)).await.map(drop)
 }
 

@@ -3,7 +3,7 @@
 use panel_kernel::data::{Composed, Conn, DbError, FromRow, Row, Statement, Value};
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
-use panel_text::fulltext::{match_query, tsquery};
+use panel_text::fulltext::{match_query, rank_query, tsquery};
 use panel_text::tokens::Query;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -138,7 +138,7 @@ impl SearchFilter {
                 ", CAST(-1000000000 * bm25(post_search, 5.0, 1.0) AS INTEGER) AS score"
             }
         };
-        let ranked = (scored && is_postgres).then(words);
+        let ranked = (scored && is_postgres).then(|| Value::from(rank_query(&self.query)));
         if is_postgres {
             text.with(&format!("SELECT s.post_id AS id{score} FROM post_search s"), ranked);
             let condition = " WHERE s.tokens @@ CAST($ AS TSQUERY) AND s.post_id < $";
