@@ -90,6 +90,14 @@ impl Kind {
     }
 }
 
+/// The page at which people read an article.
+pub(crate) fn path(kind: Kind, slug: &str) -> String {
+    match kind {
+        Kind::Post => format!("/blog/{slug}"),
+        Kind::Page => format!("/pages/{slug}"),
+    }
+}
+
 impl FromStr for Kind {
     type Err = ();
 

@@ -40,7 +40,6 @@ use crate::webhooks::Webhooks;
 
 pub(crate) use articles::{Found, find};
 pub(crate) use previews::unkept;
-pub(crate) use views::path;
 
 const MODERATOR: Need = Need::Rank(EDITOR);
 

@@ -12,9 +12,9 @@ use panel_text::{names, tokens};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::views::{Person, path};
+use super::views::Person;
 use super::{Cms, Shared};
-use crate::rules::{Kind, fields};
+use crate::rules::{Kind, fields, path};
 use crate::store::search::{self, Found, Order, Sought};
 use crate::tags;
 

@@ -5,7 +5,7 @@ use panel_kernel::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::rules::{Kind, Status, Viewer};
+use crate::rules::{Status, Viewer, path};
 use crate::store::articles::{Article, Seo};
 use crate::store::lists::Listed;
 
@@ -124,14 +124,6 @@ impl ArticleView {
             version: article.version,
             inside,
         }
-    }
-}
-
-/// Where people read it.
-pub(crate) fn path(kind: Kind, slug: &str) -> String {
-    match kind {
-        Kind::Post => format!("/blog/{slug}"),
-        Kind::Page => format!("/pages/{slug}"),
     }
 }
 

@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 
 use super::redirects::or_redirect;
 use super::{Place, Shown, day};
-use crate::api::{Cms, Found, Shared, find, path, unkept};
+use crate::api::{Cms, Found, Shared, find, unkept};
 use crate::rules::pictures::{self, Asset};
-use crate::rules::{Kind, Status, Viewer};
+use crate::rules::{Kind, Status, Viewer, path};
 use crate::store::articles::Article;
 use crate::store::media::{assets, items};
 use crate::store::terms::{self, Term, TermKind};

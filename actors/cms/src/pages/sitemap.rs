@@ -8,8 +8,8 @@ use panel_kernel::http::{CacheFor, Caller, RouteError, Segments};
 use panel_kernel::problem::Problem;
 use panel_kernel::time::Timestamp;
 
-use crate::api::{Shared, path};
-use crate::rules::Kind;
+use crate::api::Shared;
+use crate::rules::{Kind, path};
 use crate::store::shown;
 use crate::tags;
 

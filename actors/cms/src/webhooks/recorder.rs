@@ -10,9 +10,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Webhooks;
-use crate::api::path;
-use crate::rules::Kind;
 use crate::rules::webhooks::{DeliveryState, KEEP_TRYING, MOST_PENDING, TOPICS, wants};
+use crate::rules::{Kind, path};
 use crate::store::webhooks::deliveries::{self, Delivery};
 use crate::store::webhooks::hooks::{self, Webhook};
 
