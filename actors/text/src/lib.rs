@@ -7,6 +7,7 @@
 //! | [`diff`] | what changed from one text to another |
 //! | [`tokens`] | the words of a text, for searching |
 //! | [`fulltext`] | the same, and what is looked for, as databases read them |
+//! | [`asked`] | what people look for, checked |
 //! | [`excerpt`] | a piece of a text around the words that were looked for |
 //! | [`feed`] | what is new, for programs that gather it |
 //! | [`names`] | slugs and tags: texts in addresses |
@@ -14,6 +15,7 @@
 //!
 //! Services that have texts stand on it as on the kernel, which has none.
 
+pub mod asked;
 pub mod diff;
 pub mod excerpt;
 pub mod feed;

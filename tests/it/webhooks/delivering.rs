@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use panel_harness::{Answering, Backend, Received, Receiver, SiteCertificate, on_both_databases};
+use panel_harness::{
+    Answering, Backend, Received, Receiver, SiteCertificate, eventually, on_both_databases,
+};
 use panel_kernel::time::Clock;
+use ractor::ActorStatus;
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 
-use super::{HOUR, POSTS, Scene, acts, at, id_of, listening, made, published, step};
+use super::{HOUR, POSTS, SOON, Scene, acts, at, id_of, listening, made, published, step};
 
 on_both_databases!(
     what_becomes_of_articles_is_told_to_who_asked_for_it,
@@ -17,6 +20,7 @@ on_both_databases!(
     what_a_receiver_says_is_kept_in_short,
     one_is_told_one_thing_at_a_time_and_others_do_not_wait,
     the_courier_and_the_recorder_are_replaced,
+    what_is_being_told_when_the_courier_stops_is_told_to_its_end,
 );
 
 fn topics(received: &[Received]) -> Vec<String> {
@@ -185,5 +189,20 @@ async fn the_courier_and_the_recorder_are_replaced(backend: Backend) {
     step(&scene.root, &article, "archive").await;
     assert_eq!(receiver.receives(3).await[2].json()["type"], "article.unpublished");
     assert_eq!(id_of(&webhook), id_of(&scene.shown(&webhook).await));
+    scene.rig.shutdown().await;
+}
+
+async fn what_is_being_told_when_the_courier_stops_is_told_to_its_end(backend: Backend) {
+    let scene = Scene::start(backend).await;
+    let (receiver, webhook) = listening(&scene).await;
+    receiver.holds();
+    scene.ping(&webhook).await;
+    receiver.receives(1).await;
+    let courier = scene.rig.actor("cms/webhooks/courier");
+    courier.stop(None);
+    eventually("it stops", SOON, async || courier.get_status() >= ActorStatus::Stopping).await;
+    receiver.releases();
+    // The clock stands still: nobody would try it again.
+    scene.delivery_is(&webhook, "delivered", 1).await;
     scene.rig.shutdown().await;
 }

@@ -7,8 +7,8 @@ use panel_kernel::http::{CacheFor, Caller, Listing, PageRequest, Params, Refusal
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use panel_kernel::time::Timestamp;
+use panel_text::asked;
 use panel_text::excerpt::excerpt;
-use panel_text::{names, tokens};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -17,9 +17,6 @@ use super::{Cms, Shared};
 use crate::rules::{Kind, fields, path};
 use crate::store::search::{self, Found, Order, Sought};
 use crate::tags;
-
-/// The longest query, in characters.
-const MAX_QUERY_CHARS: usize = 200;
 
 /// What is looked for.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
@@ -133,7 +130,7 @@ fn parse(query: SearchQuery) -> Result<(Sought, PageRequest), Problem> {
     let page = PageRequest::parse(query.limit.as_deref(), query.cursor)?;
     let category = fields::filter("category", given(query.category))?;
     let mut check = Check::new();
-    let asked = check.line("q", &query.q.unwrap_or_default(), 1, MAX_QUERY_CHARS);
+    let words = asked::words(&mut check, &query.q.unwrap_or_default());
     let kind = given(query.kind).and_then(|text| {
         let kind = text.parse::<Kind>().ok();
         if kind.is_none() {
@@ -148,25 +145,12 @@ fn parse(query: SearchQuery) -> Result<(Sought, PageRequest), Problem> {
         }
         author
     });
-    let tag = given(query.tag).and_then(|text| {
-        let tag = names::tag(&text);
-        if tag.is_none() {
-            check.fail("tag", "invalid", "is not a tag");
-        }
-        tag
-    });
-    let order = match query.sort.as_deref() {
-        None | Some("" | "relevance") => Order::Relevance,
-        Some("newest") => Order::Newest,
-        Some(_) => {
-            check.fail("sort", "invalid", "must be relevance or newest");
-            Order::Relevance
-        }
+    let tag = asked::tag(&mut check, query.tag);
+    let order = if asked::is_newest_first(&mut check, query.sort.as_deref()) {
+        Order::Newest
+    } else {
+        Order::Relevance
     };
-    let words = tokens::query(&asked);
-    if words.is_none() && !asked.is_empty() {
-        check.fail("q", "nothing", "must have a word that is to be found");
-    }
     check.done()?;
     let query = words.ok_or_else(Problem::internal)?;
     Ok((Sought { query, kind, category, tag, author, order }, page))

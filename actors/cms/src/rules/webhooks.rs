@@ -20,7 +20,7 @@ pub(crate) const MOST: i64 = 50;
 pub(crate) const MOST_PENDING: i64 = 10_000;
 /// For how long a delivery is tried.
 pub(crate) const KEEP_TRYING: Duration = Duration::from_secs(3 * 24 * 3_600);
-/// As often as a webhook may take nothing before anybody thinks that it never will; and for as long as a delivery is tried.
+/// So often in a row, for at least that long, a webhook takes nothing before it is thought to be dead.
 pub(crate) const MOST_MISSES: i64 = 10;
 /// For how long deliveries are signed with an earlier secret, too.
 pub(crate) const BOTH_SECRETS: Duration = Duration::from_secs(24 * 3_600);

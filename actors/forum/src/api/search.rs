@@ -6,8 +6,8 @@ use panel_kernel::http::validate::Check;
 use panel_kernel::http::{CacheFor, Caller, Listing, PageRequest, Params, Refusal, RouteError};
 use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
+use panel_text::asked;
 use panel_text::excerpt::excerpt;
-use panel_text::{names, tokens};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -15,9 +15,6 @@ use super::{Forum, Shared};
 use crate::rules::Viewer;
 use crate::store::search::{self, FIRST, Hit, Order, Place, SearchFilter, SearchPage};
 use crate::tags;
-
-/// The longest query, in characters.
-const MAX_QUERY_CHARS: usize = 200;
 
 /// What is looked for.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -107,8 +104,7 @@ fn parse(query: SearchQuery) -> Result<(SearchFilter, PageRequest), Problem> {
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let page = PageRequest::parse(query.limit.as_deref(), query.cursor)?;
     let mut check = Check::new();
-    let asked = query.q.unwrap_or_default();
-    let asked = check.line("q", &asked, 1, MAX_QUERY_CHARS);
+    let words = asked::words(&mut check, &query.q.unwrap_or_default());
     let mut id = |field: &str, text: Option<String>| {
         given(text).and_then(|text| {
             let id = text.parse::<Id>().ok();
@@ -119,25 +115,12 @@ fn parse(query: SearchQuery) -> Result<(SearchFilter, PageRequest), Problem> {
         })
     };
     let (category, author) = (id("category", query.category), id("author", query.author));
-    let tag = given(query.tag).and_then(|text| {
-        let tag = names::tag(&text);
-        if tag.is_none() {
-            check.fail("tag", "invalid", "is not a tag");
-        }
-        tag
-    });
-    let order = match query.sort.as_deref() {
-        None | Some("" | "relevance") => Order::Relevance,
-        Some("newest") => Order::Newest,
-        Some(_) => {
-            check.fail("sort", "invalid", "must be relevance or newest");
-            Order::Relevance
-        }
+    let tag = asked::tag(&mut check, query.tag);
+    let order = if asked::is_newest_first(&mut check, query.sort.as_deref()) {
+        Order::Newest
+    } else {
+        Order::Relevance
     };
-    let words = tokens::query(&asked);
-    if words.is_none() && !asked.is_empty() {
-        check.fail("q", "nothing", "must have a word that is to be found");
-    }
     check.done()?;
     let query = words.ok_or_else(Problem::internal)?;
     Ok((SearchFilter { query, category, author, tag, order }, page))
