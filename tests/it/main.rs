@@ -14,6 +14,7 @@ mod buckets;
 mod cdn;
 mod certificates;
 mod cms;
+mod comments;
 mod compression;
 mod configuration;
 mod content;

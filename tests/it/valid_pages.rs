@@ -92,7 +92,7 @@ async fn every_page_is_html() {
         let article = json!({
             "title": format!("Everything & \"all\" <of> it {n}"), "slug": format!("all-{n}"),
             "body": body, "category": "news", "tags": ["c++", "日本"], "cover": picture,
-            "seo": {"title": "<&\">", "description": "'\"<&>"},
+            "seo": {"title": "<&\">", "description": "'\"<&>"}, "comments": n == 0,
         });
         let made = root.post("/api/v2/cms/posts").json(&article).await.expect(201).json();
         let id = made["id"].as_str().unwrap().to_owned();
@@ -114,6 +114,16 @@ async fn every_page_is_html() {
     let thread = Thread::open(&root).await;
     root.post(&thread.posts).json(&json!({"body": TEXT})).await.expect(201);
     let client = node.client();
+    let comments = format!("/api/v2/cms/posts/{}/comments", articles[0].0);
+    eventually("it is commented on", SOON, async || {
+        let said = root.post(&comments).json(&json!({"body": TEXT})).await;
+        if said.status == 201 { Ok(()) } else { Err(said) }
+    })
+    .await;
+    eventually("the comment is shown", SOON, async || {
+        page(&client, "/blog/all-0", 200).await.contains("comment-2")
+    })
+    .await;
     eventually("what is looked for is found", SOON, async || {
         page(&client, "/blog?q=ampersands", 200).await.contains("<mark>")
     })

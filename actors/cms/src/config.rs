@@ -34,6 +34,8 @@ pub struct CmsConfig {
     pub pool: PoolConfig,
     /// The longest text of an article, in characters.
     pub max_body_chars: usize,
+    /// Whether posts want comments where nobody says; they are in the forum.
+    pub comments: bool,
     /// Whose videos can be in articles.
     pub embeds: Vec<Embed>,
     /// Pictures.
@@ -83,6 +85,7 @@ impl Default for CmsConfig {
         Self {
             pool: PoolConfig::default(),
             max_body_chars: 100_000,
+            comments: false,
             embeds: vec![Embed::Youtube, Embed::Vimeo],
             media: MediaConfig::default(),
             webhooks: WebhookConfig::default(),

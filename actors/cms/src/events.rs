@@ -28,6 +28,8 @@ pub(crate) struct ArticlePublished<'a> {
     published_at: Option<Timestamp>,
     /// Whether it was never published before.
     first: bool,
+    /// Whether it wants comments.
+    comments: bool,
 }
 
 impl<'a> ArticlePublished<'a> {
@@ -42,6 +44,7 @@ impl<'a> ArticlePublished<'a> {
             author_id: article.author.0,
             published_at: article.published_at,
             first,
+            comments: article.comments,
         }
     }
 }
@@ -58,13 +61,17 @@ pub(crate) struct ArticleEdited<'a> {
     slug: &'a str,
     title: &'a str,
     excerpt: &'a str,
+    author_id: Id,
+    /// Whether it wants comments.
+    comments: bool,
 }
 
 impl<'a> ArticleEdited<'a> {
     /// This one.
     pub(crate) fn of(article: &'a Article) -> Self {
-        let Article { id, kind, slug, title, excerpt, .. } = article;
-        Self { id: *id, kind: kind.name(), slug, title, excerpt }
+        let Article { id, kind, slug, title, excerpt, author, comments, .. } = article;
+        let (kind, author_id, comments) = (kind.name(), author.0, *comments);
+        Self { id: *id, kind, slug, title, excerpt, author_id, comments }
     }
 }
 

@@ -14,6 +14,7 @@
 //! - the **scheduler** ends: what is due is published by another node, or as soon as it is back; once in any case.
 //! - the **`search_indexer`** ends: articles are found a moment later.
 //! - **media**, **webhooks**: see there; articles do without.
+//! - the **forum** is down, or hangs: articles are read without what is said about them, and nobody says anything.
 //! - **auth** is down: nothing. Names of authors are kept with what they wrote, up to date by auth's facts.
 //! - everything else is as in every service (`panel_kernel::service`).
 //!
@@ -21,6 +22,7 @@
 //! |---|---|
 //! | `api` | routes: parse, decide by `rules`, write by `store`, answer |
 //! | `pages`, `templates/` | what people read without a program of their own, and what programs read |
+//! | `comments` | what is said about articles: the forum is asked |
 //! | `media` | what is made of pictures: the actors, and the way of one picture |
 //! | `webhooks` | what others are told: the actors, and the way of one delivery |
 //! | `rules` | who may do what, where a step leads, what a valid field is, what a clock shows; no I/O |
@@ -30,6 +32,7 @@
 //! | `events` | facts published; auth's facts taken in |
 
 mod api;
+mod comments;
 mod config;
 mod events;
 mod media;

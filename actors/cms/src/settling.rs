@@ -50,6 +50,7 @@ pub(crate) fn summary(article: &Article) -> Value {
         "status": article.status,
         "category": article.category,
         "tags": article.tags,
+        "comments": article.comments,
         "publish_at": article.publish_at,
         "version": article.version,
     })

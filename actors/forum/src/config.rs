@@ -6,10 +6,11 @@ use panel_kernel::config::{BadValue, PoolConfig, Section, Span};
 use panel_kernel::data::Migrations;
 use panel_kernel::events::Subscription;
 use panel_kernel::service::ServiceSpec;
+use panel_text::names;
 use panel_text::rendering::Renderer;
 use serde::{Deserialize, Serialize};
 
-use crate::{SERVICE, api, assemble, pages};
+use crate::{SERVICE, api, assemble, discussions, pages};
 
 /// A body of more bytes would not fit into a message; a character has at most four.
 const MOST_BODY_CHARS: usize = 32_000;
@@ -34,6 +35,7 @@ const MOST_REACTIONS: usize = 30;
 
 const SUBSCRIPTIONS: &[Subscription] = &[
     Subscription { source: "auth", topics: &["user.*"] },
+    Subscription { source: discussions::SOURCE, topics: discussions::TOPICS },
     // Its own, of what is to be found by other words.
     Subscription {
         source: "forum",
@@ -60,10 +62,26 @@ pub(crate) struct ForumConfig {
     pub(crate) reactions: Vec<String>,
     /// The hour, in UTC, at which those get mails of what they have not read who want them.
     pub(crate) digest_hour: u8,
+    /// Where articles are discussed.
+    pub(crate) comments: CommentsConfig,
     /// What is hidden, held, and shown of moderation.
     pub(crate) moderation: ModerationConfig,
     /// How accounts come to be trusted, and what those may that are not.
     pub(crate) trust: TrustConfig,
+}
+
+/// Where articles are discussed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CommentsConfig {
+    /// The slug of the category in which their threads are opened. It is made where there is none.
+    pub(crate) category: String,
+}
+
+impl Default for CommentsConfig {
+    fn default() -> Self {
+        Self { category: "comments".to_owned() }
+    }
 }
 
 /// What is hidden, held, and shown of moderation.
@@ -139,6 +157,7 @@ impl Default for ForumConfig {
             max_body_chars: MOST_BODY_CHARS,
             reactions,
             digest_hour: 7,
+            comments: CommentsConfig::default(),
             moderation: ModerationConfig::default(),
             trust: TrustConfig::default(),
         }
@@ -159,6 +178,13 @@ impl ForumConfig {
             return Err(BadValue {
                 key: format!("{}.digest_hour", section.path),
                 reason: "must be between 0 and 23".to_owned(),
+            });
+        }
+        let category = &config.comments.category;
+        if names::slug(category, "") != *category || category.is_empty() {
+            return Err(BadValue {
+                key: format!("{}.comments.category", section.path),
+                reason: "must be a slug: small letters, digits and hyphens".to_owned(),
             });
         }
         if config.moderation.appeals.chars().count() > 500 {
@@ -242,6 +268,8 @@ mod tests {
             (json!({"pool": {"workers": 0}}), "forum.pool.workers"),
             (json!({"bodies": 1}), "forum.bodies"),
             (json!({"moderation": {"appeals": "x".repeat(501)}}), "forum.moderation.appeals"),
+            (json!({"comments": {"category": "A name"}}), "forum.comments.category"),
+            (json!({"comments": {"category": ""}}), "forum.comments.category"),
             (json!({"trust": {"posts_per_minute": 0}}), "forum.trust.posts_per_minute"),
         ] {
             assert_eq!(read(values).unwrap_err().key, key);

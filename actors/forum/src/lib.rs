@@ -40,12 +40,16 @@
 //! | `live` | what happens in threads while they are open somewhere |
 //! | `transfer` | all of it into a file, and from one |
 //! | `streams` | what is pushed to readers who keep a stream open |
-//! | `events` | facts published; auth's facts, and the forum's own, taken in |
+//! | `discussions` | threads in which articles are discussed |
+//! | `events` | facts published |
+//! | `heard` | auth's facts, the cms's, and the forum's own, taken in |
 
 mod api;
 mod config;
 mod digester;
+mod discussions;
 mod events;
+mod heard;
 mod hiding;
 mod live;
 mod moderation_automat;
@@ -73,7 +77,8 @@ use panel_text::rendering::Renderer;
 use crate::api::{Forum, Policy};
 use crate::config::ForumConfig;
 use crate::digester::Digester;
-use crate::events::Facts;
+use crate::discussions::Discussions;
+use crate::heard::Facts;
 use crate::live::Rooms;
 use crate::moderation_automat::Automat;
 use crate::streams::Streams;
@@ -109,6 +114,11 @@ fn assemble(context: &ServiceContext, config: &ForumConfig, renderer: &Renderer)
         automat: automat.clone(),
         rooms: rooms.clone(),
     });
+    let discussions = Discussions {
+        db: context.db.clone(),
+        category: config.comments.category.clone(),
+        public_url: Arc::clone(&context.runtime.public_url),
+    };
     let streams = Streams { db: context.db.clone() };
     let (directory, clock) = (context.runtime.directory.clone(), context.runtime.clock.clone());
     let pusher = Pusher::new(SERVICE.name, directory, clock);
@@ -119,7 +129,7 @@ fn assemble(context: &ServiceContext, config: &ForumConfig, renderer: &Renderer)
         .child(Digester::new(context, config.digest_hour).into_child())
         .child(notifier::child(&streams, pusher, &context.runtime.metrics))
         .child(search_indexer::child(context.db.clone()))
-        .consumer(Facts)
+        .consumer(Facts(discussions))
         .streams(streams)
         .personal(store::personal::RECORDS)
         .expiring([store::notifications::EXPIRY])

@@ -16,6 +16,11 @@ pub(crate) fn thread(id: Id) -> String {
     format!("thread:{id}")
 }
 
+/// Where an article is discussed, and whether it is.
+pub(crate) fn discussion(article: Id) -> String {
+    format!("discussion:{article}")
+}
+
 /// All in which something of a thread is shown.
 pub(crate) fn showing(thread: Id) -> [String; 3] {
     [self::thread(thread), THREADS.to_owned(), SEARCH.to_owned()]

@@ -49,6 +49,7 @@ mod service_port;
 mod site;
 mod streams;
 mod supervisor;
+mod tags;
 mod tls;
 mod traffic;
 

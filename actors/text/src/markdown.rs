@@ -95,6 +95,24 @@ pub struct Rendered {
     pub links: Vec<String>,
 }
 
+/// Markdown that shows `text` as it is, in one line.
+#[must_use]
+pub fn literal(text: &str) -> String {
+    let mut markdown = String::with_capacity(text.len() + 16);
+    for (at, word) in text.split_whitespace().enumerate() {
+        if at > 0 {
+            markdown.push(' ');
+        }
+        for c in word.chars() {
+            if c.is_ascii_punctuation() {
+                markdown.push('\\');
+            }
+            markdown.push(c);
+        }
+    }
+    markdown
+}
+
 /// Renders `text`.
 #[must_use]
 pub fn render(text: &str, dialect: &Dialect) -> Rendered {

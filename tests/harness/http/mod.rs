@@ -67,6 +67,11 @@ impl Client {
         }
     }
 
+    /// Closes the connections on which nothing is under way.
+    pub fn hang_up(&self) {
+        self.idle.lock().clear();
+    }
+
     /// The same address under TLS, in HTTP/2 if this offers it and the server has it.
     #[must_use]
     pub fn under_tls(mut self, config: &Arc<ClientConfig>) -> Self {

@@ -16,6 +16,7 @@ use panel_kernel::secret::SecretUrl;
 use panel_kernel::service::{NodeIdentity, Runtime, ServiceSpec};
 use panel_kernel::supervision::{Intensity, Supervisor, SupervisorSpec};
 use panel_kernel::time::Clock;
+use parking_lot::Mutex;
 use ractor::{Actor, ActorCell};
 use serde_json::json;
 use tempfile::TempDir;
@@ -210,6 +211,7 @@ impl RigBuilder {
             address,
             root,
             before,
+            clients: Mutex::default(),
             identity: self.identity,
             _data: data,
             database: self.database,

@@ -16,6 +16,7 @@ use panel_kernel::directory::{SCOPE, group};
 use panel_kernel::role::Role;
 use panel_kernel::service::{Running, Runtime};
 use panel_kernel::supervision::SupervisorMessage;
+use parking_lot::Mutex;
 use ractor::{ActorCell, ActorId, ActorRef, pg};
 use tempfile::TempDir;
 
@@ -51,6 +52,8 @@ pub struct Rig {
     pub address: SocketAddr,
     root: ActorRef<SupervisorMessage>,
     before: Vec<ActorId>,
+    /// Whoever was made to talk to it.
+    clients: Mutex<Vec<Client>>,
     _data: TempDir,
     /// Goes last, when nobody uses it any more.
     database: TestDatabase,
@@ -65,7 +68,9 @@ impl Rig {
     /// Talks to the gateway as nobody in particular.
     #[must_use]
     pub fn client(&self) -> Client {
-        Client::new(self.address)
+        let client = Client::new(self.address);
+        self.clients.lock().push(client.clone());
+        client
     }
 
     /// Talks to the gateway as a new account of this rank.
@@ -218,6 +223,10 @@ impl Rig {
     pub async fn shutdown(self) {
         for running in &self.running {
             running.leave();
+        }
+        // A gateway waits a moment for those who may have another request; these have none.
+        for client in self.clients.lock().drain(..) {
+            client.hang_up();
         }
         self.gateway.drain().await;
         self.root.stop_and_wait(None, Some(STOP)).await.unwrap();

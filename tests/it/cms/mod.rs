@@ -48,11 +48,11 @@ impl Cms {
     }
 }
 
-fn at(article: &Value) -> String {
+pub(crate) fn at(article: &Value) -> String {
     format!("{POSTS}/{}", article["id"].as_str().unwrap())
 }
 
-async fn begun(by: &Client, article: Value) -> Value {
+pub(crate) async fn begun(by: &Client, article: Value) -> Value {
     by.post(POSTS).json(&article).await.expect(201).json()
 }
 
@@ -62,16 +62,16 @@ async fn step(by: &Client, article: &Value, name: &str) -> Answer {
     by.post(&format!("{}/{name}", at(article))).header("if-match", &version).await
 }
 
-async fn took(by: &Client, article: &Value, name: &str) -> Value {
+pub(crate) async fn took(by: &Client, article: &Value, name: &str) -> Value {
     step(by, article, name).await.expect(200).json()
 }
 
-async fn patch(by: &Client, article: &Value, change: Value) -> Answer {
+pub(crate) async fn patch(by: &Client, article: &Value, change: Value) -> Answer {
     let version = format!("\"{}\"", article["version"]);
     by.patch(&at(article)).header("if-match", &version).json(&change).await
 }
 
-async fn published(by: &Client, article: Value) -> Value {
+pub(crate) async fn published(by: &Client, article: Value) -> Value {
     let article = begun(by, article).await;
     took(by, &article, "publish").await
 }

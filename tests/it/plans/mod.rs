@@ -15,7 +15,7 @@ use panel_harness::{Backend, Node, Session, TestDatabase, Thread, eventually};
 use serde_json::{Value, json};
 
 /// Tables that grow without end.
-const BIG: [&str; 31] = [
+const BIG: [&str; 32] = [
     "assets",
     "asset_sources",
     "media",
@@ -28,6 +28,7 @@ const BIG: [&str; 31] = [
     "webhook_attempts",
     "terms",
     "threads",
+    "discussions",
     "thread_tags",
     "thread_readers",
     "posts",
@@ -50,7 +51,7 @@ const BIG: [&str; 31] = [
 ];
 
 /// Pieces of the statements that must have been seen, or the test looks at nothing.
-const HOT: [&str; 50] = [
+const HOT: [&str; 51] = [
     "FROM assets s WHERE s.state = 'kept' AND s.sha256",
     "FROM assets s WHERE s.state = 'kept' AND s.id = (SELECT f.asset_id",
     "FROM media m WHERE m.owner_id",
@@ -73,6 +74,7 @@ const HOT: [&str; 50] = [
     "AND d.next_at <= $2 ORDER BY d.next_at",
     "FROM webhook_attempts a WHERE a.delivery_id",
     "FROM threads t CROSS JOIN categories c",
+    "FROM discussions d",
     "FROM thread_tags k CROSS JOIN threads t",
     "ORDER BY t.activity DESC",
     "ORDER BY k.activity DESC",
@@ -160,6 +162,7 @@ async fn ask(node: &Node, admin: &mut Session, thread: &Thread) {
         let told = thread.reply(reader, "again").await.expect(201).json();
         let answer = json!({"body": "an answer", "reply_to": told["id"]});
         admin.post(&thread.posts).json(&answer).await.expect(201);
+        client.get("/api/v2/cms/posts/seeded-7/comments").await.expect(200);
         reader.get("/api/v2/forum/notifications?limit=20").await.expect(200);
         reader.get("/api/v2/forum/notifications/count").await.expect(200);
         reader.post(&format!("{}/read", thread.path)).await.expect(200);

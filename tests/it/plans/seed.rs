@@ -47,6 +47,8 @@ pub(super) async fn forum(db: &mut RawSql) {
     insert(db, columns, 3_000, values).await;
     let values = "300000 + i, 100000 + i, 1, 1 + i % 2000, 'text', '<p>text</p>', i";
     insert(db, posts, 3_000, values).await;
+    let columns = "discussions (article_id, thread_id, opening_id, title)";
+    insert(db, columns, 3_000, "1000 + i, 100000 + i, 300000 + i, 'Thread'").await;
     let columns = "thread_readers (user_id, thread_id, last_read)";
     insert(db, columns, 3_000, "1 + i % 300, 100000 + i, 1").await;
     let columns = "post_reactions (id, post_id, user_id, name, created_at)";
@@ -119,6 +121,7 @@ pub(super) async fn cms(db: &mut RawSql) {
                   CASE WHEN i % 3 <> 0 AND i % 50 <> 1 THEN i END, i, 1, i, \
                   CASE WHEN i % 50 = 1 THEN 9000000000000000 END";
     insert(db, columns, 3_000, values).await;
+    db.run("UPDATE articles SET comments = 1").await;
     let columns = "article_tags (tag, article_id, published_at)";
     let values = "'seeded', 1000 + i, CASE WHEN i % 3 <> 0 AND i % 50 <> 1 THEN i END";
     insert(db, columns, 3_000, values).await;

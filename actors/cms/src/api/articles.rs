@@ -78,6 +78,9 @@ pub(super) struct NewArticle {
     cover: Option<String>,
     #[serde(default)]
     seo: NewSeo,
+    /// Whether people can comment on it, in the forum, while it is published; for posts alone. As configured where it is
+    /// not said.
+    comments: Option<bool>,
 }
 
 /// Begin an article
@@ -103,6 +106,7 @@ pub(super) async fn create(
     let tags = names::tags(&mut check, &new.tags, fields::MAX_TAGS);
     let cover = new.cover.and_then(|text| fields::address(&mut check, "cover", &text));
     let seo = new.seo.checked(&mut check);
+    let wanted = new.comments.map(|wanted| fields::comments(&mut check, kind, wanted));
     check.done()?;
     let body_html = match cms.at_once(&body) {
         Some(html) => html,
@@ -130,6 +134,7 @@ pub(super) async fn create(
         tags,
         cover,
         seo,
+        comments: wanted.unwrap_or(kind == Kind::Post && cms.comments_wanted),
         created_at: now,
         published_at: None,
         publish_at: None,

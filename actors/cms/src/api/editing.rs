@@ -52,6 +52,10 @@ pub(super) struct ArticlePatch {
     #[serde(deserialize_with = "present")]
     #[schema(nullable = false)]
     seo: Option<SeoPatch>,
+    /// Whether people can comment on it, in the forum, while it is published; for posts alone.
+    #[serde(deserialize_with = "present")]
+    #[schema(nullable = false)]
+    comments: Option<bool>,
 }
 
 /// Changes of how it is told of; what is absent stays.
@@ -82,6 +86,7 @@ pub(super) struct Change {
     tags: Option<Vec<String>>,
     cover: Option<Option<String>>,
     seo: SeoPatch,
+    comments: Option<bool>,
 }
 
 /// A text and its HTML.
@@ -107,7 +112,7 @@ impl SeoPatch {
 
 impl ArticlePatch {
     /// All but the text, which is rendered, and its bounds.
-    fn checked(self, check: &mut Check, most: usize) -> (Change, Option<String>) {
+    fn checked(self, check: &mut Check, (kind, most): (Kind, usize)) -> (Change, Option<String>) {
         let title = self.title.map(|text| fields::title(check, &text));
         let body = self.body.map(|text| fields::body(check, &text, most));
         let slug = self.slug.map(|text| fields::slug(check, &text));
@@ -116,8 +121,9 @@ impl ArticlePatch {
         let cover =
             self.cover.map(|text| text.and_then(|text| fields::address(check, "cover", &text)));
         let seo = self.seo.unwrap_or_default().checked(check);
+        let comments = self.comments.map(|wanted| fields::comments(check, kind, wanted));
         let category = self.category;
-        (Change { title, body: None, slug, excerpt, category, tags, cover, seo }, body)
+        (Change { title, body: None, slug, excerpt, category, tags, cover, seo, comments }, body)
     }
 }
 
@@ -157,6 +163,7 @@ impl Change {
         if let Some(cover) = self.cover {
             after.cover = cover;
         }
+        after.comments = self.comments.unwrap_or(after.comments);
         match self.excerpt {
             Some(Some(excerpt)) => {
                 after.own_excerpt = true;
@@ -186,7 +193,7 @@ pub(super) async fn edit(
     Payload(patch): Payload<ArticlePatch>,
 ) -> Result<Answer, RouteError> {
     let mut check = Check::new();
-    let (mut change, body) = patch.checked(&mut check, cms.max_body_chars);
+    let (mut change, body) = patch.checked(&mut check, (kind, cms.max_body_chars));
     check.done()?;
     if let Some(body) = body {
         change.body = match cms.written(&by, (kind, &name), body).await {

@@ -2,6 +2,7 @@
 
 mod articles;
 mod autosaves;
+mod comments;
 mod editing;
 mod lists;
 mod media;
@@ -31,6 +32,7 @@ use utoipa::openapi::path::{Operation, PathItem, Paths};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
+use crate::comments::Comments;
 use crate::config::CmsConfig;
 use crate::media::Media;
 use crate::pages;
@@ -54,6 +56,9 @@ pub(crate) struct Cms {
     pub(crate) public_url: Arc<str>,
     pub(crate) media: Media,
     pub(crate) webhooks: Webhooks,
+    pub(crate) comments: Comments,
+    /// Whether posts want comments where nobody says.
+    pub(crate) comments_wanted: bool,
     /// What the page of an article may show and load.
     pub(crate) allowed: String,
 }
@@ -73,6 +78,8 @@ impl Cms {
         Self {
             media: media.clone(),
             webhooks: webhooks.clone(),
+            comments: Comments::new(&context.runtime),
+            comments_wanted: config.comments,
             db: context.db.clone(),
             cursors: context.runtime.cursors.clone(),
             renderer: renderer.clone(),
@@ -113,6 +120,8 @@ fn documented() -> OpenApiRouter<Shared> {
         .merge(terms_of(TermKind::Tag))
         .merge(media::routes())
         .merge(webhooks::routes())
+        .guarded(Need::Nothing, routes!(comments::list_comments))
+        .guarded(Need::Account, routes!(comments::create_comment))
         .guarded(Need::Nothing, routes!(search::search_articles))
         .guarded(Need::Nothing, routes!(previews::read_preview))
         .guarded(MODERATOR, routes!(redirects::list_redirects))

@@ -73,6 +73,8 @@ pub(super) struct ArticleView {
     /// The address of a picture.
     cover: Option<String>,
     seo: SeoView,
+    /// Whether people can comment on it, while it is published.
+    comments: bool,
     created_at: Timestamp,
     /// When it was published first.
     published_at: Option<Timestamp>,
@@ -118,6 +120,7 @@ impl ArticleView {
             tags: article.tags,
             cover: article.cover,
             seo: article.seo.into(),
+            comments: article.comments,
             created_at: article.created_at,
             published_at: article.published_at,
             updated_at: article.updated_at,

@@ -5,14 +5,16 @@ use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{StatusCode, header};
 use panel_kernel::data::{Conn, DbError};
-use panel_kernel::http::{CacheFor, Caller, RouteError, Segments, page as shown_page, page_for};
+use panel_kernel::http::{CacheFor, Caller, RouteError, Segments, page as shown_page};
 use panel_pictures::MAIN;
 use panel_text::html::escape;
 use serde_json::{Value, json};
 
+use super::comments::Section;
 use super::redirects::or_redirect;
-use super::{Place, Shown, day};
+use super::{Place, Shown, day, kept};
 use crate::api::{Cms, Found, Shared, find, unkept};
+use crate::comments::Discussion;
 use crate::rules::pictures::{self, Asset};
 use crate::rules::{Kind, Status, Viewer, path};
 use crate::store::articles::Article;
@@ -60,6 +62,8 @@ struct ArticlePage {
     /// Why nobody else sees it.
     unpublished: Option<&'static str>,
     html: String,
+    /// What is said about it, if it wants that.
+    discussed: Option<Section>,
     /// What it is, for programs (schema.org).
     structured: Vec<String>,
 }
@@ -112,11 +116,20 @@ async fn article(cms: &Shared, caller: &Caller, (kind, slug): (Kind, String), at
         let there = [(header::LOCATION, path(kind, &article.slug))];
         return Ok((StatusCode::MOVED_PERMANENTLY, cache, there).into_response());
     }
+    let (discussed, told) = if article.comments && article.is_public() {
+        let (section, tags) = Section::of(cms, caller, article.id).await;
+        (Some(section), tags)
+    } else {
+        (None, Vec::new())
+    };
     let picture_tag = picture.as_ref().map(|(asset, _)| tags::picture(&asset.sha256));
     let tags = [tags::article(article.id), tags::TERMS.to_owned()].into_iter().chain(picture_tag);
-    page_for(caller, tags, &cms.allowed, |nonce| {
-        ArticlePage::new(cms, nonce, (*article, category, picture)).render()
-    })
+    let is_whole = discussed.as_ref().is_none_or(|section| section.is_known);
+    let cache = kept(caller, is_whole).tagged(tags.chain(told));
+    let shown = shown_page(&cms.allowed, |nonce| {
+        ArticlePage::new(cms, nonce, (*article, category, picture), discussed).render()
+    })?;
+    Ok((cache, shown).into_response())
 }
 
 /// `GET /blog/preview/{token}`
@@ -124,7 +137,7 @@ pub(super) async fn preview(State(cms): State<Shared>, Segments(token): Segments
     let article = cms.previewed(&token).await?;
     let picture = picture(&mut cms.db.reader().await?, &article).await?;
     let rendered = shown_page(&cms.allowed, |nonce| {
-        let mut shown = ArticlePage::new(&cms, nonce, (article, None, picture));
+        let mut shown = ArticlePage::new(&cms, nonce, (article, None, picture), None);
         shown.noindex = true;
         shown.render()
     })?;
@@ -165,6 +178,7 @@ impl ArticlePage {
         cms: &Cms,
         nonce: String,
         (article, category, picture): (Article, Option<Term>, Option<Picture>),
+        discussed: Option<Section>,
     ) -> Self {
         let here = format!("{}{}", cms.public_url, path(article.kind, &article.slug));
         let unpublished = (article.status != Status::Published)
@@ -176,7 +190,9 @@ impl ArticlePage {
         let cover = article.cover.as_ref();
         let cover = cover.map(|address| Cover::new(address, absolute(address.clone()), picture));
         let structured = if article.is_public() {
-            structured(cms, &article, (&here, cover.as_ref().map(|cover| cover.url.as_str())))
+            let thread = discussed.as_ref().and_then(|section| section.thread.as_ref());
+            let cover = cover.as_ref().map(|cover| cover.url.as_str());
+            structured(cms, &article, (&here, cover), thread)
         } else {
             Vec::new()
         };
@@ -206,20 +222,26 @@ impl ArticlePage {
             modified: article.updated_at.to_string(),
             unpublished,
             html: article.body_html,
+            discussed,
             structured,
         }
     }
 }
 
 /// What it is, and where: for a script element, which nothing in it ends.
-fn structured(cms: &Cms, article: &Article, (here, cover): (&str, Option<&str>)) -> Vec<String> {
+fn structured(
+    cms: &Cms,
+    article: &Article,
+    (here, cover): (&str, Option<&str>),
+    thread: Option<&Discussion>,
+) -> Vec<String> {
     let url = &cms.public_url;
     let text = |value: &Value| value.to_string().replace('<', "\\u003c");
     let crumb = |position: u32, name: &str, item: &str| json!({"@type": "ListItem", "position": position, "name": name, "item": item});
     if article.kind == Kind::Page {
         return Vec::new();
     }
-    let posting = json!({
+    let mut posting = json!({
         "@context": "https://schema.org",
         "@type": "BlogPosting",
         "headline": article.title,
@@ -232,6 +254,10 @@ fn structured(cms: &Cms, article: &Article, (here, cover): (&str, Option<&str>))
         "keywords": article.tags,
         "mainEntityOfPage": here,
     });
+    if let Some(thread) = thread {
+        posting["commentCount"] = json!(thread.reply_count);
+        posting["discussionUrl"] = json!(format!("{url}{}", thread.path()));
+    }
     let crumbs = json!({
         "@context": "https://schema.org",
         "@type": "BreadcrumbList",

@@ -2,6 +2,7 @@
 //! need no script. Who writes does so by the API.
 
 mod article;
+mod comments;
 mod lists;
 mod media;
 mod redirects;
@@ -12,7 +13,7 @@ use askama::Template;
 use axum::Router;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use panel_kernel::http::{RouteError, refusal};
+use panel_kernel::http::{CacheFor, Caller, RouteError, refusal};
 use panel_kernel::problem::Problem;
 use panel_kernel::time::Timestamp;
 use panel_text::names::segment;
@@ -91,6 +92,16 @@ impl Place {
     /// What has this tag.
     fn of_tag(tag: &str) -> Self {
         Self { name: tag.to_owned(), path: format!("/blog/tag/{}", segment(tag)) }
+    }
+}
+
+/// An answer that may be kept for others, and shown for a while, if nobody in particular reads it; or only while it
+/// can't be had, if there is more to it at other times.
+fn kept(caller: &Caller, is_whole: bool) -> CacheFor {
+    if is_whole {
+        CacheFor::everybody(&caller.principal)
+    } else {
+        CacheFor::outages(&caller.principal)
     }
 }
 

@@ -5,6 +5,8 @@ use panel_kernel::ids::Id;
 use panel_kernel::problem::Problem;
 use panel_text::names;
 
+use super::Kind;
+
 /// The most tags of an article.
 pub(crate) const MAX_TAGS: usize = 20;
 /// The longest title, in characters.
@@ -56,6 +58,14 @@ pub(crate) fn file_name(text: &str) -> String {
 /// An excerpt; a blank one is none.
 pub(crate) fn excerpt(check: &mut Check, text: &str) -> Option<String> {
     some(check.text("excerpt", text.trim(), 0, MAX_EXCERPT_CHARS))
+}
+
+/// Whether an article wants comments: posts alone can.
+pub(crate) fn comments(check: &mut Check, kind: Kind, wanted: bool) -> bool {
+    if wanted && kind != Kind::Post {
+        check.fail("comments", "not_for_pages", "posts alone take comments");
+    }
+    wanted
 }
 
 /// What to call it in search results.

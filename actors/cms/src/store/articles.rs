@@ -82,6 +82,8 @@ pub(crate) struct Article {
     pub(crate) tags: Vec<String>,
     pub(crate) cover: Option<String>,
     pub(crate) seo: Seo,
+    /// Whether it wants comments.
+    pub(crate) comments: bool,
     pub(crate) created_at: Timestamp,
     /// When it was published first.
     pub(crate) published_at: Option<Timestamp>,
@@ -162,6 +164,7 @@ impl FromRow for Article {
             preview_epoch: row.get(26)?,
             deleted_at: row.get(27)?,
             version: row.get(28)?,
+            comments: row.get(29)?,
         })
     }
 }
@@ -175,7 +178,8 @@ macro_rules! find {
              CASE WHEN a.edited_by IS NULL THEN a.author_name ELSE a.edited_by_name END, \
              a.edited_at, a.category, a.tags, a.cover, a.seo_title, a.seo_description, \
              a.seo_canonical, a.noindex, a.created_at, a.published_at, a.publish_at, \
-             a.review_note, a.updated_at, a.preview_epoch, a.deleted_at, a.version \
+             a.review_note, a.updated_at, a.preview_epoch, a.deleted_at, a.version, \
+             a.comments \
              FROM articles a WHERE a.",
             $by,
             " = $1"
@@ -229,6 +233,7 @@ fn bound(statement: Statement, article: &Article) -> Statement {
         .bind(article.preview_epoch)
         .bind(article.deleted_at)
         .bind(article.version)
+        .bind(article.comments)
 }
 
 /// Stores a new one.
@@ -237,9 +242,9 @@ pub(crate) async fn insert(tx: &mut Tx, article: &Article) -> Result<(), DbError
         "INSERT INTO articles (id, slug, title, excerpt, own_excerpt, body, body_html, \
                       status, author_id, author_name, edited_by, edited_by_name, edited_at, category, \
                       tags, cover, seo_title, seo_description, seo_canonical, noindex, published_at, \
-                      publish_at, review_note, updated_at, preview_epoch, deleted_at, version, kind, \
-                      created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
-                      $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)",
+                      publish_at, review_note, updated_at, preview_epoch, deleted_at, version, \
+                      comments, kind, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
+                      $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)",
     );
     tx.execute(bound(insert, article).bind(article.kind.name()).bind(article.created_at)).await?;
     shown::set(tx, article.id, &BTreeSet::new(), &article.pictures()).await?;
@@ -255,7 +260,7 @@ pub(crate) async fn update(tx: &mut Tx, before: &Article, after: &Article) -> Re
                       tags = $15, cover = $16, seo_title = $17, seo_description = $18, \
                       seo_canonical = $19, noindex = $20, published_at = $21, publish_at = $22, \
                       review_note = $23, updated_at = $24, preview_epoch = $25, deleted_at = $26, \
-                      version = $27 WHERE id = $1");
+                      version = $27, comments = $28 WHERE id = $1");
     tx.execute(bound(update, after)).await?;
     if before.body_html != after.body_html || before.cover != after.cover {
         shown::set(tx, after.id, &before.pictures(), &after.pictures()).await?;

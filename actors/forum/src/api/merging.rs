@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::Shared;
 use super::conduct::deed_to_thread;
-use super::threads::{found, may_post_in, shown_tags};
+use super::threads::{found, may_post_in};
 use super::writing::{Writing, created, shown};
 use crate::events::{ThreadMerged, ThreadSplit};
 use crate::rules;
@@ -205,25 +205,12 @@ fn made_of(
         return Err(not_all());
     }
     let last_number = i64::try_from(count).unwrap_or(i64::MAX);
+    let whose = (category_id, first.author.clone());
     Ok(Thread {
-        id,
-        slug: names::slug(&title, "thread"),
-        title,
-        category_id,
-        author: first.author.clone(),
-        created_at: first.created_at,
         last_post_at,
         reply_count: last_number - 1,
         last_number,
-        view_count: 0,
-        pinned: false,
-        locked: false,
-        tags: shown_tags(tags)?,
-        deleted: false,
-        hidden: false,
-        last_read: None,
-        watching: false,
-        version: 1,
+        ..Thread::begun(id, whose, title, tags, first.created_at)?
     })
 }
 

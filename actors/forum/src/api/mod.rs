@@ -3,6 +3,7 @@
 mod blocks;
 mod categories;
 mod conduct;
+mod discussions;
 mod drafts;
 mod feed;
 mod live;
@@ -77,7 +78,7 @@ pub(crate) use threads::thread_or_target;
 
 /// The routes, and the pages, running on `forum`.
 pub(crate) fn router(forum: Shared) -> Router {
-    Router::from(documented()).merge(pages::router()).with_state(forum)
+    Router::from(documented()).merge(discussions::routes()).merge(pages::router()).with_state(forum)
 }
 
 /// Their documentation.

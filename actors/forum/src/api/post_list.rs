@@ -142,7 +142,7 @@ pub(super) async fn list_posts(
 }
 
 /// Adds how the reader reacted to the posts of a page.
-async fn with_reactions(
+pub(super) async fn with_reactions(
     conn: &mut Conn,
     viewer: Viewer,
     posts: &mut [Post],

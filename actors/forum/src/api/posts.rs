@@ -15,7 +15,6 @@ use panel_kernel::time::Timestamp;
 use panel_text::markdown::Rendered;
 use serde::Deserialize;
 use serde_json::json;
-use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::conduct::{Screened, deed};
@@ -63,7 +62,9 @@ pub(super) async fn create_post(
 ) -> Result<Answer, RouteError> {
     let body = checked(&forum, &new.body)?;
     let (now, viewer) = (by.context.now, Viewer::from(&by.user));
-    let mut post = written(forum.db.next_id().await?, thread, Author::from(&by.user), &body, now)?;
+    let whose = (thread, Author::from(&by.user));
+    let mut post = Post::written(forum.db.next_id().await?, whose, &body, now)?;
+    post.my_reactions = Some(Vec::new());
     (post.reply_to, post.quote) = (new.reply_to, new.quote);
     forum
         .write_text(
@@ -264,35 +265,6 @@ pub(super) async fn restore_post(
             })
         })
         .await
-}
-
-/// What somebody has just written, as the opening post of a thread, not rendered yet.
-pub(super) fn written(
-    id: Id,
-    thread_id: Id,
-    author: Author,
-    body: &str,
-    created_at: Timestamp,
-) -> Result<Post, RouteError> {
-    let reactions = RawValue::from_string("{}".to_owned()).map_err(|_| Problem::internal())?;
-    Ok(Post {
-        id,
-        thread_id,
-        number: 1,
-        author,
-        body: body.to_owned(),
-        body_html: String::new(),
-        created_at,
-        edited_at: None,
-        reactions,
-        reply_to: None,
-        quote: None,
-        deleted: false,
-        hidden: false,
-        moved_to: None,
-        my_reactions: Some(Vec::new()),
-        version: 1,
-    })
 }
 
 fn checked(forum: &Forum, body: &str) -> Result<String, Problem> {

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use futures::FutureExt as _;
-use panel_kernel::data::{Answer, Conn};
+use panel_kernel::data::{Answer, Conn, DbError};
 use panel_kernel::http::validate::Check;
 use panel_kernel::http::{
     CacheFor, Caller, IdPath, IfMatch, Payload, Refusal, RouteError, SignedIn, etag, present,
@@ -14,12 +14,10 @@ use panel_text::markdown::Rendered;
 use panel_text::names;
 use serde::Deserialize;
 use serde_json::json;
-use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
 
 use super::Shared;
 use super::conduct::{Screened, Verdict, deed_to_thread};
-use super::posts::written;
 use super::writing::{Writing, created, shown};
 use crate::events::{ThreadCreated, ThreadEdited};
 use crate::rules::bans::Act;
@@ -74,28 +72,15 @@ pub(super) async fn create_thread(
     let tags = names::tags(&mut check, &new.tags, rules::MAX_TAGS);
     check.done()?;
     let (category_id, now, viewer) = (new.category_id, by.context.now, Viewer::from(&by.user));
+    let (id, author) = (forum.db.next_id().await?, Author::from(&by.user));
     let mut thread = Thread {
-        id: forum.db.next_id().await?,
-        slug: names::slug(&title, "thread"),
-        title,
-        category_id,
-        author: Author::from(&by.user),
-        created_at: now,
-        last_post_at: now,
-        reply_count: 0,
-        last_number: 1,
-        view_count: 0,
-        pinned: false,
-        locked: false,
-        tags: shown_tags(&tags)?,
-        deleted: false,
-        hidden: false,
         last_read: Some(1),
         watching: true,
-        version: 1,
+        ..Thread::begun(id, (category_id, author), title, &tags, now)?
     };
     let asked = thread.title.clone();
-    let opening = written(forum.db.next_id().await?, thread.id, thread.author.clone(), &body, now)?;
+    let whose = (thread.id, thread.author.clone());
+    let opening = Post::written(forum.db.next_id().await?, whose, &body, now)?;
     forum
         .write_text(
             by,
@@ -299,13 +284,13 @@ struct Change {
 }
 
 impl Change {
-    fn make(&self, mut thread: Thread) -> Result<Thread, Problem> {
+    fn make(&self, mut thread: Thread) -> Result<Thread, DbError> {
         if let Some(title) = &self.title {
-            thread.slug = names::slug(title, "thread");
+            thread.slug = threads::slug(title);
             thread.title.clone_from(title);
         }
         if let Some(tags) = &self.tags {
-            thread.tags = shown_tags(tags)?;
+            thread.tags = threads::shown_tags(tags)?;
         }
         if let Some(category) = self.category_id {
             thread.category_id = category;
@@ -329,10 +314,6 @@ pub(super) async fn may_post_in(
 pub(super) fn edited(thread: &Thread) -> serde_json::Value {
     let Thread { title, category_id, tags, .. } = thread;
     json!({"title": title, "category_id": category_id, "tags": tags})
-}
-
-pub(super) fn shown_tags(tags: &[String]) -> Result<Box<RawValue>, Problem> {
-    to_raw_value(tags).map_err(|_| Problem::internal())
 }
 
 fn unknown_category() -> Problem {

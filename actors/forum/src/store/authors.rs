@@ -35,6 +35,13 @@ impl Author {
     }
 }
 
+impl Author {
+    /// Of whom nothing is known but the account.
+    pub(crate) fn unknown(id: Id) -> Self {
+        Self::named(id, "")
+    }
+}
+
 impl From<&User> for Author {
     fn from(user: &User) -> Self {
         Self::named(user.id, &clean(&user.name))

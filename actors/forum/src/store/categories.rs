@@ -89,6 +89,12 @@ pub(crate) async fn find(
     conn.optional(sql(FIND).bind(id).bind(viewer.level)).await
 }
 
+/// The one with this slug.
+pub(crate) async fn by_slug(conn: &mut Conn, slug: &str) -> Result<Option<Category>, DbError> {
+    let find = concat!("SELECT ", columns!(), " FROM categories c WHERE c.slug = $1");
+    conn.optional(sql(find).bind(slug)).await
+}
+
 /// One of them, to change it: nobody else does until the transaction ends.
 pub(crate) async fn for_change(
     tx: &mut Tx,

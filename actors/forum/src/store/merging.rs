@@ -6,7 +6,7 @@ use panel_kernel::time::Timestamp;
 
 use super::authors::Author;
 use super::threads::{self, Thread};
-use super::{places, posts, rows};
+use super::{discussions, places, posts, rows};
 
 /// Rows in one statement.
 const ROWS: usize = 100;
@@ -38,6 +38,8 @@ pub(crate) async fn merge(
     let earlier = sql("UPDATE threads SET merged_into = $2 WHERE merged_into = $1");
     tx.execute(earlier.bind(from.id).bind(into.id)).await?;
     threads::remove_tags(tx, from.id).await?;
+
+    discussions::merge(tx, from.id, into.id, into.last_number).await?;
 
     let watchers = sql("INSERT INTO thread_readers (user_id, thread_id, last_read, watching) \
                         SELECT user_id, $2, 0, 1 FROM thread_readers \

@@ -6,6 +6,7 @@ mod packed;
 
 pub(crate) mod authors;
 pub(crate) mod categories;
+pub(crate) mod discussions;
 pub(crate) mod drafts;
 pub(crate) mod erasure;
 pub(crate) mod feed;

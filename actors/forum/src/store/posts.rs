@@ -58,6 +58,36 @@ pub(crate) struct Post {
 }
 
 impl Post {
+    /// What somebody has just written, as the opening post of a thread, not rendered yet.
+    ///
+    /// # Errors
+    /// [`DbError::Fault`] if no reactions are no JSON, which they are.
+    pub(crate) fn written(
+        id: Id,
+        (thread_id, author): (Id, Author),
+        body: &str,
+        created_at: Timestamp,
+    ) -> Result<Self, DbError> {
+        Ok(Self {
+            id,
+            thread_id,
+            number: 1,
+            author,
+            body: body.to_owned(),
+            body_html: String::new(),
+            created_at,
+            edited_at: None,
+            reactions: raw("{}")?,
+            reply_to: None,
+            quote: None,
+            deleted: false,
+            hidden: false,
+            moved_to: None,
+            my_reactions: None,
+            version: 1,
+        })
+    }
+
     /// How many reacted how. It was stored as it is here; of what is broken, there is nothing.
     pub(crate) fn reaction_counts(&self) -> BTreeMap<String, i64> {
         serde_json::from_str(self.reactions.get()).unwrap_or_default()

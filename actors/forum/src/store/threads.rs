@@ -3,8 +3,9 @@
 use panel_kernel::data::{Conn, DbError, FromRow, Row, Statement, Tx, sql};
 use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
+use panel_text::names;
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
 
 use super::authors::Author;
@@ -55,6 +56,39 @@ pub(crate) struct Thread {
 }
 
 impl Thread {
+    /// One that somebody begins, in a category, with an opening post alone.
+    ///
+    /// # Errors
+    /// [`DbError::Fault`] if the tags are no text, which they are.
+    pub(crate) fn begun(
+        id: Id,
+        (category_id, author): (Id, Author),
+        title: String,
+        tags: &[String],
+        at: Timestamp,
+    ) -> Result<Self, DbError> {
+        Ok(Self {
+            id,
+            slug: slug(&title),
+            title,
+            category_id,
+            author,
+            created_at: at,
+            last_post_at: at,
+            reply_count: 0,
+            last_number: 1,
+            view_count: 0,
+            pinned: false,
+            locked: false,
+            tags: shown_tags(tags)?,
+            deleted: false,
+            hidden: false,
+            last_read: None,
+            watching: false,
+            version: 1,
+        })
+    }
+
     /// Its tags, one by one. They were stored as they are here; of what is broken, there is nothing.
     pub(crate) fn tag_list(&self) -> Vec<String> {
         serde_json::from_str(self.tags.get()).unwrap_or_default()
@@ -120,6 +154,16 @@ impl FromRow for Thread {
             title: fields.text()?.to_owned(),
         })
     }
+}
+
+/// What a title is in addresses.
+pub(crate) fn slug(title: &str) -> String {
+    names::slug(title, "thread")
+}
+
+/// Tags as they are shown.
+pub(crate) fn shown_tags(tags: &[String]) -> Result<Box<RawValue>, DbError> {
+    to_raw_value(tags).map_err(|error| DbError::Fault(sqlx::Error::Decode(Box::new(error))))
 }
 
 /// JSON as stored, to be shown as it is.

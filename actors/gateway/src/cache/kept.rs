@@ -9,6 +9,7 @@ use panel_kernel::time::Timestamp;
 
 use super::control::Lifetime;
 use crate::compression::Variants;
+use crate::tags::Tags;
 
 /// What an entry costs beside its texts, about.
 const OVERHEAD: usize = 256;
@@ -33,7 +34,7 @@ pub(crate) struct Kept {
     pub(super) vary: Arc<[HeaderName]>,
     pub(super) lifetime: Lifetime,
     /// By which it is made old.
-    pub(super) tags: Box<[Box<str>]>,
+    pub(super) tags: Tags,
     /// The number of the last purge before it was asked for.
     pub(super) asked: u64,
     pub(super) asked_at: Timestamp,
@@ -61,7 +62,7 @@ impl Kept {
     }
 
     /// By which it is made old.
-    pub(crate) fn tags(&self) -> &[Box<str>] {
+    pub(crate) const fn tags(&self) -> &Tags {
         &self.tags
     }
 
@@ -117,12 +118,11 @@ pub(super) fn weight(key: &Arc<str>, slot: &Slot) -> u32 {
         Slot::Kept(kept) => {
             let headers = kept.headers.iter();
             let headers = headers.map(|(name, value)| name.as_str().len() + value.len() + 64);
-            let tags = kept.tags.iter().map(|tag| tag.len() + 16);
             // With its variants, which take as much at most.
             2 * kept.body.len()
                 + kept.route.as_deref().map_or(0, str::len)
                 + headers.sum::<usize>()
-                + tags.sum::<usize>()
+                + kept.tags.weight()
         }
     };
     u32::try_from(key.len() + inside + OVERHEAD).unwrap_or(u32::MAX)

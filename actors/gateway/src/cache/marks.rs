@@ -1,25 +1,35 @@
-//! What of a service's answers is old, and what is gone: when each tag was purged last, in the order of purges and
+//! What of the services' answers is old, and what is gone: when each tag was purged last, in the order of purges and
 //! of questions.
 //!
-//! Each purge has a number, and each question has that of the last purge before it. An answer is from before every
+//! Each purge, of whichever service, has a number, and each question has that of the last purge before it. An answer is from before every
 //! purge of one of its tags with a greater number than its question, however late it comes. Tags that were purged
 //! long ago are forgotten, together with which they were: all answers from before them count as purged.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use panel_kernel::message::{Extensions, Reply};
 use panel_kernel::purge::{Purge, Scope};
 use parking_lot::RwLock;
 
 use crate::cdn::Purges;
+use crate::tags::Tags;
 
 /// Tags that are remembered, of each kind.
 const MOST: usize = 8_192;
 
+/// The marks of all services.
+pub(super) struct Marks {
+    last: Arc<AtomicU64>,
+    services: HashMap<&'static str, OfService>,
+}
+
 /// The marks of one service.
 #[derive(Default)]
-pub(super) struct Marks {
-    last: AtomicU64,
+pub(super) struct OfService {
+    /// The number of the last purge of any.
+    last: Arc<AtomicU64>,
     stamps: RwLock<Both>,
     /// Whose they are, and who else is told, where there is a CDN.
     also: Option<(&'static str, Purges)>,
@@ -40,9 +50,16 @@ struct Stamps {
 }
 
 impl Marks {
-    /// Those of a service, of which a CDN is told as well.
-    pub(super) fn of(service: &'static str, cdn: Option<&Purges>) -> Self {
-        Self { also: cdn.map(|cdn| (service, cdn.clone())), ..Self::default() }
+    /// Those of these services, of which a CDN is told as well.
+    pub(super) fn of(services: impl Iterator<Item = &'static str>, cdn: Option<&Purges>) -> Self {
+        let last = Arc::<AtomicU64>::default();
+        let of = |service| OfService {
+            last: Arc::clone(&last),
+            also: cdn.map(|cdn| (service, cdn.clone())),
+            ..OfService::default()
+        };
+        let services = services.map(|service| (service, of(service))).collect();
+        Self { last, services }
     }
 
     /// The number of the last purge.
@@ -50,6 +67,43 @@ impl Marks {
         self.last.load(Ordering::Acquire)
     }
 
+    /// The services that there are.
+    pub(super) fn services(&self) -> impl Iterator<Item = &'static str> {
+        self.services.keys().copied()
+    }
+
+    /// A service of this name, as it is known here, with its marks.
+    pub(super) fn find(&self, service: &str) -> Option<(&'static str, &OfService)> {
+        self.services.get_key_value(service).map(|(name, marks)| (*name, marks))
+    }
+
+    /// By which tags a service's reply is made old; `None` if it names others of whom there are no marks.
+    pub(super) fn tags_of(&self, reply: &Reply, service: &'static str) -> Option<Tags> {
+        self.tags(reply.extensions.text(Extensions::TAGS).unwrap_or_default(), service)
+    }
+
+    /// The same, as they were said.
+    pub(super) fn tags(&self, said: &str, service: &'static str) -> Option<Tags> {
+        Tags::parse(service, said, |name| self.find(name).map(|(known, _)| known))
+    }
+
+    /// The number of the last purge that concerns an answer with these tags.
+    pub(super) fn version(&self, tags: &Tags) -> u64 {
+        // Of whom there are no marks, nothing is kept.
+        let version = |(service, tags)| Some(self.services.get(service)?.version(tags));
+        tags.by_service().filter_map(version).max().unwrap_or_default()
+    }
+
+    /// Whether such an answer is gone that was asked for after the purge of this number.
+    pub(super) fn is_gone(&self, tags: &Tags, asked: u64) -> bool {
+        let mut all = tags.by_service();
+        all.any(|(service, tags)| {
+            self.services.get(service).is_none_or(|marks| marks.is_gone(tags, asked))
+        })
+    }
+}
+
+impl OfService {
     /// From now on that is old, or gone.
     pub(super) fn apply(&self, purge: &Purge) {
         if purge.is_nothing() {
@@ -72,14 +126,12 @@ impl Marks {
         }
     }
 
-    /// The number of the last purge that concerns an answer with these tags.
-    pub(super) fn version(&self, tags: &[Box<str>]) -> u64 {
+    fn version(&self, tags: &[Box<str>]) -> u64 {
         let stamps = self.stamps.read();
         stamps.old.last(tags).max(stamps.gone.last(tags))
     }
 
-    /// Whether such an answer is gone that was asked for after the purge of this number.
-    pub(super) fn is_gone(&self, tags: &[Box<str>], asked: u64) -> bool {
+    fn is_gone(&self, tags: &[Box<str>], asked: u64) -> bool {
         self.stamps.read().gone.last(tags) > asked
     }
 }
@@ -126,22 +178,50 @@ mod tests {
         tags.iter().map(|tag| Box::from(*tag)).collect()
     }
 
+    fn now(marks: &OfService) -> u64 {
+        marks.last.load(Ordering::Acquire)
+    }
+
+    #[test]
+    fn an_answer_with_words_of_two_services_is_made_old_by_both() {
+        let marks = Marks::of(["cms", "forum"].into_iter(), None);
+        let of = |said| marks.tags(said, "cms").unwrap();
+        let (both, own, other) =
+            (of("article:1 forum/thread:2"), of("article:1"), of("forum/thread:3"));
+        let purge = |service: &str, purge: &Purge| marks.find(service).unwrap().1.apply(purge);
+        let mut asked = marks.now();
+        purge("forum", &Purge::of(["thread:2"]));
+        assert!(marks.version(&both) > asked && marks.version(&own) <= asked);
+        assert!(marks.version(&other) <= asked && !marks.is_gone(&both, asked));
+        asked = marks.now();
+        // Of the same name, and of another service.
+        purge("cms", &Purge::gone(["thread:3"]));
+        assert!(marks.version(&other) <= asked && !marks.is_gone(&other, asked));
+        purge("forum", &Purge::gone(["thread:3"]));
+        assert!(marks.is_gone(&other, asked) && !marks.is_gone(&both, asked));
+        purge("cms", &Purge::gone(["article:1"]));
+        assert!(marks.is_gone(&both, asked) && !marks.is_gone(&both, marks.now()));
+        asked = marks.now();
+        purge("forum", &Purge::everything());
+        assert!(marks.version(&both) > asked && marks.version(&own) <= asked);
+    }
+
     #[test]
     fn a_purge_concerns_what_carries_its_tags_and_was_asked_before() {
-        let marks = Marks::default();
+        let marks = OfService::default();
         let (lists, one, both) = (tags(&["lists"]), tags(&["one"]), tags(&["lists", "one"]));
-        let before = marks.now();
+        let before = now(&marks);
         marks.apply(&Purge::of(["one"]));
-        let between = marks.now();
+        let between = now(&marks);
         assert!(marks.version(&one) > before && marks.version(&both) > before);
         assert_eq!(marks.version(&lists), before);
         assert_eq!(marks.version(&one), between);
         assert!(!marks.is_gone(&both, before));
         marks.apply(&Purge::gone(["lists"]));
         assert!(marks.is_gone(&both, between) && !marks.is_gone(&one, between));
-        assert!(!marks.is_gone(&both, marks.now()));
+        assert!(!marks.is_gone(&both, now(&marks)));
         marks.apply(&Purge::nothing());
-        let before = marks.now();
+        let before = now(&marks);
         marks.apply(&Purge::everything());
         for tags in [&lists, &one, &both, &Vec::new()] {
             assert!(marks.version(tags) > before && !marks.is_gone(tags, before));
@@ -152,14 +232,14 @@ mod tests {
 
     #[test]
     fn what_is_forgotten_counts_as_purged_and_memory_is_bounded() {
-        let marks = Marks::default();
+        let marks = OfService::default();
         let number = |n: u64| tags(&[&n.to_string()]);
         for n in 0..100_000 {
-            let asked = marks.now();
+            let asked = now(&marks);
             marks.apply(&Purge::gone([n.to_string()]));
             // Whatever was asked before is gone, and stays so; what is asked now is not.
             assert!(marks.is_gone(&number(n), asked) && marks.is_gone(&number(n / 2), n / 2));
-            assert!(!marks.is_gone(&number(n), marks.now()));
+            assert!(!marks.is_gone(&number(n), now(&marks)));
         }
         let stamps = marks.stamps.read();
         assert!(stamps.gone.tags.len() <= MOST && stamps.gone.floor < 100_000 - MOST as u64 / 4);

@@ -26,7 +26,6 @@ mod shared;
 mod writing;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,10 +38,11 @@ use panel_kernel::time::Timestamp;
 use prometheus::{IntCounterVec, IntGauge, Opts};
 
 use crate::cdn::Purges;
+use crate::tags::Tags;
 use expiry::WhenOfNoUse;
 use flights::Flights;
 use kept::{Slot, weight};
-use marks::Marks;
+use marks::{Marks, OfService};
 use refreshing::{Refreshing, Turn};
 use shared::Shared;
 use writing::{Done, Writing};
@@ -78,7 +78,7 @@ struct Inner {
     slots: moka::sync::Cache<Arc<str>, Slot>,
     flights: Flights<Landing>,
     refreshing: Refreshing,
-    marks: HashMap<&'static str, Marks>,
+    marks: Marks,
     done: Done,
     shared: Option<Arc<Shared>>,
     requests: IntCounterVec,
@@ -127,7 +127,7 @@ impl Cache {
                 .build(),
             flights: Flights::default(),
             refreshing: Refreshing::default(),
-            marks: services.map(|name| (name, Marks::of(name, cdn))).collect(),
+            marks: Marks::of(services, cdn),
             done: Done::default(),
             shared: sharing.map(|sharing| Arc::new(Shared::new(sharing))),
             requests: metrics.register(requests)?,
@@ -150,11 +150,12 @@ impl Cache {
         if !reads || personal || *principal != Principal::Anonymous {
             return None;
         }
+        inner.marks.find(service)?;
         Some(Question {
             service,
             place: question::place(service, &parts.uri),
             headers: Cow::Borrowed(&parts.headers),
-            asked: inner.marks.get(service)?.now(),
+            asked: inner.marks.now(),
             asked_at: now,
         })
     }
@@ -163,18 +164,18 @@ impl Cache {
     /// number, which the service is told.
     pub(crate) fn writing(&self, service: &str, method: &Method, exchange: u64) -> Writing<'_> {
         let inner = self.0.as_ref();
-        let marks = inner.and_then(|inner| Some((inner.marks.get(service)?, &inner.done)));
+        let marks = inner.and_then(|inner| Some((inner.marks.find(service)?.1, &inner.done)));
         Writing::begin(marks, method, exchange)
     }
 
     /// The services of which something may be kept.
     pub(crate) fn services(&self) -> impl Iterator<Item = &'static str> {
-        self.0.iter().flat_map(|inner| inner.marks.keys().copied())
+        self.0.iter().flat_map(|inner| inner.marks.services())
     }
 
     /// From now on that is old, or gone.
     pub(crate) fn purge(&self, service: &str, purge: &Purge) {
-        if let Some(marks) = self.0.as_ref().and_then(|inner| inner.marks.get(service)) {
+        if let Some(marks) = self.marks_of(service) {
             marks.apply(purge);
         }
     }
@@ -182,7 +183,7 @@ impl Cache {
     /// A member on another node has come. What it had to tell before it knew of this gateway concerns nothing that is
     /// kept here, and may concern what a CDN keeps.
     pub(crate) fn has_come(&self, service: &str) {
-        if let Some(marks) = self.0.as_ref().and_then(|inner| inner.marks.get(service)) {
+        if let Some(marks) = self.marks_of(service) {
             marks.tell(&Purge::everything());
         }
     }
@@ -190,14 +191,14 @@ impl Cache {
     /// From now on what a service has told is old, or gone, which may be known here already.
     pub(crate) fn told(&self, service: &str, items: &[PurgeItem]) {
         let Some(inner) = &self.0 else { return };
-        let Some((service, marks)) = inner.marks.get_key_value(service) else { return };
+        let Some((service, marks)) = inner.marks.find(service) else { return };
         let count = inner.done.take(marks, items);
-        inner.purges.with_label_values(&[*service]).inc_by(count as u64);
+        inner.purges.with_label_values(&[service]).inc_by(count as u64);
     }
 
     /// How something that is kept may be shown to who asks for it.
     pub(crate) fn standing(&self, kept: &Kept, question: &Question<'_>) -> Standing {
-        let Some(marks) = self.marks(question) else { return Standing::Gone };
+        let Some(marks) = self.marks() else { return Standing::Gone };
         if marks.is_gone(&kept.tags, kept.asked) {
             return Standing::Gone;
         }
@@ -210,35 +211,26 @@ impl Cache {
     }
 
     /// Whether it may be shown at that time while its service can't be asked.
-    pub(crate) fn may_stand_in(
-        &self,
-        kept: &Kept,
-        question: &Question<'_>,
-        now: Timestamp,
-    ) -> bool {
-        let marks = self.marks(question);
+    pub(crate) fn may_stand_in(&self, kept: &Kept, now: Timestamp) -> bool {
+        let marks = self.marks();
         kept.may_stand_in(now) && marks.is_some_and(|marks| !marks.is_gone(&kept.tags, kept.asked))
     }
 
     /// Whether nothing has made it old since it was asked for.
-    pub(crate) fn is_current(&self, kept: &Kept, question: &Question<'_>) -> bool {
-        self.marks(question).is_some_and(|marks| marks.version(&kept.tags) <= kept.asked)
+    pub(crate) fn is_current(&self, kept: &Kept) -> bool {
+        self.marks().is_some_and(|marks| marks.version(&kept.tags) <= kept.asked)
     }
 
     /// The tags of a file that everybody may see, if nothing has made it old since it was asked for. It is not kept here; a
     /// CDN may keep it, and is told when it goes.
-    pub(crate) fn tags_of_file(
-        &self,
-        reply: &Reply,
-        question: &Question<'_>,
-    ) -> Option<Box<[Box<str>]>> {
+    pub(crate) fn tags_of_file(&self, reply: &Reply, question: &Question<'_>) -> Option<Tags> {
         let is_public = |control: &HeaderValue| control.as_bytes().starts_with(b"public");
         let is_file = matches!(reply.body, Body::Blob(_)) && reply.status == StatusCode::OK;
         if !is_file || !reply.headers.get(header::CACHE_CONTROL).is_some_and(is_public) {
             return None;
         }
-        let tags = question::tags(reply);
-        let marks = self.marks(question)?;
+        let marks = self.marks()?;
+        let tags = marks.tags_of(reply, question.service)?;
         (marks.version(&tags) <= question.asked).then_some(tags)
     }
 
@@ -247,8 +239,12 @@ impl Cache {
         self.0.as_ref()?.refreshing.begin(&kept.key)
     }
 
-    fn marks(&self, question: &Question<'_>) -> Option<&Marks> {
-        self.0.as_ref()?.marks.get(question.service)
+    fn marks(&self) -> Option<&Marks> {
+        self.0.as_ref().map(|inner| &inner.marks)
+    }
+
+    fn marks_of(&self, service: &str) -> Option<&OfService> {
+        self.marks()?.find(service).map(|(_, marks)| marks)
     }
 
     /// What is kept for a question, fresh or not.
@@ -272,10 +268,10 @@ impl Cache {
         kept: &Kept,
         ask: impl FnOnce() -> F,
     ) -> Landing {
-        let (Some(inner), Some(marks)) = (&self.0, self.marks(question)) else {
+        let Some(inner) = &self.0 else {
             return ask().await;
         };
-        let flight = (question.key(&kept.vary), marks.version(&kept.tags));
+        let flight = (question.key(&kept.vary), inner.marks.version(&kept.tags));
         inner.flights.join(&flight, ask).await
     }
 
@@ -286,7 +282,7 @@ impl Cache {
             return Landing::Failed(Box::new(outcome.clone()));
         }
         let Some(inner) = &self.0 else { return Landing::Alone };
-        match outcome.as_ref().ok().and_then(|reply| question.keep(reply)) {
+        match outcome.as_ref().ok().and_then(|reply| inner.kept(question, reply)) {
             Some(mut kept) => {
                 let before = self.find(question).and_then(|before| before.shared_at);
                 let shared = inner.shared.as_ref().filter(|shared| shared.is_due(&kept, before));
@@ -315,8 +311,8 @@ impl Cache {
         now: Timestamp,
     ) -> Option<Arc<Kept>> {
         let inner = self.0.as_ref()?;
-        let kept = inner.shared.as_ref()?.find(question).await?;
-        if !self.may_stand_in(&kept, question, now) {
+        let kept = inner.shared.as_ref()?.find(question, &inner.marks).await?;
+        if !self.may_stand_in(&kept, now) {
             return None;
         }
         let kept = Arc::new(kept);
@@ -339,6 +335,11 @@ impl Cache {
 }
 
 impl Inner {
+    /// The reply as it is kept, if it may be.
+    fn kept(&self, question: &Question<'_>, reply: &Reply) -> Option<Kept> {
+        question.keep(reply, || self.marks.tags_of(reply, question.service))
+    }
+
     fn store(&self, question: &Question<'_>, kept: &Arc<Kept>) {
         if weight(&kept.key, &Slot::Kept(Arc::clone(kept))) > LARGEST {
             return;

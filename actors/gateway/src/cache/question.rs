@@ -13,6 +13,7 @@ use panel_kernel::time::Timestamp;
 use super::control::{self, Lifetime};
 use super::kept::Kept;
 use crate::compression::Variants;
+use crate::tags::Tags;
 
 /// Tags of one answer; of more, the rest is not looked at, so such an answer is not kept.
 const MOST_TAGS: usize = 16;
@@ -66,15 +67,15 @@ impl Question<'_> {
         key.into()
     }
 
-    /// The reply as it is kept, if it may be.
-    pub(super) fn keep(&self, reply: &Reply) -> Option<Kept> {
+    /// The reply as it is kept, if it may be, with these tags.
+    pub(super) fn keep(&self, reply: &Reply, tags: impl FnOnce() -> Option<Tags>) -> Option<Kept> {
         let Body::Inline(body) = &reply.body else { return None };
         if reply.status != StatusCode::OK {
             return None;
         }
         let lifetime = Lifetime::of(&reply.headers)?;
         let vary: Arc<[HeaderName]> = control::vary(&reply.headers)?.into();
-        let tags = tags(reply);
+        let tags = tags()?;
         if tags.len() > MOST_TAGS {
             return None;
         }
@@ -100,12 +101,6 @@ impl Question<'_> {
             shared_at: None,
         })
     }
-}
-
-/// By which tags a reply is made old.
-pub(super) fn tags(reply: &Reply) -> Box<[Box<str>]> {
-    let tags = reply.extensions.text(Extensions::TAGS).unwrap_or_default();
-    tags.split_whitespace().map(Box::from).collect()
 }
 
 /// Service, path and query, the parameters in the order of their names.

@@ -28,11 +28,13 @@ use tokio::sync::Notify;
 
 use super::control::Lifetime;
 use super::kept::Kept;
+use super::marks::Marks;
 use super::question::Question;
 use crate::compression::Variants;
+use crate::tags::Tags;
 
 /// The form in which answers lie there.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The largest of them, in bytes of content.
 const LARGEST: usize = 64 * 1024;
 /// Between two times that the same is put there.
@@ -94,7 +96,7 @@ struct Form {
     asked_at: i64,
     headers: Vec<(String, String)>,
     route: Option<String>,
-    tags: Vec<String>,
+    tags: String,
     /// In seconds.
     fresh: u64,
     stale: u64,
@@ -123,17 +125,22 @@ impl Shared {
     }
 
     /// What there is for a question, if it is believed.
-    pub(super) async fn find(&self, question: &Question<'_>) -> Option<Kept> {
+    pub(super) async fn find(&self, question: &Question<'_>, marks: &Marks) -> Option<Kept> {
         let Sharing { redis, key, .. } = &self.sharing;
         let name = name(&question.place);
         let mut command = cmd("GET");
         command.arg(format!("{PLACE}{name}"));
         let sealed: Option<Vec<u8>> = redis.query(&command).await.ok()?;
         let plain = key.open(name.as_bytes(), &sealed?).ok()?;
-        let kept = read(&plain).filter(|kept| kept.key == question.place)?;
-        let tags = kept.tags.iter().map(AsRef::as_ref);
-        let gone = stamps::is_gone(redis, question.service, tags, kept.asked_at).await;
-        (gone == Ok(false)).then_some(kept)
+        let tags = |said: &str| marks.tags(said, question.service);
+        let kept = read(&plain, tags).filter(|kept| kept.key == question.place)?;
+        for (service, tags) in kept.tags.by_service() {
+            let tags = tags.iter().map(AsRef::as_ref);
+            if stamps::is_gone(redis, service, tags, kept.asked_at).await != Ok(false) {
+                return None;
+            }
+        }
+        Some(kept)
     }
 
     async fn put(&self, kept: &Kept) {
@@ -172,7 +179,7 @@ fn written(kept: &Kept) -> Option<Vec<u8>> {
         asked_at: kept.asked_at.as_micros(),
         headers: headers.collect::<Option<_>>()?,
         route: kept.route.clone(),
-        tags: kept.tags.iter().map(ToString::to_string).collect(),
+        tags: kept.tags.said(),
         fresh: kept.lifetime.fresh.as_secs(),
         stale: kept.lifetime.stale.as_secs(),
     };
@@ -183,7 +190,7 @@ fn written(kept: &Kept) -> Option<Vec<u8>> {
 }
 
 /// The answer, to stand in and for nothing else: as if it had been asked for before anything this gateway knows of.
-fn read(plain: &[u8]) -> Option<Kept> {
+fn read(plain: &[u8], tags: impl FnOnce(&str) -> Option<Tags>) -> Option<Kept> {
     let end = plain.iter().position(|byte| *byte == b'\n')?;
     let form: Form = serde_json::from_slice(&plain[..end]).ok()?;
     if form.version != VERSION {
@@ -207,7 +214,7 @@ fn read(plain: &[u8]) -> Option<Kept> {
             revalidating: Duration::ZERO,
             stale: seconds(form.fresh + form.stale),
         },
-        tags: form.tags.into_iter().map(Box::from).collect(),
+        tags: tags(&form.tags)?,
         asked: 0,
         asked_at,
         shared_at: Some(asked_at),
@@ -240,6 +247,10 @@ impl Sharer {
 mod tests {
     use super::*;
 
+    fn tags(said: &str) -> Option<Tags> {
+        Marks::of(["forum", "cms"].into_iter(), None).tags(said, "forum")
+    }
+
     fn kept() -> Kept {
         let mut headers = HeaderMap::new();
         headers.insert("content-type", "text/plain".parse().unwrap());
@@ -257,7 +268,7 @@ mod tests {
                 revalidating: Duration::from_secs(10),
                 stale: Duration::from_secs(86_400),
             },
-            tags: ["threads", "thread:1"].map(Box::from).into(),
+            tags: tags("threads thread:1 cms/article:2").unwrap(),
             asked: 7,
             asked_at: Timestamp::from_micros(1_800_000_000_000_001),
             shared_at: None,
@@ -267,14 +278,14 @@ mod tests {
     #[test]
     fn what_lies_there_is_what_was_put_there_and_only_stands_in() {
         let written = written(&kept()).unwrap();
-        let (was, is) = (kept(), read(&written).unwrap());
+        let (was, is) = (kept(), read(&written, tags).unwrap());
         assert_eq!((&is.headers, &is.body, &is.route), (&was.headers, &was.body, &was.route));
         assert_eq!((&is.key, &is.tags, is.asked_at), (&was.key, &was.tags, was.asked_at));
         assert!(is.only_stands_in() && is.asked == 0);
         assert_eq!(is.lifetime.stale, Duration::from_secs(86_401));
         // What another release has put there is nothing.
-        let text = String::from_utf8_lossy(&written).replace("\"version\":1", "\"version\":2");
-        assert!(read(text.as_bytes()).is_none());
-        assert!(read(b"").is_none() && read(b"{}\n").is_none());
+        let text = String::from_utf8_lossy(&written).replace("\"version\":2", "\"version\":3");
+        assert!(read(text.as_bytes(), tags).is_none());
+        assert!(read(b"", tags).is_none() && read(b"{}\n", tags).is_none());
     }
 }

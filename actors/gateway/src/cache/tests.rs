@@ -83,7 +83,7 @@ fn an_answer_is_fresh_for_its_time_and_stands_in_for_longer() {
         (11_000, Standing::Gone),
     ] {
         assert_eq!(cache.standing(&kept, &ask(&cache, &parts, millis)), standing, "{millis}");
-        let may = cache.may_stand_in(&kept, &ask(&cache, &parts, millis), at(millis));
+        let may = cache.may_stand_in(&kept, at(millis));
         assert_eq!(may, standing != Standing::Gone, "{millis}");
     }
     assert_eq!((kept.age(at(999)), kept.age(at(5_400))), (0, 5));
@@ -110,7 +110,7 @@ fn a_write_that_says_nothing_makes_everything_of_its_service_old() {
     drop(writing);
     // Also not while it is asked for anew.
     assert_eq!((standing(2), standing(2_000)), (Standing::Old, Standing::Old));
-    assert!(cache.may_stand_in(&cache.find(&before).unwrap(), &before, at(2)));
+    assert!(cache.may_stand_in(&cache.find(&before).unwrap(), at(2)));
     // What was asked before the write ended does not become fresh by coming late.
     cache.land(&before, &tagged("1", "threads"));
     assert_eq!(standing(3), Standing::Old);
@@ -157,7 +157,7 @@ fn a_write_makes_old_what_it_says_and_nothing_if_it_was_refused() {
     cache.land(&late, &tagged("1", "threads thread:1"));
     assert_eq!(standings(3)[0], gone);
     let kept = cache.find(&late).unwrap();
-    assert!(!cache.may_stand_in(&kept, &late, at(3)));
+    assert!(!cache.may_stand_in(&kept, at(3)));
 }
 
 #[test]

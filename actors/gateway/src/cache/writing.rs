@@ -7,7 +7,7 @@ use panel_kernel::message::{Extensions, Reply};
 use panel_kernel::purge::{Purge, PurgeItem};
 use parking_lot::Mutex;
 
-use super::marks::Marks;
+use super::marks::OfService;
 
 /// Exchanges that are remembered to have been purged here: those of a few seconds.
 const MOST_REMEMBERED: usize = 4_096;
@@ -37,7 +37,7 @@ impl Done {
     }
 
     /// Does what a service has told, but for what was done here already. How many purges that were.
-    pub(super) fn take(&self, marks: &Marks, items: &[PurgeItem]) -> usize {
+    pub(super) fn take(&self, marks: &OfService, items: &[PurgeItem]) -> usize {
         let is_new = |item: &&PurgeItem| {
             item.by.is_none_or(|exchange| !self.0.lock().known.contains(&exchange))
         };
@@ -49,7 +49,7 @@ impl Done {
 /// A request that is under way and is not answered from the cache. When this is dropped, what it has made old is:
 /// everything of its service, if nobody knows better.
 pub(crate) struct Writing<'c> {
-    marks: Option<(&'c Marks, &'c Done)>,
+    marks: Option<(&'c OfService, &'c Done)>,
     exchange: u64,
     purge: Purge,
     is_known: bool,
@@ -57,7 +57,7 @@ pub(crate) struct Writing<'c> {
 
 impl<'c> Writing<'c> {
     pub(super) fn begin(
-        marks: Option<(&'c Marks, &'c Done)>,
+        marks: Option<(&'c OfService, &'c Done)>,
         method: &Method,
         exchange: u64,
     ) -> Self {

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::config::{CdnConfig, CdnKind};
 use super::pending::What;
+use crate::tags::Tags;
 
 /// The longest tag, at Cloudflare as at Fastly, in bytes.
 const LONGEST_TAG: usize = 1_024;
@@ -49,10 +50,13 @@ impl Names {
         }
     }
 
-    /// All by which an answer of a service is purged; `None` if a CDN can't take them.
-    fn of(&self, service: &'static str, tags: &[Box<str>]) -> Option<Vec<String>> {
-        let tags = tags.iter().map(|tag| What::Tag(service, tag.clone()));
-        let all = [What::Site, What::Service(service)].into_iter().chain(tags);
+    /// All by which an answer is purged; `None` if a CDN can't take them.
+    fn of(&self, tags: &Tags) -> Option<Vec<String>> {
+        let of = |(service, tags): (&'static str, &[Box<str>])| {
+            let tags = tags.iter().map(move |tag| What::Tag(service, tag.clone()));
+            [What::Service(service)].into_iter().chain(tags).collect::<Vec<_>>()
+        };
+        let all = [What::Site].into_iter().chain(tags.by_service().flat_map(of));
         let names: Vec<String> = all.map(|what| self.name(&what)).collect();
         let is_good = |name: &String| {
             // One that has a comma in it would be two.
@@ -81,12 +85,12 @@ impl Labels {
     }
 
     /// An answer that everybody may see, and that these tags make old: to be kept.
-    pub(crate) fn keep(&self, headers: &mut HeaderMap, service: &'static str, tags: &[Box<str>]) {
+    pub(crate) fn keep(&self, headers: &mut HeaderMap, tags: &Tags) {
         // What carries none is purged with its whole service alone, and is not worth that.
-        if tags.is_empty() {
+        if tags.len() == 0 {
             return;
         }
-        let Some(names) = self.names.of(service, tags) else { return };
+        let Some(names) = self.names.of(tags) else { return };
         let (name, between) = match self.kind {
             CdnKind::Fastly => (HeaderName::from_static("surrogate-key"), " "),
             _ => (HeaderName::from_static("cache-tag"), ","),
@@ -134,9 +138,8 @@ mod tests {
     }
 
     fn told(labels: &Labels, tags: &[&str]) -> Vec<(String, String)> {
-        let tags: Vec<Box<str>> = tags.iter().map(|tag| Box::from(*tag)).collect();
         let mut headers = HeaderMap::new();
-        labels.keep(&mut headers, "forum", &tags);
+        labels.keep(&mut headers, &Tags::of("forum", tags));
         labels.finish(&mut headers);
         let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
         headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
@@ -156,6 +159,20 @@ mod tests {
             let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
             assert_eq!(told(&labels(kind), &["threads"]), expected);
         }
+    }
+
+    #[test]
+    fn what_has_words_of_another_service_is_purged_with_those() {
+        let tags = Tags::parse("cms", "article:1 forum/thread:2", |_| Some("forum")).unwrap();
+        let names = Names::new("https://a.example").of(&tags).unwrap();
+        let expected = [
+            "a.example",
+            "a.example/cms",
+            "a.example/cms/article:1",
+            "a.example/forum",
+            "a.example/forum/thread:2",
+        ];
+        assert_eq!(names, expected);
     }
 
     #[test]

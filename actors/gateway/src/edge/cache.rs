@@ -136,7 +136,7 @@ pub(super) async fn answer(
         // Or it was made old while it was on its way, before they asked for all they know.
         Landing::Kept(kept)
             if !question.is_answered_by(&kept)
-                || asking.answered.is_none() && !edge.cache.is_current(&kept, question) =>
+                || asking.answered.is_none() && !edge.cache.is_current(&kept) =>
         {
             asking.ask().await
         }
@@ -180,7 +180,7 @@ pub(super) async fn answer(
     if let Some((labels, tags)) = edge.cdn.as_ref().zip(tags)
         && !(labels.ignores_vary() && question.has(&header::ORIGIN))
     {
-        labels.keep(&mut outgoing.headers, question.service, &tags);
+        labels.keep(&mut outgoing.headers, &tags);
     }
     Ok(outgoing)
 }
@@ -192,7 +192,7 @@ async fn standing_in(
     kept: Option<Arc<Kept>>,
 ) -> Option<Arc<Kept>> {
     let now = edge.clock.now();
-    match kept.filter(|kept| edge.cache.may_stand_in(kept, question, now)) {
+    match kept.filter(|kept| edge.cache.may_stand_in(kept, now)) {
         Some(kept) => Some(kept),
         // Boxed: hardly anybody comes here.
         None => Box::pin(edge.cache.shared(question, now)).await,
@@ -229,8 +229,8 @@ fn labelled(
     let mut outgoing = shown(kept, exchange, now, detail);
     let Some(labels) = &edge.cdn else { return outgoing };
     let is_for_few = labels.ignores_vary() && (kept.varies() || question.has(&header::ORIGIN));
-    if !kept.only_stands_in() && !is_for_few && edge.cache.is_current(kept, question) {
-        labels.keep(&mut outgoing.headers, question.service, kept.tags());
+    if !kept.only_stands_in() && !is_for_few && edge.cache.is_current(kept) {
+        labels.keep(&mut outgoing.headers, kept.tags());
     }
     outgoing
 }

@@ -26,6 +26,12 @@ pub struct CacheFor {
     tags: Vec<String>,
 }
 
+/// The tag of another service, as an answer of this one carries it in which its words are shown.
+#[must_use]
+pub fn tag_of(service: &str, tag: &str) -> String {
+    format!("{service}/{tag}")
+}
+
 /// The tags of an answer, in its extensions.
 #[derive(Clone, Debug)]
 pub(crate) struct Tags(pub(crate) Vec<String>);
@@ -53,7 +59,7 @@ impl CacheFor {
     }
 
     /// With tags by which writes make it old ([`Tx::makes_old`](crate::data::Tx::makes_old)): few, coarse, without
-    /// spaces. An answer without any is made old by what makes everything of its service old, and by nothing else.
+    /// spaces and slashes, but for those of others ([`tag_of`]). An answer without any is made old by what makes everything of its service old, and by nothing else.
     #[must_use]
     pub fn tagged<T: Into<String>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
         self.tags.extend(tags.into_iter().map(Into::into));

@@ -13,8 +13,8 @@ mod stream;
 mod upload;
 pub mod validate;
 
-pub use cache_for::CacheFor;
 pub(crate) use cache_for::Tags;
+pub use cache_for::{CacheFor, tag_of};
 pub use etag::IfMatch;
 pub use extract::{Caller, IdPath, Params, Payload, Segments, SignedIn, Write, present};
 pub use file::{Attachment, File};

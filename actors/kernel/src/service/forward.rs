@@ -1,8 +1,9 @@
-//! What services ask of each other: to do what another alone may do, in the name of who asked this one;
-//! and to tell what another alone knows, for themselves. Each is tried once, with one member.
+//! What services ask of each other: to do what another alone may do, or to tell what another alone knows, in the
+//! name of who asked this one; and to tell something for themselves. Each is tried once, with one member.
 //!
 //! What is done in somebody's name is done under the same idempotency key, so that it is done once however
-//! often either is asked, and by the same deadline.
+//! often either is asked, and by the same deadline. What it has made old, the other tells the gateways itself; and by
+//! what makes old what it has told, an answer is made old in which that is shown ([`tag_of`]).
 
 use std::time::Duration;
 
@@ -11,14 +12,18 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::{RequestMeta, Runtime};
+use crate::data::PURGE;
 use crate::directory::CallError;
+use crate::http::tag_of;
 use crate::ids::random_hex;
 use crate::message::{
     Body, Envelope, Extensions, Payload, Principal, Refusal, Reply, TraceContext,
 };
 use crate::problem::{Kind, Problem};
+use crate::purge::Purge;
 
 /// Sends it to a member of `service`, and gives its answer. `path` is one of those that services answer
 /// to each other alone (`/.panel/…`). It is tried once: who asked this service asks again.
@@ -33,29 +38,68 @@ pub async fn forward<T: Serialize>(
     body: &T,
 ) -> Result<Response, Problem> {
     let body = serde_json::to_vec(body).map_err(|_| Problem::internal())?;
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let mut envelope = envelope(asked, method, path)?;
+    let json = HeaderValue::from_static("application/json");
+    envelope.headers.insert(header::CONTENT_TYPE, json);
+    envelope.body = Payload::Inline(body.into());
+    envelope.idempotency_key.clone_from(&asked.idempotency_key);
+    call(runtime, service, envelope).await.map(response)
+}
+
+/// What another service has told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told<T> {
+    /// What it is.
+    pub value: T,
+    /// By which an answer is made old in which it is shown: with
+    /// [`CacheFor::tagged`](crate::http::CacheFor::tagged).
+    pub tags: Vec<String>,
+}
+
+/// Asks a member of `service` for what is at `path`, one of those that services answer to each other alone, as
+/// whoever asked this one may see it. It waits for that so long, and no longer than they do.
+///
+/// # Errors
+/// 503 with the service's name if it can't be asked or does not say it, 504 if it takes too long.
+pub async fn read<T: DeserializeOwned>(
+    runtime: &Runtime,
+    service: &'static str,
+    asked: &RequestMeta,
+    path: &str,
+    patience: Duration,
+) -> Result<Told<T>, Problem> {
+    let mut envelope = envelope(asked, Method::GET, path)?;
+    envelope.deadline = envelope.deadline.min(runtime.clock.now().plus(patience));
+    let reply = call(runtime, service, envelope).await?;
+    let said = reply.extensions.text(Extensions::TAGS).unwrap_or_default();
+    let tags = said.split_whitespace().map(|tag| tag_of(service, tag)).collect();
+    let body = content(service, reply)?;
+    let value = serde_json::from_slice(&body).map_err(|error| {
+        tracing::warn!(service, %error, "another service's answer is of no use");
+        Problem::unavailable(service, format!("{service} is of another release"))
+    })?;
+    Ok(Told { value, tags })
+}
+
+/// A request in somebody's name.
+fn envelope(asked: &RequestMeta, method: Method, path: &str) -> Result<Envelope, Problem> {
     let mut extensions = Extensions::default();
     if let Some(client) = &asked.client_ip {
         extensions.set(Extensions::CLIENT_IP, client.clone());
     }
-    let envelope = Envelope {
+    let is_known = !asked.request_id.is_empty();
+    Ok(Envelope {
         method,
         uri: path.parse().map_err(|_| Problem::internal())?,
-        headers,
-        body: Payload::Inline(body.into()),
+        headers: HeaderMap::new(),
+        body: Payload::EMPTY,
         principal: asked.principal.clone(),
         deadline: asked.deadline,
-        idempotency_key: asked.idempotency_key.clone(),
+        idempotency_key: None,
         trace: asked.trace.child(),
-        request_id: if asked.request_id.is_empty() {
-            random_hex()
-        } else {
-            asked.request_id.clone()
-        },
+        request_id: if is_known { asked.request_id.clone() } else { random_hex() },
         extensions,
-    };
-    call(runtime, service, envelope).await.map(response)
+    })
 }
 
 /// How long a service may take to answer another.
@@ -83,7 +127,11 @@ pub(crate) async fn ask(
         request_id: random_hex(),
         extensions: Extensions::default(),
     };
-    let reply = call(runtime, service, envelope).await?;
+    content(service, call(runtime, service, envelope).await?)
+}
+
+/// What a reply says, if it is not that there is no answer.
+fn content(service: &'static str, reply: Reply) -> Result<Bytes, Problem> {
     match reply.body {
         Body::Inline(body) if reply.status.is_success() => Ok(body),
         _ => match Kind::from_status(reply.status) {
@@ -127,5 +175,10 @@ fn response(reply: Reply) -> Response {
     let mut response = Response::new(HttpBody::from(body));
     *response.status_mut() = reply.status;
     *response.headers_mut() = reply.headers;
+    if reply.extensions.text(Extensions::PURGE).is_some() {
+        // Of this service's answers; of its own the other tells.
+        let nothing = HeaderValue::try_from(Purge::nothing().to_text());
+        response.headers_mut().extend(nothing.ok().map(|nothing| (PURGE, nothing)));
+    }
     response
 }

@@ -48,7 +48,7 @@ mod worker;
 
 pub use adapter::Request as RequestMeta;
 pub(crate) use forward::ask;
-pub use forward::forward;
+pub use forward::{Told, forward, read};
 pub(crate) use internal::insiders_only;
 pub use load::Load;
 pub use pool::{WORKER_DEATHS, WORKER_PERIOD};

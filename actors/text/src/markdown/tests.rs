@@ -316,3 +316,22 @@ fn an_address_of_a_video_alone_in_its_paragraph_is_shown_as_that() {
         assert!(!article(text).contains("<iframe"), "{text}");
     }
 }
+
+#[test]
+fn what_is_literal_is_shown_as_it_is() {
+    for (text, shown) in [
+        ("Plain words", "Plain words"),
+        ("*a* _b_ `c` ~~d~~ [e](f) ![g](h)", "*a* _b_ `c` ~~d~~ [e](f) ![g](h)"),
+        ("# a\n\n- b\n> c\n\n    d", "# a - b &gt; c d"),
+        ("1. a | b\n|--|--|", "1. a | b |--|--|"),
+        ("</p><script>", "&lt;/p&gt;&lt;script&gt;"),
+        (
+            "www.example.org https://a.example @ann \\ &amp;",
+            "www.example.org https://a.example @ann \\ &amp;amp;",
+        ),
+        ("- [ ] a", "- [ ] a"),
+    ] {
+        assert_eq!(render(&literal(text)).trim(), format!("<p>{shown}</p>"), "{text}");
+    }
+    assert_eq!(literal(" \n "), "");
+}

@@ -1,0 +1,14 @@
+-- Threads in which articles are discussed. The comments on an article are the posts after number `after`: all but the
+-- opening one, and where the thread was merged into another, those that came with it, and what was written since.
+-- `title` is what the article gave the thread for its title; `withdrawn_at`, when the thread was deleted because the
+-- article is not public any more.
+CREATE TABLE discussions (
+    article_id   INTEGER NOT NULL PRIMARY KEY,
+    thread_id    INTEGER NOT NULL REFERENCES threads (id),
+    opening_id   INTEGER NOT NULL REFERENCES posts (id),
+    after        INTEGER NOT NULL DEFAULT 1 CHECK (after >= 1),
+    title        TEXT    NOT NULL,
+    withdrawn_at INTEGER
+) STRICT;
+CREATE INDEX discussions_by_thread ON discussions (thread_id);
+CREATE INDEX discussions_by_opening ON discussions (opening_id);
