@@ -1,6 +1,7 @@
 //! The command line.
 
 mod certs;
+mod cms;
 mod forum;
 mod keys;
 
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use panel_kernel::role::Role;
 
 pub(crate) use certs::{AuthorityArgs, CertsCommand, IssueArgs};
+pub(crate) use cms::{ArticlesArgs, CmsCommand, Format as ArticlesFormat};
 pub(crate) use forum::{ExportArgs, ForumCommand, ImportArgs};
 pub(crate) use keys::{KeysCommand, RotateArgs};
 
@@ -48,6 +50,9 @@ pub(crate) enum Command {
     /// Take the forum out, and in, beside a running node or without one.
     #[command(subcommand)]
     Forum(ForumCommand),
+    /// Take articles out, and in, beside a running node or without one.
+    #[command(subcommand)]
+    Cms(CmsCommand),
     /// Print the OpenAPI document of this release, or what it breaks of another's.
     Openapi(OpenapiArgs),
     /// Show how the running node is, and everything on it.

@@ -28,6 +28,8 @@
 //! | `rules` | who may do what, where a step leads, what a valid field is, what a clock shows; no I/O |
 //! | `settling` | what follows from what becomes of an article: what it makes old, what is told of it |
 //! | `store` | the only SQL |
+//! | `texts` | what becomes of the HTML of a text before it is stored |
+//! | `transfer` | all of it into a file, and from one, and from files of others |
 //! | `tags` | by which public answers are made old |
 //! | `events` | facts published; auth's facts taken in |
 
@@ -44,7 +46,9 @@ mod settling;
 mod store;
 mod supervisor;
 mod tags;
+mod texts;
+pub mod transfer;
 mod webhooks;
 
 pub use config::CmsConfig;
-pub use supervisor::SERVICE;
+pub use supervisor::{SERVICE, migrations};

@@ -22,10 +22,11 @@ pub(crate) const WRITER: Role = Role::Premium;
 pub(crate) const EDITOR: Role = Role::Moderator;
 
 /// Where an article is on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Status {
+pub enum Status {
     /// Its author writes.
+    #[default]
     Draft,
     /// Its author is done; an editor is to look at it.
     InReview,
@@ -66,9 +67,13 @@ impl FromStr for Status {
 }
 
 /// A post of the blog, or a page that stands by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// One of the blog.
+    #[default]
     Post,
+    /// One that stands by itself.
     Page,
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use panel_kernel::config::{BadValue, Section};
+use panel_kernel::data::Migrations;
 use panel_kernel::service::{Assembly, Registration, ServiceSpec};
 use panel_text::rendering::Renderer;
 
@@ -15,6 +16,12 @@ use crate::{pages, scheduler, search_indexer, store};
 
 /// The service's entry in the node's list.
 pub const SERVICE: Registration = Registration { name: "cms", configure, effective };
+
+/// The service's schema, for administrative commands.
+#[must_use]
+pub fn migrations() -> Migrations {
+    panel_kernel::migrations!("../../migrations/cms/sqlite", "../../migrations/cms/postgres")
+}
 
 fn effective(section: &Section) -> Result<serde_json::Value, BadValue> {
     section.effective(&CmsConfig::parse(section)?)
@@ -29,10 +36,7 @@ fn configure(section: &Section) -> Result<ServiceSpec, BadValue> {
         port: 5003,
         pages: pages::PREFIXES,
         pool: config.pool,
-        migrations: panel_kernel::migrations!(
-            "../../migrations/cms/sqlite",
-            "../../migrations/cms/postgres"
-        ),
+        migrations: migrations(),
         subscriptions: SUBSCRIPTIONS,
         openapi: api::openapi,
         assemble: Arc::new(move |context| {

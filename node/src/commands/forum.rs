@@ -1,29 +1,24 @@
 //! `panel-node forum export` and `forum import`: work beside a running node, and without one.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufRead as _, BufReader, IsTerminal as _};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use panel_auth::ImportedAccount;
 use panel_forum::transfer::original::{Tables, Target, User};
 use panel_forum::transfer::{self, Import, Imported, Options, Skipped};
-use panel_kernel::data::{Database, WriteContext};
+use panel_kernel::data::Database;
 use panel_kernel::ids::Id;
-use panel_kernel::problem::Problem;
 use panel_kernel::time::Clock;
 
+use super::lines::Lines;
+use super::progress::Shown;
 use super::{accounts, brief_runtime, database, say};
 use crate::Failure;
 use crate::cli::{ExportArgs, ImportArgs};
 use crate::config::Config;
 
-/// Where nobody looks, a line so often.
-const LINE_EVERY: Duration = Duration::from_secs(10);
 /// The longest line of a file: as long as a post may be, several times over.
-const MOST_BYTES: usize = 4 * 1024 * 1024;
+const MOST_BYTES: u64 = 4 * 1024 * 1024;
 
 pub(super) fn export(args: &ExportArgs) -> Result<(), Failure> {
     let config = Config::load_common(&args.common)?;
@@ -87,28 +82,19 @@ fn options(args: &ImportArgs) -> Options {
 }
 
 async fn lines(db: &Database, args: &ImportArgs, file: &Path) -> Done {
-    let opened =
-        File::open(file).map_err(|error| Failure::Other(format!("{}: {error}", file.display())))?;
-    let shown = Shown::new("bytes", Some(opened.metadata().map_or(0, |it| it.len())));
+    let mut lines = Lines::open(file, MOST_BYTES)?;
+    let shown = Shown::new("bytes", Some(lines.length));
     let mut import = Import::new(db, options(args));
-    let (mut reader, mut done, mut line) = (BufReader::new(opened), 0, Vec::new());
     let took = loop {
-        line.clear();
-        let limit = u64::try_from(MOST_BYTES).unwrap_or(u64::MAX);
-        let read = std::io::Read::take(&mut reader, limit).read_until(b'\n', &mut line);
-        let read = match read {
-            Ok(0) => break Ok(()),
-            Ok(read) if read >= MOST_BYTES => {
-                break import.unreadable("it is too long".to_owned()).await;
-            }
-            Ok(read) => read,
-            Err(error) => break import.unreadable(error.to_string()).await,
+        let taken = match lines.next() {
+            Ok(None) => break Ok(()),
+            Ok(Some(line)) => import.line(line).await,
+            Err(reason) => import.unreadable(reason).await,
         };
-        if let Err(error) = import.line(&line).await {
+        if let Err(error) = taken {
             break Err(error);
         }
-        done += u64::try_from(read).unwrap_or(0);
-        shown.at(done);
+        shown.at(lines.read);
     };
     shown.done();
     took.map_err(Failure::other)?;
@@ -136,14 +122,21 @@ async fn make_accounts(config: &Config, users: &[User]) -> Result<HashMap<String
     shown.of(u64::try_from(users.len()).unwrap_or(0));
     let (mut made, mut staff, mut failed) = (HashMap::new(), Vec::new(), Vec::new());
     for (done, user) in (1..).zip(users) {
-        match make_account(&db, user).await {
+        let account = ImportedAccount {
+            email: user.email.clone(),
+            display_name: user.name(),
+            is_active: user.is_active,
+        };
+        match accounts::made(&db, account).await {
             Ok((id, name)) => {
                 made.insert(user.id.clone(), id);
                 if !matches!(user.role.trim(), "" | "user") {
                     staff.push(format!("{name}: {}", user.role.trim()));
                 }
             }
-            Err(problem) => failed.push(format!("user {}: {}", user.id, sentence(&problem))),
+            Err(problem) => {
+                failed.push(format!("user {}: {}", user.id, accounts::sentence(&problem)));
+            }
         }
         shown.at(done);
     }
@@ -156,64 +149,4 @@ async fn make_accounts(config: &Config, users: &[User]) -> Result<HashMap<String
         say(format_args!("not taken over, for somebody to decide: {line}"));
     }
     Ok(made)
-}
-
-async fn make_account(db: &Database, user: &User) -> Result<(Id, String), Problem> {
-    let context = WriteContext::internal("command line", Clock::system().now());
-    let account = ImportedAccount {
-        email: user.email.clone(),
-        display_name: user.name(),
-        is_active: user.is_active,
-    };
-    panel_auth::import_account(db, account, &context).await
-}
-
-fn sentence(problem: &Problem) -> String {
-    let wrong: Vec<String> =
-        problem.errors.iter().map(|error| format!("{} {}", error.field, error.message)).collect();
-    if wrong.is_empty() { problem.detail.clone() } else { wrong.join("; ") }
-}
-
-/// How far something is, on a terminal as a bar.
-struct Shown {
-    what: &'static str,
-    bar: ProgressBar,
-    said: std::cell::Cell<Instant>,
-}
-
-impl Shown {
-    fn new(what: &'static str, total: Option<u64>) -> Self {
-        let bar = if std::io::stderr().is_terminal() {
-            ProgressBar::new(total.unwrap_or(0))
-        } else {
-            ProgressBar::hidden()
-        };
-        let form = "{bar:40} {human_pos} of {human_len} {msg}, {elapsed_precise}, {eta} to go";
-        if let Ok(style) = ProgressStyle::with_template(form) {
-            bar.set_style(style);
-        }
-        bar.set_message(what);
-        bar.set_length(total.unwrap_or(0));
-        Self { what, bar, said: std::cell::Cell::new(Instant::now()) }
-    }
-
-    fn of(&self, total: u64) {
-        self.bar.set_length(total);
-    }
-
-    fn at(&self, done: u64) {
-        self.bar.set_position(done);
-        if self.bar.is_hidden() && self.said.get().elapsed() >= LINE_EVERY {
-            self.said.set(Instant::now());
-            let of = match self.bar.length() {
-                Some(total) if total > 0 => format!(" of {total}"),
-                _ => String::new(),
-            };
-            say(format_args!("{done}{of} {}", self.what));
-        }
-    }
-
-    fn done(&self) {
-        self.bar.finish_and_clear();
-    }
 }

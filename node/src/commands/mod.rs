@@ -3,19 +3,22 @@
 mod accounts;
 mod admin;
 mod certs;
+mod cms;
 mod config;
 mod database;
 mod drain;
 mod forum;
 mod keys;
+mod lines;
 mod migrate;
 mod openapi;
+mod progress;
 mod run;
 mod status;
 
 use crate::Failure;
 use crate::cli::{
-    AdminCommand, CertsCommand, Cli, Command, ConfigCommand, ForumCommand, KeysCommand,
+    AdminCommand, CertsCommand, Cli, CmsCommand, Command, ConfigCommand, ForumCommand, KeysCommand,
 };
 
 /// Does what the command line says.
@@ -33,6 +36,8 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Keys(KeysCommand::Rotate(args))) => keys::rotate(&args),
         Some(Command::Forum(ForumCommand::Export(args))) => forum::export(&args),
         Some(Command::Forum(ForumCommand::Import(args))) => forum::import(&args),
+        Some(Command::Cms(CmsCommand::Export(args))) => cms::export(&args),
+        Some(Command::Cms(CmsCommand::Import(args))) => cms::import(&args),
         Some(Command::Openapi(args)) => openapi::print(&args),
         Some(Command::Status(args)) => status::status(&args),
         Some(Command::Drain(args)) => drain::drain(&args),

@@ -1,5 +1,6 @@
 //! Articles, over HTTP, on both databases.
 
+mod importing;
 mod lists;
 mod nodes;
 mod pages;
@@ -8,6 +9,7 @@ mod revisions;
 mod scheduling;
 mod searching;
 mod terms;
+mod transfer;
 mod workflow;
 mod writing;
 

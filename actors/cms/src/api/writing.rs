@@ -1,7 +1,7 @@
 //! What every write of this service shares: somebody who is signed in, one transaction, one audit record, and for texts
 //! their HTML.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use axum::extract::FromRequestParts;
 use futures::future::BoxFuture;
@@ -19,9 +19,9 @@ use super::views::ArticleView;
 use crate::rules::{Kind, Viewer, pictures};
 use crate::settling::{action, summary};
 use crate::store::articles::{self, Article};
-use crate::store::media::assets;
 use crate::store::slugs;
 use crate::store::terms::{self, TermKind};
+use crate::texts::{self, Unshown};
 
 /// Which article somebody means, by its id or its slug, and which version of it.
 pub(super) struct Named {
@@ -159,31 +159,16 @@ impl Cms {
     /// be made to, is refused: an article goes through in one message.
     pub(super) async fn in_turn(&self, body: &str) -> Result<String, RouteError> {
         let html = self.renderer.in_turn(body, self.dialect.clone()).await?.html;
-        let html = self.with_pictures(html).await?;
+        let html = texts::with_pictures(&self.db, html).await.map_err(|why| match why {
+            Unshown::TooManyPictures => {
+                Problem::field("body", "too_many_pictures", texts::too_many()).into()
+            }
+            Unshown::Database(error) => RouteError::from(error),
+        })?;
         if json_bytes(&html) > MAX_PAGE_BYTES {
             let message = "becomes too long when it is shown; divide it";
             return Err(Problem::field("body", "too_long", message).into());
         }
         Ok(html)
-    }
-
-    /// The same HTML, in which pictures of this site come in the size that fits.
-    async fn with_pictures(&self, html: String) -> Result<String, RouteError> {
-        let shown = pictures::shown_in(&html);
-        if shown.is_empty() {
-            return Ok(html);
-        }
-        if shown.len() > pictures::MOST {
-            let message = format!("shows more than {} pictures; divide it", pictures::MOST);
-            return Err(Problem::field("body", "too_many_pictures", message).into());
-        }
-        let mut known = BTreeMap::new();
-        let mut conn = self.db.reader().await?;
-        for sha256 in shown {
-            if let Some(asset) = assets::by_content(&mut conn, &sha256).await? {
-                known.insert(sha256, asset);
-            }
-        }
-        Ok(pictures::responsive(&html, &known))
     }
 }

@@ -12,4 +12,5 @@ pub(crate) mod search;
 pub(crate) mod shown;
 pub(crate) mod slugs;
 pub(crate) mod terms;
+pub(crate) mod transfer;
 pub(crate) mod webhooks;

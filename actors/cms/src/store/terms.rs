@@ -2,13 +2,16 @@
 
 use panel_kernel::data::{Conn, DbError, FromRow, Row, Tx, holding, sql};
 use panel_kernel::time::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// What kind of a term.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum TermKind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TermKind {
+    /// An article has one at most.
     Category,
+    /// An article may have some.
     Tag,
 }
 

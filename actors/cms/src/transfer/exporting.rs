@@ -1,0 +1,203 @@
+//! Writing everything into a file.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use panel_kernel::data::Database;
+use panel_kernel::ids::{Id, random_hex};
+
+use super::TransferError;
+use super::record::{self, Person, Record, Redirect, Revision, Seo, Site, VERSION};
+use crate::store::articles::{self, Article};
+use crate::store::transfer::{self, Named};
+
+/// Rows at a time: texts of articles are long.
+const TERMS: i64 = 500;
+const REVISIONS: i64 = 10;
+const REDIRECTS: i64 = 500;
+
+/// What was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// Lines.
+    pub lines: u64,
+    /// Posts and pages.
+    pub articles: u64,
+}
+
+/// Writes all articles, also those that are not published or deleted, with all their texts, categories, tags, and
+/// redirects into a file that is there when it is whole. `told` hears of how many of how many articles.
+///
+/// # Errors
+/// [`TransferError`].
+pub async fn export(
+    db: &Database,
+    file: &Path,
+    mut told: impl FnMut(u64, u64),
+) -> Result<Exported, TransferError> {
+    if file.exists() {
+        return Err(TransferError::File(format!("{} is there already", file.display())));
+    }
+    let partial = partial(file);
+    // Whoever has it reads everything in it.
+    let mut options = File::options();
+    let out = options.write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
+    let mut exporter = Exporter { db, out: BufWriter::new(out), done: Exported::default() };
+    exporter.head().await?;
+    let total = transfer::count(&mut db.reader().await?).await?;
+    let total = u64::try_from(total).unwrap_or(0);
+    let mut last = Id::from_raw(0);
+    loop {
+        let mut conn = db.reader().await?;
+        let Some(id) = transfer::next(&mut conn, last).await? else { break };
+        let article = articles::by_id(&mut conn, id).await?;
+        drop(conn);
+        if let Some(article) = article {
+            exporter.article(article).await?;
+        }
+        last = id;
+        told(exporter.done.articles, total);
+    }
+    exporter.redirects().await?;
+    let records = exporter.done.lines;
+    exporter.write(&Record::End { records })?;
+    let done = exporter.done;
+    exporter.out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+    std::fs::rename(&partial, file)?;
+    Ok(done)
+}
+
+/// Where what is not finished is.
+fn partial(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".partial");
+    name.into()
+}
+
+struct Exporter<'d> {
+    db: &'d Database,
+    out: BufWriter<File>,
+    done: Exported,
+}
+
+impl Exporter<'_> {
+    fn write(&mut self, record: &Record) -> Result<(), TransferError> {
+        let mut line = serde_json::to_vec(record).map_err(std::io::Error::from)?;
+        line.push(b'\n');
+        self.out.write_all(&line)?;
+        self.done.lines += 1;
+        Ok(())
+    }
+
+    /// What comes before articles.
+    async fn head(&mut self) -> Result<(), TransferError> {
+        let fresh = random_hex();
+        let source = self
+            .db
+            .transact(move |tx| {
+                Box::pin(async move {
+                    tx.makes_nothing_old();
+                    transfer::site(tx, &fresh).await
+                })
+            })
+            .await?;
+        let exported_at = Some(self.db.clock().now());
+        self.write(&Record::Site(Site { version: VERSION, source, exported_at }))?;
+        let (mut kind, mut slug) = ("", String::new());
+        loop {
+            let mut conn = self.db.reader().await?;
+            let page = transfer::terms(&mut conn, (kind, &slug), TERMS).await?;
+            drop(conn);
+            let Some(Named(last_kind, last)) = page.last() else { return Ok(()) };
+            (kind, slug) = (last_kind.name(), last.slug.clone());
+            for Named(kind, term) in page {
+                let (description, position) = (term.description, term.position);
+                let (slug, name) = (term.slug, term.name);
+                self.write(&Record::Term(record::Term {
+                    kind,
+                    slug,
+                    name,
+                    description,
+                    position,
+                }))?;
+            }
+        }
+    }
+
+    async fn article(&mut self, article: Article) -> Result<(), TransferError> {
+        let former_slugs = transfer::former_slugs(&mut self.db.reader().await?, &article).await?;
+        let id = article.id;
+        self.write(&Record::Article(Box::new(told(article, former_slugs))))?;
+        self.done.articles += 1;
+        let mut after = 0;
+        loop {
+            let mut conn = self.db.reader().await?;
+            let page = transfer::revisions(&mut conn, id, after, REVISIONS).await?;
+            drop(conn);
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.number;
+            for revision in page {
+                self.write(&Record::Revision(Revision {
+                    article_id: id.to_string(),
+                    number: revision.number,
+                    title: revision.title,
+                    body: revision.body,
+                    editor: person(revision.editor),
+                    created_at: revision.created_at,
+                }))?;
+            }
+        }
+    }
+
+    async fn redirects(&mut self) -> Result<(), TransferError> {
+        let mut after = Id::from_raw(0);
+        loop {
+            let mut conn = self.db.reader().await?;
+            let page = transfer::redirects(&mut conn, after, REDIRECTS).await?;
+            drop(conn);
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.id;
+            for redirect in page {
+                self.write(&Record::Redirect(Redirect { from: redirect.from, to: redirect.to }))?;
+            }
+        }
+    }
+}
+
+fn person((id, name): (Id, String)) -> Person {
+    Person { id: id.to_string(), name, email: None }
+}
+
+fn told(article: Article, former_slugs: Vec<String>) -> record::Article {
+    let seo = article.seo;
+    record::Article {
+        id: article.id.to_string(),
+        kind: article.kind,
+        slug: Some(article.slug),
+        former_slugs,
+        title: article.title,
+        excerpt: article.own_excerpt.then_some(article.excerpt),
+        body: article.body,
+        status: article.status,
+        author: person(article.author),
+        edited_by: Some(person(article.edited_by)),
+        edited_at: Some(article.edited_at),
+        category: article.category,
+        tags: article.tags,
+        cover: article.cover,
+        seo: Seo {
+            title: seo.title,
+            description: seo.description,
+            canonical: seo.canonical,
+            noindex: seo.noindex,
+        },
+        comments: article.comments,
+        created_at: article.created_at,
+        published_at: article.published_at,
+        publish_at: article.publish_at,
+        updated_at: Some(article.updated_at),
+        deleted_at: article.deleted_at,
+    }
+}

@@ -1,0 +1,246 @@
+//! Taking records in, each in a transaction of its own.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use panel_kernel::data::{Database, DbError, OwnAct};
+use panel_kernel::ids::{Id, random_hex};
+use panel_text::markdown::Embed;
+use serde_json::json;
+
+use super::TransferError;
+use super::record::{Record, VERSION};
+use super::taking::{Fresh, Origin, Prepared, Refusal, Taking};
+use crate::SERVICE;
+use crate::store::transfer::site;
+
+/// What was left out of which it is remembered why.
+const MOST_SKIPPED: usize = 1_000;
+/// How often something is tried that a database does not do at the moment.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// How to take a file in.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// What can't be taken in is left out, instead of ending it there.
+    pub skip: bool,
+    /// The longest text, in characters.
+    pub max_body_chars: usize,
+    /// Whose videos are shown in texts.
+    pub embeds: Vec<Embed>,
+    /// Who has an account here, by what they are called in the file: which, and its name.
+    pub people: HashMap<String, (Id, String)>,
+}
+
+/// What was taken in, and was not there before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Posts and pages.
+    pub articles: u64,
+    /// Categories and tags.
+    pub terms: u64,
+    /// Texts before an edit.
+    pub revisions: u64,
+    /// Addresses that lead elsewhere.
+    pub redirects: u64,
+    /// Of all these, what was there.
+    pub known: u64,
+}
+
+impl Imported {
+    fn count(&mut self, record: &Record, is_new: bool) {
+        let of_kind = match record {
+            Record::Site(_) | Record::End { .. } => return,
+            _ if !is_new => &mut self.known,
+            Record::Article(_) => &mut self.articles,
+            Record::Term(_) => &mut self.terms,
+            Record::Revision(_) => &mut self.revisions,
+            Record::Redirect(_) => &mut self.redirects,
+        };
+        *of_kind += 1;
+    }
+}
+
+/// What was left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// How much.
+    pub count: u64,
+    /// Of the first of it, where it is, and why.
+    pub reasons: Vec<(String, String)>,
+}
+
+/// A file that is being taken in.
+#[derive(Debug)]
+pub struct Import<'d> {
+    db: &'d Database,
+    options: Arc<Options>,
+    origin: Option<Origin>,
+    records: u64,
+    counts: Imported,
+    has_ended: bool,
+    skipped: Skipped,
+}
+
+impl<'d> Import<'d> {
+    /// Into this database.
+    #[must_use]
+    pub fn new(db: &'d Database, options: Options) -> Self {
+        Self {
+            db,
+            options: Arc::new(options),
+            origin: None,
+            records: 0,
+            counts: Imported::default(),
+            has_ended: false,
+            skipped: Skipped::default(),
+        }
+    }
+
+    /// Takes a line of a file of JSON lines.
+    ///
+    /// # Errors
+    /// [`TransferError`].
+    pub async fn line(&mut self, text: &[u8]) -> Result<(), TransferError> {
+        let place = format!("line {}", self.records + 1);
+        match serde_json::from_slice(text) {
+            Ok(record) => self.take(record, place).await,
+            Err(error) => {
+                self.records += 1;
+                let reason = error.to_string();
+                // Where in the line is of no use without it.
+                let reason = reason.split(" at line ").next().unwrap_or_default().to_owned();
+                self.refused(place, reason)
+            }
+        }
+    }
+
+    /// Takes a record, which is there in the file.
+    ///
+    /// # Errors
+    /// [`TransferError`]; what came before it is stored.
+    pub async fn take(&mut self, record: Record, place: String) -> Result<(), TransferError> {
+        self.records += 1;
+        if self.has_ended {
+            return self.refused(place, "it comes after the last one".to_owned());
+        }
+        match record {
+            Record::Site(site) if self.origin.is_none() => {
+                if site.version > VERSION {
+                    let reason = format!("it is of form {}; this reads {VERSION}", site.version);
+                    return Err(TransferError::Refused { place, reason });
+                }
+                self.begin(site.source, place).await
+            }
+            // Not what may be left out: nobody could know from where the rest is.
+            _ if self.origin.is_none() => {
+                let reason = "first, it must say what the file is (type site)".to_owned();
+                Err(TransferError::Refused { place, reason })
+            }
+            Record::End { records } => {
+                self.has_ended = true;
+                if records == self.records - 1 {
+                    return Ok(());
+                }
+                let reason = format!("{} came before it, not {records}", self.records - 1);
+                self.refused(place, reason)
+            }
+            record => match self.store(&record).await {
+                Ok(is_new) => {
+                    self.counts.count(&record, is_new);
+                    Ok(())
+                }
+                Err(Refusal::Reason(reason)) => self.refused(place, reason),
+                Err(Refusal::Database(error)) => Err(error.into()),
+            },
+        }
+    }
+
+    /// What was taken in, and what was left out.
+    ///
+    /// # Errors
+    /// [`TransferError`], also if the file does not end with its last record.
+    pub async fn finish(self) -> Result<(Imported, Skipped), TransferError> {
+        if let Some(origin) = self.origin {
+            let Imported { articles, terms, revisions, redirects, .. } = self.counts;
+            let (now, target) = (self.db.clock().now(), format!("source:{}", origin.source));
+            let after = json!({"articles": articles, "terms": terms, "revisions": revisions,
+                               "redirects": redirects});
+            let act = OwnAct { action: "cms.import", target, before: None, after: Some(after) };
+            self.db
+                .transact(move |tx| {
+                    Box::pin(async move {
+                        tx.audit_of_service(SERVICE.name, &act, now);
+                        Ok::<(), DbError>(())
+                    })
+                })
+                .await?;
+        }
+        if !self.has_ended {
+            let place = "the end".to_owned();
+            let reason = "the file ends before its last line (type end)".to_owned();
+            return Err(TransferError::Refused { place, reason });
+        }
+        Ok((self.counts, self.skipped))
+    }
+
+    async fn begin(&mut self, source: String, place: String) -> Result<(), TransferError> {
+        if !(1..=200).contains(&source.len()) {
+            let reason = "its source must have 1 to 200 bytes".to_owned();
+            return Err(TransferError::Refused { place, reason });
+        }
+        let fresh = random_hex();
+        let own =
+            self.db.transact(move |tx| Box::pin(async move { site(tx, &fresh).await })).await?;
+        self.origin = Some(Origin { is_same: own == source, source: source.into() });
+        Ok(())
+    }
+
+    /// Something can't be taken in.
+    fn refused(&mut self, place: String, reason: String) -> Result<(), TransferError> {
+        if !self.options.skip {
+            return Err(TransferError::Refused { place, reason });
+        }
+        self.skipped.count += 1;
+        if self.skipped.reasons.len() < MOST_SKIPPED {
+            self.skipped.reasons.push((place, reason));
+        }
+        Ok(())
+    }
+
+    /// Stores one; whether it was not there before.
+    async fn store(&self, record: &Record) -> Result<bool, Refusal> {
+        let Some(origin) = &self.origin else { return Ok(false) };
+        let prepared = Prepared::new(self.db, record, &self.options).await?;
+        let prepared = Arc::new(prepared);
+        let mut tries = 0;
+        loop {
+            let fresh = Fresh::new(self.db).await?;
+            let (origin, options) = (origin.clone(), Arc::clone(&self.options));
+            let (prepared, now) = (Arc::clone(&prepared), self.db.clock().now());
+            let done = self
+                .db
+                .transact(move |tx| {
+                    Box::pin(async move {
+                        tx.makes_nothing_old();
+                        Taking { tx, origin, options, fresh, now }.take(&prepared).await
+                    })
+                })
+                .await;
+            tries += 1;
+            match done {
+                // Whether it was done or not: what is there is passed over.
+                Err(Refusal::Database(error)) if passes(&error) && tries < TRIES => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                done => return done,
+            }
+        }
+    }
+}
+
+const fn passes(error: &DbError) -> bool {
+    !matches!(error, DbError::Fault(_) | DbError::BadText | DbError::LeaseLost)
+}

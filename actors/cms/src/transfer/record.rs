@@ -1,0 +1,175 @@
+//! The lines of a file. Everything in it is named by texts that mean something within the file alone.
+
+use panel_kernel::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::rules::{Kind, Status};
+use crate::store::terms::TermKind;
+
+/// The form that this writes, and the last that it reads.
+pub const VERSION: u32 = 1;
+
+/// A line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Record {
+    /// The first.
+    Site(Site),
+    /// A category or a tag.
+    Term(Term),
+    /// A post or a page.
+    Article(Box<Article>),
+    /// A text that an article had.
+    Revision(Revision),
+    /// An address that leads elsewhere.
+    Redirect(Redirect),
+    /// The last.
+    End {
+        /// How many came before it.
+        records: u64,
+    },
+}
+
+/// Which site it is from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Site {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The same whenever something is taken from there.
+    pub source: String,
+    /// When.
+    pub exported_at: Option<Timestamp>,
+}
+
+/// Somebody who wrote something.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// What they are called in the file.
+    pub id: String,
+    /// What they are called where people read.
+    pub name: String,
+    /// Their mail address, where the file has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+}
+
+/// A category or a tag.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Term {
+    /// Which of the two.
+    pub kind: TermKind,
+    /// By which articles name it.
+    pub slug: String,
+    /// What it is called.
+    pub name: String,
+    /// What is said of it.
+    #[serde(default)]
+    pub description: String,
+    /// Ascending among the others.
+    #[serde(default)]
+    pub position: i64,
+}
+
+/// A post or a page.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Article {
+    /// What it is called in the file.
+    pub id: String,
+    /// Which kind.
+    #[serde(default)]
+    pub kind: Kind,
+    /// Its place in addresses; follows from the title where there is none.
+    #[serde(default)]
+    pub slug: Option<String>,
+    /// Places that it had.
+    #[serde(default)]
+    pub former_slugs: Vec<String>,
+    /// At most 200 characters.
+    pub title: String,
+    /// A few lines; the beginning of the text where there are none.
+    #[serde(default)]
+    pub excerpt: Option<String>,
+    /// Markdown.
+    #[serde(default)]
+    pub body: String,
+    /// Where it is on its way.
+    #[serde(default)]
+    pub status: Status,
+    /// Who wrote it.
+    pub author: Person,
+    /// Who wrote the text as it is, and when, if that is known.
+    #[serde(default)]
+    pub edited_by: Option<Person>,
+    #[allow(missing_docs, reason = "see above")]
+    #[serde(default)]
+    pub edited_at: Option<Timestamp>,
+    /// The slug of a category.
+    #[serde(default)]
+    pub category: Option<String>,
+    /// Names of tags.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// The address of a picture.
+    #[serde(default)]
+    pub cover: Option<String>,
+    /// How it is told of where it is not read.
+    #[serde(default)]
+    pub seo: Seo,
+    /// Whether people can comment on it.
+    #[serde(default)]
+    pub comments: bool,
+    /// When it was begun.
+    pub created_at: Timestamp,
+    /// When it was published first.
+    #[serde(default)]
+    pub published_at: Option<Timestamp>,
+    /// When it is to appear.
+    #[serde(default)]
+    pub publish_at: Option<Timestamp>,
+    /// When something of it was changed last.
+    #[serde(default)]
+    pub updated_at: Option<Timestamp>,
+    /// When it was deleted.
+    #[serde(default)]
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// How an article is told of where it is not read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Seo {
+    /// Instead of its title.
+    pub title: Option<String>,
+    /// Instead of its excerpt.
+    pub description: Option<String>,
+    /// Where it was first.
+    pub canonical: Option<String>,
+    /// Whether search engines are to leave it out.
+    pub noindex: bool,
+}
+
+/// A text that an article had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision {
+    /// Of which article.
+    pub article_id: String,
+    /// From 1.
+    pub number: i64,
+    /// The title.
+    pub title: String,
+    /// Markdown.
+    pub body: String,
+    /// Who wrote it.
+    pub editor: Person,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// An address that leads elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redirect {
+    /// A path below `/blog/` or `/pages/`.
+    pub from: String,
+    /// A path on this site, or an address elsewhere.
+    pub to: String,
+}

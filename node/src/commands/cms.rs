@@ -1,0 +1,221 @@
+//! `panel-node cms export` and `cms import`: work beside a running node, and without one.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use panel_auth::ImportedAccount;
+use panel_cms::CmsConfig;
+use panel_cms::transfer::{
+    self, Import, Imported, Options, Person, Remarks, Skipped, TransferError, WordPress, ghost,
+};
+use panel_kernel::data::Database;
+use panel_kernel::ids::Id;
+
+use super::lines::Lines;
+use super::progress::Shown;
+use super::{accounts, brief_runtime, database, say};
+use crate::Failure;
+use crate::cli::{ArticlesArgs, ArticlesFormat as Format, ExportArgs};
+use crate::config::Config;
+
+/// The longest line of a file: as long as an article may be, several times over.
+const MOST_BYTES: u64 = 16 * 1024 * 1024;
+/// What is looked at to see of which program a file is.
+const BEGINNING: u64 = 4_096;
+/// The longest text, in characters: as long as any article may be, whatever this site wants of those who write here.
+const MOST_BODY_CHARS: usize = 128 * 1024;
+
+pub(super) fn export(args: &ExportArgs) -> Result<(), Failure> {
+    let config = Config::load_common(&args.common)?;
+    let exported = brief_runtime()?.block_on(async {
+        let db = open(&config).await?;
+        let shown = Shown::new("articles", None);
+        let exported = transfer::export(&db, &args.file, |done, total| {
+            shown.of(total);
+            shown.at(done);
+        })
+        .await;
+        db.give_back().await;
+        shown.done();
+        exported.map_err(Failure::other)
+    })?;
+    let (lines, articles) = (exported.lines, exported.articles);
+    say(format_args!("{}: {lines} lines, {articles} articles", args.file.display()));
+    Ok(())
+}
+
+pub(super) fn import(args: &ArticlesArgs) -> Result<(), Failure> {
+    let config = Config::load_common(&args.common)?;
+    crate::lock::make_private_dir(&config.node.data_dir).map_err(Failure::other)?;
+    let format = match args.format {
+        Some(format) => format,
+        None => format_of(&args.file)?,
+    };
+    let (imported, skipped, remarks) = brief_runtime()?.block_on(async {
+        let db = open(&config).await?;
+        let done = match format {
+            Format::Panel => lines(&config, &db, args).await,
+            Format::Wordpress => wordpress(&config, &db, args).await,
+            Format::Ghost => of_ghost(&config, &db, args).await,
+        };
+        db.give_back().await;
+        done
+    })?;
+    for (place, reason) in &skipped.reasons {
+        say(format_args!("left out, {place}: {reason}"));
+    }
+    for (what, count) in remarks.iter() {
+        say(format_args!("in the file, and not here: {count} {what}"));
+    }
+    let Imported { articles, terms, revisions, redirects, known } = imported;
+    say(format_args!(
+        "new: {articles} articles, {terms} categories and tags, {revisions} earlier texts, {redirects} \
+         redirects; there before: {known}"
+    ));
+    if skipped.count == 0 {
+        return Ok(());
+    }
+    Err(Failure::Other(format!("{} were left out", skipped.count)))
+}
+
+/// The cms's database, ready to make ids.
+async fn open(config: &Config) -> Result<Database, Failure> {
+    database::open(config, panel_cms::SERVICE.name, &panel_cms::migrations()).await
+}
+
+/// Of which program a file is, by its beginning.
+fn format_of(file: &Path) -> Result<Format, Failure> {
+    let opened =
+        File::open(file).map_err(|error| Failure::Other(format!("{}: {error}", file.display())))?;
+    let mut beginning = Vec::new();
+    opened.take(BEGINNING).read_to_end(&mut beginning).map_err(Failure::other)?;
+    let beginning = String::from_utf8_lossy(&beginning);
+    let beginning = beginning.trim_start_matches('\u{feff}').trim_start();
+    let first = beginning.lines().next().unwrap_or_default();
+    if beginning.starts_with('<') {
+        Ok(Format::Wordpress)
+    } else if first.contains("\"type\":\"site\"") {
+        Ok(Format::Panel)
+    } else if beginning.starts_with('{') {
+        Ok(Format::Ghost)
+    } else {
+        let why = "it is to be seen of no program; say of which it is (--format)";
+        Err(Failure::Usage(format!("{}: {why}", file.display())))
+    }
+}
+
+type Done = Result<(Imported, Skipped, Remarks), Failure>;
+
+fn options(
+    config: &Config,
+    args: &ArticlesArgs,
+    people: HashMap<String, (Id, String)>,
+) -> Result<Options, Failure> {
+    let section = config.section(panel_cms::SERVICE.name);
+    let cms = CmsConfig::parse(&section)
+        .map_err(|bad| Failure::Usage(format!("{}: {}", bad.key, bad.reason)))?;
+    let embeds = cms.embeds;
+    Ok(Options { skip: args.skip, max_body_chars: MOST_BODY_CHARS, embeds, people })
+}
+
+async fn lines(config: &Config, db: &Database, args: &ArticlesArgs) -> Done {
+    let mut lines = Lines::open(&args.file, MOST_BYTES)?;
+    let shown = Shown::new("bytes", Some(lines.length));
+    let mut import = Import::new(db, options(config, args, HashMap::new())?);
+    let took = loop {
+        let place = format!("byte {}", lines.read);
+        let taken = match lines.next() {
+            Ok(None) => break Ok(()),
+            Ok(Some(line)) => import.line(line).await,
+            Err(reason) => break Err(TransferError::Refused { place, reason }),
+        };
+        if let Err(error) = taken {
+            break Err(error);
+        }
+        shown.at(lines.read);
+    };
+    shown.done();
+    took.map_err(Failure::other)?;
+    let (imported, skipped) = import.finish().await.map_err(Failure::other)?;
+    Ok((imported, skipped, Remarks::default()))
+}
+
+async fn wordpress(config: &Config, db: &Database, args: &ArticlesArgs) -> Done {
+    let mut file = WordPress::open(&args.file).map_err(Failure::other)?;
+    let people = people(config, args, file.people()).await?;
+    let mut import = Import::new(db, options(config, args, people)?);
+    let shown = Shown::new("bytes", Some(args.file.metadata().map_or(0, |it| it.len())));
+    let took = loop {
+        let taken = match file.read() {
+            Ok(Some((record, place))) => import.take(record, place).await,
+            Ok(None) => break Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = taken {
+            break Err(error);
+        }
+        shown.at(file.position());
+    };
+    shown.done();
+    took.map_err(Failure::other)?;
+    let (imported, skipped) = import.finish().await.map_err(Failure::other)?;
+    Ok((imported, skipped, file.remarks().clone()))
+}
+
+async fn of_ghost(config: &Config, db: &Database, args: &ArticlesArgs) -> Done {
+    let (known, records, remarks) =
+        ghost(&args.file, args.address.as_deref()).map_err(Failure::other)?;
+    let people = people(config, args, &known).await?;
+    let mut import = Import::new(db, options(config, args, people)?);
+    let shown = Shown::new("records", Some(u64::try_from(records.len()).unwrap_or(0)));
+    let mut took = Ok(());
+    for (done, record) in (1_u64..).zip(records) {
+        let place = match &record {
+            transfer::Record::Article(article) => format!("post {}", article.id),
+            _ => format!("record {done}"),
+        };
+        took = import.take(record, place).await;
+        if took.is_err() {
+            break;
+        }
+        shown.at(done);
+    }
+    shown.done();
+    took.map_err(Failure::other)?;
+    let (imported, skipped) = import.finish().await.map_err(Failure::other)?;
+    Ok((imported, skipped, remarks))
+}
+
+/// Who of them has an account, if there are to be some.
+async fn people(
+    config: &Config,
+    args: &ArticlesArgs,
+    told: &[Person],
+) -> Result<HashMap<String, (Id, String)>, Failure> {
+    let mut made = HashMap::new();
+    if !args.accounts {
+        return Ok(made);
+    }
+    let db = accounts::open(config).await?;
+    for person in told {
+        let Some(email) = person.email.clone() else { continue };
+        let display_name = person.name.clone();
+        let account = ImportedAccount { email, display_name, is_active: true };
+        match accounts::made(&db, account).await {
+            Ok((id, _)) => {
+                made.insert(person.id.clone(), (id, person.name.clone()));
+            }
+            Err(problem) => {
+                let why = accounts::sentence(&problem);
+                say(format_args!(
+                    "no account for {}: {why}; what they wrote is shown under their name",
+                    person.name
+                ));
+            }
+        }
+    }
+    db.give_back().await;
+    Ok(made)
+}
