@@ -2,7 +2,8 @@
 //! for what it has, as whoever asks may see it.
 //!
 //! Failure: an article is read without what the forum does not tell in time. One that hangs is not waited for by
-//! everybody: after it did not answer, one reader at a time finds out whether it does.
+//! everybody: after it did not answer, one at a time finds out whether it does; and who asks for comments alone, or says
+//! something, waits for it beside a few others, so that articles are read whatever it does.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use panel_kernel::problem::{Kind, Problem};
 use panel_kernel::service::{RequestMeta, Runtime, Told, forward, read};
 use panel_kernel::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use utoipa::ToSchema;
 
 /// Who has the comments.
@@ -23,7 +25,9 @@ const FORUM: &str = "forum";
 /// How long the page of an article waits for them.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// The same for who asks for nothing else.
-const OWN_PATIENCE: Duration = Duration::from_secs(10);
+const OWN_PATIENCE: Duration = Duration::from_secs(5);
+/// Of so many workers of the service, one may wait for who asks for nothing else.
+const ONE_OF: usize = 4;
 /// After it has not answered in time, how long it is left alone.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -97,6 +101,8 @@ pub(crate) struct Discussed {
 pub(crate) struct Comments {
     runtime: Runtime,
     trouble: Arc<Trouble>,
+    /// For who asks for nothing else.
+    places: Arc<Semaphore>,
 }
 
 /// When the forum is asked again, in microseconds; 0 while it answers.
@@ -124,9 +130,10 @@ impl Trouble {
 }
 
 impl Comments {
-    /// Those that this node can ask for.
-    pub(crate) fn new(runtime: &Runtime) -> Self {
-        Self { runtime: runtime.clone(), trouble: Arc::default() }
+    /// Those that this node can ask for, in a service of so many workers.
+    pub(crate) fn new(runtime: &Runtime, workers: usize) -> Self {
+        let places = Arc::new(Semaphore::new((workers / ONE_OF).max(1)));
+        Self { runtime: runtime.clone(), trouble: Arc::default(), places }
     }
 
     /// The first comments on an article, for its page, which does not wait long.
@@ -139,14 +146,8 @@ impl Comments {
         article: Id,
         limit: u32,
     ) -> Result<Told<Discussed>, Problem> {
-        let clock = &self.runtime.clock;
-        if !self.trouble.lets_ask(clock.now()) {
-            return Err(Problem::unavailable(FORUM, "the forum does not answer"));
-        }
-        let told = self.ask(asked, article, (0, limit), PATIENCE).await;
-        let is_late = told.as_ref().is_err_and(|why| why.kind == Kind::DeadlineExceeded);
-        self.trouble.note(is_late, clock.now());
-        told
+        let told = self.ask(asked, article, (0, limit), PATIENCE);
+        self.unless_it_hangs(told).await
     }
 
     /// The comments on an article after a number.
@@ -159,7 +160,8 @@ impl Comments {
         article: Id,
         place: (i64, u32),
     ) -> Result<Told<Discussed>, Problem> {
-        self.ask(asked, article, place, OWN_PATIENCE).await
+        let _place = self.place()?;
+        self.unless_it_hangs(self.ask(asked, article, place, OWN_PATIENCE)).await
     }
 
     /// Says something about an article, in their name; `said` is what the forum takes for a reply. Its answer.
@@ -172,8 +174,31 @@ impl Comments {
         article: Id,
         said: &T,
     ) -> Result<Response, Problem> {
+        let _place = self.place()?;
         let path = format!("/.panel/discussions/{article}/posts");
-        forward(&self.runtime, FORUM, asked, (Method::POST, &path), said).await
+        let done = forward(&self.runtime, FORUM, asked, (Method::POST, &path), said);
+        self.unless_it_hangs(done).await
+    }
+
+    /// A place among those who ask for nothing else.
+    fn place(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        let busy = |_| Problem::unavailable(FORUM, "too many wait for the forum already");
+        self.places.try_acquire().map_err(busy)
+    }
+
+    /// Asks the forum, if it answered the last who did, or it is time to see whether it does.
+    async fn unless_it_hangs<T>(
+        &self,
+        asking: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<T, Problem> {
+        let clock = &self.runtime.clock;
+        if !self.trouble.lets_ask(clock.now()) {
+            return Err(Problem::unavailable(FORUM, "the forum does not answer"));
+        }
+        let told = asking.await;
+        let is_late = told.as_ref().is_err_and(|why| why.kind == Kind::DeadlineExceeded);
+        self.trouble.note(is_late, clock.now());
+        told
     }
 
     async fn ask(

@@ -78,7 +78,7 @@ impl Cms {
         Self {
             media: media.clone(),
             webhooks: webhooks.clone(),
-            comments: Comments::new(&context.runtime),
+            comments: Comments::new(&context.runtime, config.pool.workers),
             comments_wanted: config.comments,
             db: context.db.clone(),
             cursors: context.runtime.cursors.clone(),

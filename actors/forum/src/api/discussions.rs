@@ -16,10 +16,9 @@ use super::Shared;
 use super::post_list::with_reactions;
 use super::posts::{NewPost, create_post};
 use crate::rules::Viewer;
-use crate::store::discussions::{self, Discussion};
+use crate::store::discussions;
 use crate::store::post_list;
 use crate::store::posts::Post;
-use crate::store::threads;
 use crate::tags;
 
 /// The most posts of an answer.
@@ -88,24 +87,21 @@ async fn discussed(
     limit: u32,
 ) -> Result<(Option<Id>, Discussed), RouteError> {
     let nothing = Discussed { thread: None, posts: Vec::new(), more_after: None };
-    let Some(Discussion { thread: id, after: first, .. }) =
-        discussions::find(conn, article).await?
-    else {
+    let Some(place) = discussions::place(conn, article, viewer.level).await? else {
         return Ok((None, nothing));
     };
-    let standing = threads::find(conn, id, viewer).await?;
+    let id = place.thread;
     // What moderators have deleted they alone see in the forum, and nobody elsewhere.
-    let Some(standing) = standing.filter(|standing| !standing.thread.deleted) else {
+    if !place.is_shown {
         return Ok((Some(id), nothing));
-    };
-    let after = after.max(first);
+    }
+    let after = after.max(place.after);
     let mut posts = post_list::list(conn, id, viewer, after, i64::from(limit) + 1).await?;
     with_reactions(conn, viewer, &mut posts).await?;
     let page = Listing::within_bytes(posts, limit, Post::bytes, |last| last.number.to_string());
     let last = page.items.last().map(|post| post.number);
-    let thread = standing.thread;
-    let place =
-        Place { id, slug: thread.slug, reply_count: thread.reply_count, locked: thread.locked };
+    let discussions::Place { slug, reply_count, locked, .. } = place;
+    let place = Place { id, slug, reply_count, locked };
     let more_after = page.next_cursor.and(last);
     Ok((Some(id), Discussed { thread: Some(place), posts: page.items, more_after }))
 }

@@ -51,6 +51,46 @@ pub(crate) async fn find(conn: &mut Conn, article: Id) -> Result<Option<Discussi
     conn.optional(find.bind(article)).await
 }
 
+/// Where an article is discussed, as a reader sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) thread: Id,
+    pub(crate) slug: String,
+    pub(crate) reply_count: i64,
+    pub(crate) locked: bool,
+    /// Comments are the posts after this number.
+    pub(crate) after: i64,
+    /// Whether it is there, and for them.
+    pub(crate) is_shown: bool,
+}
+
+impl FromRow for Place {
+    fn from_row(row: &Row) -> Result<Self, DbError> {
+        Ok(Self {
+            thread: row.get(0)?,
+            slug: row.get(1)?,
+            reply_count: row.get(2)?,
+            locked: row.get(3)?,
+            after: row.get(4)?,
+            is_shown: row.get(5)?,
+        })
+    }
+}
+
+/// Where an article is discussed, for a reader of this level.
+pub(crate) async fn place(
+    conn: &mut Conn,
+    article: Id,
+    level: i64,
+) -> Result<Option<Place>, DbError> {
+    let find = sql("SELECT t.id, t.slug, t.reply_count, t.locked, d.after, \
+                    CAST(CASE WHEN t.deleted_at IS NULL AND c.read_level <= $2 THEN 1 ELSE 0 END \
+                    AS BIGINT) \
+                    FROM discussions d JOIN threads t ON t.id = d.thread_id \
+                    JOIN categories c ON c.id = t.category_id WHERE d.article_id = $1");
+    conn.optional(find.bind(article).bind(level)).await
+}
+
 /// From now on an article is discussed in a thread that has this title, of which the opening post tells of it.
 pub(crate) async fn begin(
     tx: &mut Tx,
