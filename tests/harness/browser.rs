@@ -163,6 +163,24 @@ impl Browser {
         self.does(selector, &[("click", json!({}))]).await;
     }
 
+    /// Has it tell pages that its owner likes them dark.
+    pub async fn likes_dark(&self) {
+        let dark = json!({"features": [{"name": "prefers-color-scheme", "value": "dark"}]});
+        self.devtools("Emulation.setEmulatedMedia", dark).await;
+    }
+
+    /// Makes it as wide as a small telephone.
+    pub async fn is_a_telephone(&self) {
+        let small = json!({"width": 360, "height": 640, "deviceScaleFactor": 2, "mobile": true});
+        self.devtools("Emulation.setDeviceMetricsOverride", small).await;
+    }
+
+    /// A command of the Chrome DevTools Protocol.
+    async fn devtools(&self, command: &str, with: Value) {
+        let command = json!({"cmd": command, "params": with});
+        self.tell(Method::POST, "/goog/cdp/execute", &command).await;
+    }
+
     /// Gives it a device that makes passkeys and always finds its owner there (WebAuthn, 11).
     pub async fn has_passkeys(&self) {
         let with = json!({"protocol": "ctap2", "transport": "internal", "hasResidentKey": true,

@@ -13,6 +13,7 @@ mod breaches;
 mod buckets;
 mod cdn;
 mod certificates;
+mod checklist;
 mod cms;
 mod comments;
 mod compression;

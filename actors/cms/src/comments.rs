@@ -3,7 +3,7 @@
 //!
 //! Failure: an article is read without what the forum does not tell in time. One that hangs is not waited for by
 //! everybody: after it did not answer, one at a time finds out whether it does; and who asks for comments alone, or says
-//! something, waits for it beside a few others, so that articles are read whatever it does.
+//! something, waits for it beside a few others, so that articles are read though it hangs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,12 +22,14 @@ use utoipa::ToSchema;
 
 /// Who has the comments.
 const FORUM: &str = "forum";
-/// How long the page of an article waits for them.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long the forum has for the page of an article, which hears of it a quarter of a second later at most.
+const PATIENCE: Duration = Duration::from_millis(250);
 /// The same for who asks for nothing else.
 const OWN_PATIENCE: Duration = Duration::from_secs(5);
 /// Of so many workers of the service, one may wait for who asks for nothing else.
-const ONE_OF: usize = 4;
+const ONE_OF: usize = 2;
+/// How long those wait for a place.
+const IN_LINE: Duration = Duration::from_millis(250);
 /// After it has not answered in time, how long it is left alone.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -147,7 +149,7 @@ impl Comments {
         limit: u32,
     ) -> Result<Told<Discussed>, Problem> {
         let told = self.ask(asked, article, (0, limit), PATIENCE);
-        self.unless_it_hangs(told).await
+        self.unless_it_hangs(asked, PATIENCE, told).await
     }
 
     /// The comments on an article after a number.
@@ -160,8 +162,9 @@ impl Comments {
         article: Id,
         place: (i64, u32),
     ) -> Result<Told<Discussed>, Problem> {
-        let _place = self.place()?;
-        self.unless_it_hangs(self.ask(asked, article, place, OWN_PATIENCE)).await
+        let _place = self.place_in_line().await?;
+        let told = self.ask(asked, article, place, OWN_PATIENCE);
+        self.unless_it_hangs(asked, OWN_PATIENCE, told).await
     }
 
     /// Says something about an article, in their name; `said` is what the forum takes for a reply. Its answer.
@@ -174,29 +177,42 @@ impl Comments {
         article: Id,
         said: &T,
     ) -> Result<Response, Problem> {
-        let _place = self.place()?;
+        let _place = self.place_in_line().await?;
         let path = format!("/.panel/discussions/{article}/posts");
-        let done = forward(&self.runtime, FORUM, asked, (Method::POST, &path), said);
-        self.unless_it_hangs(done).await
+        let done = async {
+            let done = forward(&self.runtime, FORUM, asked, (Method::POST, &path), said);
+            tokio::time::timeout(OWN_PATIENCE, done).await.unwrap_or_else(|_| {
+                // It may yet do it; under the same key it is done once.
+                Err(Problem::new(Kind::DeadlineExceeded, "the forum did not answer in time"))
+            })
+        };
+        self.unless_it_hangs(asked, OWN_PATIENCE, done).await
     }
 
     /// A place among those who ask for nothing else.
-    fn place(&self) -> Result<SemaphorePermit<'_>, Problem> {
-        let busy = |_| Problem::unavailable(FORUM, "too many wait for the forum already");
-        self.places.try_acquire().map_err(busy)
+    async fn place_in_line(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        let busy = || Problem::unavailable(FORUM, "too many wait for the forum already");
+        let place = tokio::time::timeout(IN_LINE, self.places.acquire()).await;
+        place.map_err(|_| busy())?.map_err(|_| busy())
     }
 
     /// Asks the forum, if it answered the last who did, or it is time to see whether it does.
     async fn unless_it_hangs<T>(
         &self,
+        asked: &RequestMeta,
+        patience: Duration,
         asking: impl Future<Output = Result<T, Problem>>,
     ) -> Result<T, Problem> {
         let clock = &self.runtime.clock;
-        if !self.trouble.lets_ask(clock.now()) {
+        let begun = clock.now();
+        if !self.trouble.lets_ask(begun) {
             return Err(Problem::unavailable(FORUM, "the forum does not answer"));
         }
         let told = asking.await;
-        let is_late = told.as_ref().is_err_and(|why| why.kind == Kind::DeadlineExceeded);
+        // Of who had less time than that, nothing follows.
+        let had_time = begun.plus(patience) <= asked.deadline;
+        let is_late =
+            told.as_ref().is_err_and(|why| why.kind == Kind::DeadlineExceeded) && had_time;
         self.trouble.note(is_late, clock.now());
         told
     }

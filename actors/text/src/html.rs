@@ -7,9 +7,9 @@ pub const STYLE: &str = r##"pre { overflow-x: auto; padding: .75rem; background:
   .left { text-align: left; } .center { text-align: center; } .right { text-align: right; }
   blockquote { margin: 0; padding-left: 1rem; border-left: 3px solid var(--line); }
   img { max-width: 100%; height: auto; }
-  .hl-comment { color: #6a737d; } .hl-string { color: #22863a; } .hl-number, .hl-constant { color: #005cc5; }
-  .hl-keyword { color: #d73a49; } .hl-type, .hl-tag { color: #6f42c1; } .hl-function { color: #6f42c1; }
-  .hl-variable { color: #e36209; }
+  .hl-comment { color: #57606a; } .hl-string { color: #116329; } .hl-number, .hl-constant { color: #0550ae; }
+  .hl-keyword { color: #b31d28; } .hl-type, .hl-tag { color: #6639ba; } .hl-function { color: #6639ba; }
+  .hl-variable { color: #953800; }
   @media (prefers-color-scheme: dark) {
     .hl-comment { color: #8b949e; } .hl-string { color: #a5d6ff; } .hl-number, .hl-constant { color: #79c0ff; }
     .hl-keyword { color: #ff7b72; } .hl-type, .hl-tag, .hl-function { color: #d2a8ff; } .hl-variable { color: #ffa657; }

@@ -11,4 +11,3 @@ CREATE TABLE discussions (
     withdrawn_at INTEGER
 ) STRICT;
 CREATE INDEX discussions_by_thread ON discussions (thread_id);
-CREATE INDEX discussions_by_opening ON discussions (opening_id);

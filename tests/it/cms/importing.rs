@@ -209,3 +209,23 @@ async fn a_blog_of_ghost_is_taken_in(backend: Backend) {
     let told = site.import(&file, &["--address", "https://old.example/"]).await;
     assert!(told.contains("new: 0 articles"), "{told}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nests_or_grows_without_end_is_refused() {
+    let site = Site::start(Backend::Sqlite).await;
+    let deep = "<wp:comment>".repeat(200_000);
+    let told = site.refused(&site.file("deep.xml", &wxr(&format!("<item>{deep}"))), &[]).await;
+    assert!(told.contains("byte "), "{told}");
+    let deep = "<wp:postmeta>".repeat(200_000);
+    site.refused(&site.file("deep.xml", &wxr(&format!("<item>{deep}"))), &[]).await;
+    // Many small ones in one.
+    let piece = format!("<a>{}</a>", "x".repeat(1_000_000));
+    let many = (0..70).fold(String::new(), |all, n| all + &piece.replace("a>", &format!("a{n}>")));
+    let told =
+        site.refused(&site.file("many.xml", &wxr(&format!("<item>{many}</item>"))), &[]).await;
+    assert!(told.contains("an element is longer than"), "{told}");
+    let text = format!("<content:encoded><![CDATA[{}]]></content:encoded>", "<div>".repeat(20_000));
+    let file = site.file("divs.xml", &wxr(&item(1, "post", "publish", &text)));
+    let told = site.import(&file, &[]).await;
+    assert!(told.contains("new: 1 articles"), "{told}");
+}

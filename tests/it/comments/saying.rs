@@ -1,5 +1,6 @@
 //! Who can say something about an article, and who is refused.
 
+use futures::future::join_all;
 use panel_harness::{Backend, on_both_databases};
 use serde_json::json;
 
@@ -10,6 +11,7 @@ on_both_databases!(
     what_is_refused_says_why,
     what_is_said_twice_under_one_key_is_said_once,
     what_the_forum_holds_or_forbids_holds_here,
+    many_at_once_are_answered_and_who_is_not_makes_nothing_old,
 );
 
 async fn what_is_refused_says_why(backend: Backend) {
@@ -90,5 +92,26 @@ async fn what_the_forum_holds_or_forbids_holds_here(backend: Backend) {
     site.eve.post("/api/v2/forum/moderation/bans").json(&ban).await.expect(201);
     let words = json!({"body": "More."});
     site.bob.post(&comments(&article)).json(&words).await.refused(403, "forbidden");
+    site.rig.shutdown().await;
+}
+
+async fn many_at_once_are_answered_and_who_is_not_makes_nothing_old(backend: Backend) {
+    let site = Site::start(backend).await;
+    let (article, _) = site.discussed(json!({"title": "a"})).await;
+    let listed = join_all((0..40).map(async |_| site.bob.get(&comments(&article)).await)).await;
+    assert!(listed.iter().all(|answer| answer.status == 200), "{listed:?}");
+    let (other, _) = site.discussed(json!({"title": "b"})).await;
+    let other = format!("{POSTS}/{}", other["slug"].as_str().unwrap());
+    let kept = async || {
+        let answer = site.client().get(&other).await.expect(200);
+        answer.header("cache-status").unwrap().contains("hit")
+    };
+    kept().await;
+    assert!(kept().await);
+    site.rig.handle("forum").leave();
+    let words = json!({"body": "Words."});
+    site.bob.post(&comments(&article)).json(&words).await.refused(503, "unavailable");
+    site.bob.post(&format!("{POSTS}/none/comments")).json(&words).await.refused(404, "not_found");
+    assert!(kept().await);
     site.rig.shutdown().await;
 }

@@ -11,6 +11,7 @@ on_both_databases!(
     an_article_is_discussed_in_a_thread_and_shows_what_is_said,
     what_is_kept_of_an_article_is_old_when_something_is_said_and_gone_when_it_is_taken_back,
     comments_are_read_page_by_page,
+    what_is_long_is_read_in_the_forum_and_hides_nothing_else,
     what_is_strange_in_an_article_is_told_as_it_is,
 );
 
@@ -144,6 +145,19 @@ async fn comments_are_read_page_by_page(backend: Backend) {
     let html = site.client().get(page(&article)).await.expect(200).text();
     assert!(html.contains("number 49") && !html.contains("number 50"), "{html}");
     assert!(html.contains("All comments") && html.contains("\"commentCount\":55"), "{html}");
+    site.rig.shutdown().await;
+}
+
+async fn what_is_long_is_read_in_the_forum_and_hides_nothing_else(backend: Backend) {
+    let site = Site::start(backend).await;
+    let (article, discussion) = site.discussed(json!({"title": "Hello"})).await;
+    said(&site.eve, &article, &"&".repeat(30_000)).await;
+    said(&site.eve, &article, "A short word.").await;
+    let html = site.client().get(page(&article)).await.expect(200).text();
+    assert!(html.contains("A short word.") && !html.contains("&amp;&amp;&amp;"), "{html}");
+    let there =
+        format!("/forum/threads/{}/hello?from=2#post-2", discussion["id"].as_str().unwrap());
+    assert!(html.contains(&format!("href=\"{there}\"")), "{html}");
     site.rig.shutdown().await;
 }
 

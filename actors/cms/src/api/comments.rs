@@ -7,6 +7,7 @@ use panel_kernel::http::{
     CacheFor, Caller, PageQuery, Params, Payload, Refusal, RouteError, Segments,
 };
 use panel_kernel::ids::Id;
+use panel_kernel::purge::Purge;
 use panel_kernel::service::Told;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -78,9 +79,14 @@ pub(super) async fn create_comment(
     caller: Caller,
     Segments(name): Segments<String>,
     Payload(new): Payload<NewComment>,
-) -> Result<Response, RouteError> {
-    let article = discussed(&cms, &caller, &name).await?;
-    Ok(cms.comments.say(&caller, article.id, &new).await?)
+) -> Response {
+    let said: Result<_, RouteError> = async {
+        let article = discussed(&cms, &caller, &name).await?;
+        Ok(cms.comments.say(&caller, article.id, &new).await?)
+    }
+    .await;
+    // Whatever comes of it, nothing of this service is old by it.
+    (Purge::nothing(), said).into_response()
 }
 
 /// The post of this name, if they may see it and it wants comments.

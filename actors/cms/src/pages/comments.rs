@@ -11,8 +11,9 @@ use crate::comments::{Comment, Discussed, Discussion};
 
 /// The most comments on the page.
 const MOST: u32 = 50;
-/// The most bytes of them.
+/// The most bytes of them, and of one: what is longer is read in the forum.
 const MOST_BYTES: usize = 128 * 1024;
+const LONG: usize = 16 * 1024;
 
 /// What is shown of what is said about an article.
 #[derive(Debug, Default)]
@@ -35,7 +36,8 @@ pub(super) struct Shape {
     pub(super) shown: String,
     pub(super) edited: bool,
     pub(super) deleted: bool,
-    pub(super) html: String,
+    /// Nothing if it is too long.
+    pub(super) html: Option<String>,
 }
 
 impl From<Comment> for Shape {
@@ -47,7 +49,7 @@ impl From<Comment> for Shape {
             shown: day(comment.created_at),
             edited: comment.edited_at.is_some(),
             deleted: comment.deleted,
-            html: comment.body_html,
+            html: Some(comment.body_html).filter(|html| html.len() <= LONG),
         }
     }
 }
@@ -66,11 +68,11 @@ impl Section {
 
     fn new(Discussed { thread, posts, more_after }: Discussed) -> Self {
         let (count, mut bytes) = (posts.len(), 0);
-        let fit = posts.into_iter().take_while(|comment| {
-            bytes += comment.body_html.len();
+        let fit = posts.into_iter().map(Shape::from).take_while(|comment| {
+            bytes += comment.html.as_ref().map_or(0, String::len);
             bytes <= MOST_BYTES
         });
-        let comments: Vec<Shape> = fit.map(Shape::from).collect();
+        let comments: Vec<Shape> = fit.collect();
         let has_more = more_after.is_some() || comments.len() < count;
         Self { is_known: true, has_more, thread, comments }
     }

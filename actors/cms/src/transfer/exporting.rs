@@ -1,6 +1,6 @@
 //! Writing everything into a file.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,15 @@ pub async fn export(
     let partial = partial(file);
     // Whoever has it reads everything in it.
     let mut options = File::options();
-    let out = options.write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
+    let out = options.append(true).create(true).mode(0o600).open(&partial)?;
+    out.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => {
+            TransferError::File(format!("another export writes {}", partial.display()))
+        }
+        TryLockError::Error(error) => error.into(),
+    })?;
+    // What was cut off is begun anew.
+    out.set_len(0)?;
     let mut exporter = Exporter { db, out: BufWriter::new(out), done: Exported::default() };
     exporter.head().await?;
     let total = transfer::count(&mut db.reader().await?).await?;

@@ -30,6 +30,8 @@ pub(super) struct Marks {
 pub(super) struct OfService {
     /// The number of the last purge of any.
     last: Arc<AtomicU64>,
+    /// The same when a member was met last, of which nothing had been heard.
+    met: AtomicU64,
     stamps: RwLock<Both>,
     /// Whose they are, and who else is told, where there is a CDN.
     also: Option<(&'static str, Purges)>,
@@ -90,20 +92,37 @@ impl Marks {
     /// The number of the last purge that concerns an answer with these tags.
     pub(super) fn version(&self, tags: &Tags) -> u64 {
         // Of whom there are no marks, nothing is kept.
-        let version = |(service, tags)| Some(self.services.get(service)?.version(tags));
-        tags.by_service().filter_map(version).max().unwrap_or_default()
+        let version = |(place, (service, tags))| {
+            let marks = self.services.get(service)?;
+            Some(marks.version(tags).max(marks.met_behind(place)))
+        };
+        tags.by_service().enumerate().filter_map(version).max().unwrap_or_default()
     }
 
     /// Whether such an answer is gone that was asked for after the purge of this number.
     pub(super) fn is_gone(&self, tags: &Tags, asked: u64) -> bool {
-        let mut all = tags.by_service();
-        all.any(|(service, tags)| {
-            self.services.get(service).is_none_or(|marks| marks.is_gone(tags, asked))
+        let mut all = tags.by_service().enumerate();
+        all.any(|(place, (service, tags))| {
+            let marks = self.services.get(service);
+            marks.is_none_or(|marks| marks.is_gone(tags, asked) || marks.met_behind(place) > asked)
         })
     }
 }
 
 impl OfService {
+    /// A member has come of which nothing was heard before. Of what it had to tell until then nothing concerns its own
+    /// answers that are kept here; but another service may have had its words earlier, and shown them.
+    pub(super) fn meets(&self) {
+        self.met.store(self.last.fetch_add(1, Ordering::AcqRel) + 1, Ordering::Release);
+        self.tell(&Purge::everything());
+    }
+
+    /// The number from before which answers of another service are gone in which this one's words are; `place` is where
+    /// this one stands among those whose words are in it.
+    fn met_behind(&self, place: usize) -> u64 {
+        if place == 0 { 0 } else { self.met.load(Ordering::Acquire) }
+    }
+
     /// From now on that is old, or gone.
     pub(super) fn apply(&self, purge: &Purge) {
         if purge.is_nothing() {
@@ -204,6 +223,13 @@ mod tests {
         asked = marks.now();
         purge("forum", &Purge::everything());
         assert!(marks.version(&both) > asked && marks.version(&own) <= asked);
+        // What a member had to tell before it was met may concern what others have said of it.
+        let forums = marks.tags("thread:2", "forum").unwrap();
+        asked = marks.now();
+        marks.find("forum").unwrap().1.meets();
+        assert!(marks.is_gone(&both, asked) && marks.version(&both) > asked);
+        assert!(!marks.is_gone(&own, asked) && !marks.is_gone(&forums, asked));
+        assert!(!marks.is_gone(&both, marks.now()) && marks.version(&forums) <= asked);
     }
 
     #[test]

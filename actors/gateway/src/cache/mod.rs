@@ -180,11 +180,11 @@ impl Cache {
         }
     }
 
-    /// A member on another node has come. What it had to tell before it knew of this gateway concerns nothing that is
-    /// kept here, and may concern what a CDN keeps.
+    /// A member on another node has come. What it had to tell before it knew of this gateway concerns nothing of its own
+    /// that is kept here, and may concern what a CDN keeps, and what others have shown of it.
     pub(crate) fn has_come(&self, service: &str) {
         if let Some(marks) = self.marks_of(service) {
-            marks.tell(&Purge::everything());
+            marks.meets();
         }
     }
 

@@ -11,14 +11,18 @@ use quick_xml::{Reader, XmlVersion};
 
 use crate::transfer::TransferError;
 
-/// The longest element, in bytes.
-const MOST_BYTES: usize = 16 * 1024 * 1024;
+/// The longest element of the channel, with all that is in it, in bytes.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+/// What is remembered beside a text: so many bytes for each element.
+const OVERHEAD: usize = 64;
 
 /// The elements of a file, by their names.
 #[derive(Debug)]
 pub(super) struct Items {
     reader: Reader<BufReader<File>>,
     buffer: Vec<u8>,
+    /// What the element that is read has in it so far, in bytes.
+    taken: usize,
 }
 
 /// An element that stands in the channel: an article, somebody, a category.
@@ -44,7 +48,7 @@ impl Items {
     pub(super) fn open(file: File) -> Self {
         let mut reader = Reader::from_reader(BufReader::new(file));
         reader.config_mut().check_end_names = true;
-        Self { reader, buffer: Vec::new() }
+        Self { reader, buffer: Vec::new(), taken: 0 }
     }
 
     fn wrong(&self, reason: impl std::fmt::Display) -> TransferError {
@@ -54,6 +58,7 @@ impl Items {
 
     fn event(&mut self) -> Result<Event<'static>, TransferError> {
         self.buffer.clear();
+        self.taken = self.taken.saturating_add(OVERHEAD);
         match self.reader.read_event_into(&mut self.buffer) {
             Ok(event) => Ok(event.into_owned()),
             Err(error) => Err(self.wrong(error)),
@@ -63,6 +68,7 @@ impl Items {
     /// The next element of the channel.
     pub(super) fn next(&mut self) -> Result<Option<Item>, TransferError> {
         loop {
+            self.taken = 0;
             match self.event()? {
                 Event::Start(start) => {
                     let name = name_of(&start);
@@ -91,13 +97,11 @@ impl Items {
                             item.terms.push((domain, nicename, text));
                         }
                         "wp:postmeta" => {
-                            let meta = self.item(name)?;
-                            let [key, value] = ["wp:meta_key", "wp:meta_value"]
-                                .map(|name| meta.get(name).to_owned());
+                            let (key, value) = self.meta()?;
                             item.meta.insert(key, value);
                         }
                         "wp:comment" => {
-                            self.item(name)?;
+                            self.text(&name)?;
                             item.comments += 1;
                         }
                         _ => {
@@ -109,6 +113,27 @@ impl Items {
                 Event::End(_) => return Ok(item),
                 Event::Eof => return Err(self.wrong("the file ends within an element")),
                 other => self.append(&mut item.text, &other)?,
+            }
+        }
+    }
+
+    /// What a plugin, or WordPress itself, has noted: under which name, and what.
+    fn meta(&mut self) -> Result<(String, String), TransferError> {
+        let (mut key, mut value) = (String::new(), String::new());
+        loop {
+            match self.event()? {
+                Event::Start(start) => {
+                    let name = name_of(&start);
+                    let text = self.text(&name)?;
+                    match name.as_str() {
+                        "wp:meta_key" => text.trim().clone_into(&mut key),
+                        "wp:meta_value" => text.trim().clone_into(&mut value),
+                        _ => {}
+                    }
+                }
+                Event::End(_) => return Ok((key, value)),
+                Event::Eof => return Err(self.wrong("the file ends within an element")),
+                _ => {}
             }
         }
     }
@@ -129,7 +154,8 @@ impl Items {
         Ok(text)
     }
 
-    fn append(&self, text: &mut String, event: &Event<'_>) -> Result<(), TransferError> {
+    fn append(&mut self, text: &mut String, event: &Event<'_>) -> Result<(), TransferError> {
+        let before = text.len();
         match event {
             Event::Text(piece) => {
                 let piece = piece.decode().map_err(|error| self.wrong(error))?;
@@ -151,7 +177,8 @@ impl Items {
             }
             _ => {}
         }
-        if text.len() > MOST_BYTES {
+        self.taken = self.taken.saturating_add(text.len() - before);
+        if self.taken > MOST_BYTES {
             return Err(self.wrong(format!("an element is longer than {MOST_BYTES} bytes")));
         }
         Ok(())
