@@ -159,6 +159,8 @@ async fn they_go_to_who_wants_them_and_can_have_them(backend: Backend) {
     suspended.await;
     let password = json!({"password": panel_harness::PASSWORD});
     people["eve"].delete("/api/v2/auth/account").json(&password).await.expect(204);
+    // The forum has heard of that.
+    finds(&forum.database, "SELECT name FROM authors WHERE erased = 1", 1).await;
     all_are_due(&forum).await;
     assert!(smtp.mail_to("ada@example.org", 0).await.text().contains("mentioned you"));
     none_is_due(&forum).await;
