@@ -29,7 +29,7 @@ const OWN_PATIENCE: Duration = Duration::from_secs(5);
 /// Of so many workers of the service, one may wait for who asks for nothing else.
 const ONE_OF: usize = 2;
 /// How long those wait for a place.
-const IN_LINE: Duration = Duration::from_millis(250);
+const IN_LINE: Duration = Duration::from_millis(100);
 /// After it has not answered in time, how long it is left alone.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -127,7 +127,14 @@ impl Trouble {
     /// What came of it.
     fn note(&self, is_late: bool, now: Timestamp) {
         let again = if is_late { now.plus(PAUSE).as_micros() } else { 0 };
-        self.0.store(again, Ordering::Relaxed);
+        let before = self.0.swap(again, Ordering::Relaxed);
+        if is_late && before == 0 {
+            tracing::warn!(
+                "the forum does not answer in time: articles are shown without comments"
+            );
+        } else if !is_late && before != 0 {
+            tracing::info!("the forum answers again");
+        }
     }
 }
 

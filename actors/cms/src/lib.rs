@@ -26,6 +26,7 @@
 //! | `media` | what is made of pictures: the actors, and the way of one picture |
 //! | `webhooks` | what others are told: the actors, and the way of one delivery |
 //! | `rules` | who may do what, where a step leads, what a valid field is, what a clock shows; no I/O |
+//! | `redirecting` | having an address lead elsewhere |
 //! | `settling` | what follows from what becomes of an article: what it makes old, what is told of it |
 //! | `store` | the only SQL |
 //! | `texts` | what becomes of the HTML of a text before it is stored |
@@ -39,6 +40,7 @@ mod config;
 mod events;
 mod media;
 mod pages;
+mod redirecting;
 mod rules;
 mod scheduler;
 mod search_indexer;

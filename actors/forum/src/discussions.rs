@@ -155,6 +155,10 @@ impl Discussions {
             tx.publish(&ThreadRestored { id });
             tx.makes_old(tags::showing(id));
         }
+        if thread.deleted {
+            // Nobody reads it. If somebody restores it, what is told of the article next is taken into account.
+            return Ok(());
+        }
         // Of a thread of its own: one that others were merged into, or that somebody renamed, is called something else.
         let title = title(article);
         if found.title != title {

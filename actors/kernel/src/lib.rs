@@ -16,6 +16,7 @@
 //! | [`certificates`] | certificates in files, and their renewal |
 //! | [`http`] | what routes share: extractors, problems, pages, ETags |
 //! | [`network`] | networks and addresses, and which of them are everybody's |
+//! | [`partial_file`] | files that are there when they are whole |
 //! | [`outbound`] | HTTP to others' servers, with its bounds |
 //! | [`personal`] | what services have of one person, for that person |
 //! | [`purge`] | what writes make old of the answers that gateways keep |
@@ -46,6 +47,7 @@ pub mod names;
 pub mod network;
 mod openapi;
 pub mod outbound;
+pub mod partial_file;
 pub mod personal;
 pub mod problem;
 pub mod purge;

@@ -8,7 +8,8 @@ use std::path::Path;
 use panel_auth::ImportedAccount;
 use panel_cms::CmsConfig;
 use panel_cms::transfer::{
-    self, Import, Imported, Options, Person, Remarks, Skipped, TransferError, WordPress, ghost,
+    self, Import, Imported, Options, Person, Record, Remarks, Skipped, TransferError, WordPress,
+    ghost,
 };
 use panel_kernel::data::Database;
 use panel_kernel::ids::Id;
@@ -108,83 +109,91 @@ fn format_of(file: &Path) -> Result<Format, Failure> {
 
 type Done = Result<(Imported, Skipped, Remarks), Failure>;
 
-fn options(
-    config: &Config,
-    args: &ArticlesArgs,
-    people: HashMap<String, (Id, String)>,
-) -> Result<Options, Failure> {
+/// What a file has next: a record, or why it can't be read; where that is, and how far the file is read by it.
+type Next = Option<(Result<Record, String>, String, u64)>;
+
+/// Takes in all that `next` finds, in a file that is so long, written by these people.
+async fn all(
+    (config, db, args): (&Config, &Database, &ArticlesArgs),
+    told: &[Person],
+    (what, length): (&'static str, u64),
+    mut next: impl FnMut() -> Result<Next, TransferError>,
+) -> Result<(Imported, Skipped), Failure> {
     let section = config.section(panel_cms::SERVICE.name);
     let cms = CmsConfig::parse(&section)
         .map_err(|bad| Failure::Usage(format!("{}: {}", bad.key, bad.reason)))?;
-    let embeds = cms.embeds;
-    Ok(Options { skip: args.skip, max_body_chars: MOST_BODY_CHARS, embeds, people })
+    let options = Options {
+        skip: args.skip,
+        max_body_chars: MOST_BODY_CHARS,
+        site: config.node.public_url.trim_end_matches('/').to_owned(),
+        embeds: cms.embeds,
+        people: people(config, args, told).await?,
+    };
+    let mut import = Import::new(db, options);
+    let shown = Shown::new(what, Some(length));
+    let took = loop {
+        match next() {
+            Ok(None) => break Ok(()),
+            Ok(Some((record, place, read))) => {
+                if let Err(error) = import.take(record, place).await {
+                    break Err(error);
+                }
+                shown.at(read);
+            }
+            Err(error) => break Err(error),
+        }
+    };
+    shown.done();
+    took.map_err(Failure::other)?;
+    import.finish().await.map_err(Failure::other)
 }
 
 async fn lines(config: &Config, db: &Database, args: &ArticlesArgs) -> Done {
     let mut lines = Lines::open(&args.file, MOST_BYTES)?;
-    let shown = Shown::new("bytes", Some(lines.length));
-    let mut import = Import::new(db, options(config, args, HashMap::new())?);
-    let took = loop {
-        let place = format!("byte {}", lines.read);
-        let taken = match lines.next() {
-            Ok(None) => break Ok(()),
-            Ok(Some(line)) => import.line(line).await,
-            Err(reason) => break Err(TransferError::Refused { place, reason }),
-        };
-        if let Err(error) = taken {
-            break Err(error);
+    let (length, mut number) = (lines.length, 0_u64);
+    let next = || {
+        loop {
+            number += 1;
+            let place = format!("line {number}");
+            let record = match lines.next() {
+                Ok(None) => return Ok(None),
+                Ok(Some(line)) if line.trim_ascii().is_empty() => continue,
+                Ok(Some(line)) => Record::parse(line),
+                Err(reason) => return Err(TransferError::Refused { place, reason }),
+            };
+            return Ok(Some((record, place, lines.read)));
         }
-        shown.at(lines.read);
     };
-    shown.done();
-    took.map_err(Failure::other)?;
-    let (imported, skipped) = import.finish().await.map_err(Failure::other)?;
+    let (imported, skipped) = all((config, db, args), &[], ("bytes", length), next).await?;
     Ok((imported, skipped, Remarks::default()))
 }
 
 async fn wordpress(config: &Config, db: &Database, args: &ArticlesArgs) -> Done {
     let mut file = WordPress::open(&args.file).map_err(Failure::other)?;
-    let people = people(config, args, file.people()).await?;
-    let mut import = Import::new(db, options(config, args, people)?);
-    let shown = Shown::new("bytes", Some(args.file.metadata().map_or(0, |it| it.len())));
-    let took = loop {
-        let taken = match file.read() {
-            Ok(Some((record, place))) => import.take(record, place).await,
-            Ok(None) => break Ok(()),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = taken {
-            break Err(error);
-        }
-        shown.at(file.position());
+    let (length, people) = (args.file.metadata().map_or(0, |it| it.len()), file.people().to_vec());
+    let next = || {
+        let read = file.read()?;
+        Ok(read.map(|(record, place)| (Ok(record), place, file.position())))
     };
-    shown.done();
-    took.map_err(Failure::other)?;
-    let (imported, skipped) = import.finish().await.map_err(Failure::other)?;
+    let (imported, skipped) = all((config, db, args), &people, ("bytes", length), next).await?;
     Ok((imported, skipped, file.remarks().clone()))
 }
 
 async fn of_ghost(config: &Config, db: &Database, args: &ArticlesArgs) -> Done {
-    let (known, records, remarks) =
+    let (people, records, remarks) =
         ghost(&args.file, args.address.as_deref()).map_err(Failure::other)?;
-    let people = people(config, args, &known).await?;
-    let mut import = Import::new(db, options(config, args, people)?);
-    let shown = Shown::new("records", Some(u64::try_from(records.len()).unwrap_or(0)));
-    let mut took = Ok(());
-    for (done, record) in (1_u64..).zip(records) {
-        let place = match &record {
-            transfer::Record::Article(article) => format!("post {}", article.id),
-            _ => format!("record {done}"),
-        };
-        took = import.take(record, place).await;
-        if took.is_err() {
-            break;
-        }
-        shown.at(done);
-    }
-    shown.done();
-    took.map_err(Failure::other)?;
-    let (imported, skipped) = import.finish().await.map_err(Failure::other)?;
+    let length = u64::try_from(records.len()).unwrap_or(0);
+    let mut records = (1_u64..).zip(records);
+    let next = || {
+        Ok(records.next().map(|(number, record)| {
+            let place = match &record {
+                Record::Article(article) => format!("post {}", article.id),
+                _ => format!("record {number}"),
+            };
+            (Ok(record), place, number)
+        }))
+    };
+    let (imported, skipped) = all((config, db, args), &people, ("records", length), next).await?;
     Ok((imported, skipped, remarks))
 }
 

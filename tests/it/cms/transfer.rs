@@ -287,6 +287,16 @@ async fn what_can_not_be_taken_in_is_named(backend: Backend) {
             "back to itself",
         ),
         (
+            vec![
+                head.to_owned(),
+                String::new(),
+                r#"{"type":"redirect","from":"/blog/x/1","to":"/blog/x/2"}"#.to_owned(),
+                r#"{"type":"redirect","from":"/blog/x/2","to":"/blog/x/1?a"}"#.to_owned(),
+            ],
+            "line 4",
+            "back to itself",
+        ),
+        (
             vec![head.to_owned(), r#"{"type":"revision","article_id":"9","number":1,"title":"a","body":"","editor":{"id":"a","name":"b"},"created_at":"2020-01-01T00:00:00Z"}"#.to_owned()],
             "line 2",
             "no article \"9\" before it",

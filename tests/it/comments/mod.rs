@@ -37,10 +37,14 @@ impl Site {
     }
 
     async fn of(builder: RigBuilder) -> Self {
+        Self::with(builder, json!({})).await
+    }
+
+    /// With a cms that is configured so.
+    async fn with(builder: RigBuilder, cms: Value) -> Self {
         let clock = Clock::manual(Timestamp::from_seconds(1_800_000_000));
         let builder = builder.clock(clock).service(configured(&panel_forum::SERVICE, json!({})));
-        let rig =
-            Box::pin(builder.service(configured(&panel_cms::SERVICE, json!({}))).start()).await;
+        let rig = Box::pin(builder.service(configured(&panel_cms::SERVICE, cms)).start()).await;
         let [eve, ann, bob] =
             [Role::Moderator, Role::Premium, Role::User].map(|role| rig.signed_in(role));
         Self { rig, eve, ann, bob }

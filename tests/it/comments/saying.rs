@@ -1,11 +1,13 @@
 //! Who can say something about an article, and who is refused.
 
+use std::time::{Duration, Instant};
+
 use futures::future::join_all;
-use panel_harness::{Backend, on_both_databases};
+use panel_harness::{Backend, RigBuilder, on_both_databases};
 use serde_json::json;
 
 use super::{Site, bodies, comments, said, thread};
-use crate::cms::{POSTS, begun, patch};
+use crate::cms::{POSTS, begun, patch, took};
 
 on_both_databases!(
     what_is_refused_says_why,
@@ -113,5 +115,38 @@ async fn many_at_once_are_answered_and_who_is_not_makes_nothing_old(backend: Bac
     site.bob.post(&comments(&article)).json(&words).await.refused(503, "unavailable");
     site.bob.post(&format!("{POSTS}/none/comments")).json(&words).await.refused(404, "not_found");
     assert!(kept().await);
+    site.rig.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_many_wait_for_a_forum_that_hangs_articles_are_read() {
+    let builder = RigBuilder::new(Backend::Postgres.database().await);
+    let site = Site::with(builder, json!({"pool": {"workers": 8}})).await;
+    let (article, _) = site.discussed(json!({"title": "a"})).await;
+    let other = begun(&site.ann, json!({"title": "b"})).await;
+    let other = took(&site.eve, &other, "publish").await;
+    // Whoever asks where an article is discussed waits for this.
+    let mut forum = site.rig.raw_sql("forum").await;
+    forum.run("BEGIN").await;
+    forum.run("LOCK TABLE discussions IN ACCESS EXCLUSIVE MODE").await;
+    let asks = join_all((0..40_u32).map(async |n| {
+        let asked = if n % 2 == 0 {
+            site.bob.get(&comments(&article)).await
+        } else {
+            site.bob.post(&comments(&article)).json(&json!({"body": n.to_string()})).await
+        };
+        assert!(matches!(asked.status.as_u16(), 503 | 504), "{asked:?}");
+    }));
+    let reads = async {
+        let began = Instant::now();
+        for _ in 0..5 {
+            site.bob.get(super::page(&other)).await.expect(200);
+        }
+        began.elapsed()
+    };
+    let (_, took) = tokio::join!(asks, reads);
+    // All of the service's workers would wait for five seconds.
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    forum.run("ROLLBACK").await;
     site.rig.shutdown().await;
 }

@@ -14,14 +14,11 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Shared;
+use crate::redirecting::{self, Unled};
 use crate::rules::fields;
 use crate::store::redirects::{self, Redirect};
 use crate::tags;
 
-/// The most there may be.
-const MOST: i64 = 50_000;
-/// So many in a row are followed to see whether they lead back.
-const HOPS: usize = 10;
 const ROUTE: &str = "/api/v2/cms/redirects";
 
 /// An address that is to lead to another.
@@ -69,26 +66,7 @@ pub(super) async fn create_redirect(
     let site = std::sync::Arc::clone(&cms.public_url);
     cms.write(by, move |mut writing| {
         Box::pin(async move {
-            if redirects::count(writing.tx, MOST).await? >= MOST {
-                return Err(RouteError::Conflict("there are as many redirects as there may be"));
-            }
-            if !redirects::insert(writing.tx, &redirect).await? {
-                let taken = "this address leads somewhere already; remove that first";
-                return Err(Problem::new(ProblemKind::Conflict, taken).code("taken").into());
-            }
-            let mut at = redirect.to.clone();
-            let mut hops = 0;
-            while let Some(here) = on_this_site(&at, &site).map(str::to_owned) {
-                if here == redirect.from || hops == HOPS {
-                    let message = "leads back to where it came from, or through too many others";
-                    return Err(Problem::field("to", "cycle", message).into());
-                }
-                hops += 1;
-                match redirects::target(writing.tx, &here).await? {
-                    Some(next) => at = next,
-                    None => break,
-                }
-            }
+            redirecting::lead(writing.tx, &redirect, &site).await.map_err(refusal)?;
             writing.tx.makes_old([tags::REDIRECTS]);
             let target = format!("redirect:{id}");
             let made = serde_json::to_value(&redirect).ok();
@@ -100,11 +78,19 @@ pub(super) async fn create_redirect(
     .await
 }
 
-/// The path of an address, if it is on this site.
-fn on_this_site<'a>(address: &'a str, site: &str) -> Option<&'a str> {
-    let path = address.strip_prefix(site).unwrap_or(address);
-    let path = path.split(['?', '#']).next().unwrap_or_default();
-    path.starts_with('/').then(|| path.trim_end_matches('/'))
+fn refusal(why: Unled) -> RouteError {
+    match why {
+        Unled::Full => RouteError::Conflict("there are as many redirects as there may be"),
+        Unled::Taken => {
+            let taken = "this address leads somewhere already; remove that first";
+            Problem::new(ProblemKind::Conflict, taken).code("taken").into()
+        }
+        Unled::Cycle => {
+            let message = "leads back to where it came from, or through too many others";
+            Problem::field("to", "cycle", message).into()
+        }
+        Unled::Database(error) => error.into(),
+    }
 }
 
 /// Have an address lead nowhere any more

@@ -138,7 +138,7 @@ pub(super) async fn create_term(
     let position = fields::position(&mut check, new.position);
     check.done()?;
     let created_at = by.context.now;
-    let term = Term { slug, name, description, position, created_at, article_count: 0, version: 1 };
+    let term = Term { description, position, ..Term::named(slug, name, created_at) };
     cms.write(by, move |mut writing| {
         Box::pin(async move {
             if !terms::insert(writing.tx, kind, &term).await? {

@@ -25,7 +25,7 @@ const MAX_NOTE_CHARS: usize = 2_000;
 const MAX_ALT_CHARS: usize = 500;
 const MAX_FILE_NAME_CHARS: usize = 120;
 /// The highest position.
-const MOST_POSITION: i64 = 1_000_000;
+pub(crate) const MOST_POSITION: i64 = 1_000_000;
 /// What stands in the places of slugs in addresses.
 const RESERVED: [&str; 9] =
     ["all", "author", "authors", "categories", "category", "feed", "preview", "tag", "trash"];

@@ -40,6 +40,14 @@ pub(crate) struct Term {
     pub(crate) version: i64,
 }
 
+impl Term {
+    /// One that is called so, and has no articles yet.
+    pub(crate) fn named(slug: String, name: String, now: Timestamp) -> Self {
+        let description = String::new();
+        Self { slug, name, description, position: 0, created_at: now, article_count: 0, version: 1 }
+    }
+}
+
 impl FromRow for Term {
     fn from_row(row: &Row) -> Result<Self, DbError> {
         Ok(Self {

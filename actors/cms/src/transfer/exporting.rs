@@ -1,12 +1,10 @@
 //! Writing everything into a file.
 
-use std::fs::{File, TryLockError};
-use std::io::{BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use panel_kernel::data::Database;
 use panel_kernel::ids::{Id, random_hex};
+use panel_kernel::partial_file::PartialFile;
 
 use super::TransferError;
 use super::record::{self, Person, Record, Redirect, Revision, Seo, Site, VERSION};
@@ -37,22 +35,10 @@ pub async fn export(
     file: &Path,
     mut told: impl FnMut(u64, u64),
 ) -> Result<Exported, TransferError> {
-    if file.exists() {
-        return Err(TransferError::File(format!("{} is there already", file.display())));
-    }
-    let partial = partial(file);
-    // Whoever has it reads everything in it.
-    let mut options = File::options();
-    let out = options.append(true).create(true).mode(0o600).open(&partial)?;
-    out.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => {
-            TransferError::File(format!("another export writes {}", partial.display()))
-        }
-        TryLockError::Error(error) => error.into(),
-    })?;
-    // What was cut off is begun anew.
-    out.set_len(0)?;
-    let mut exporter = Exporter { db, out: BufWriter::new(out), done: Exported::default() };
+    // Whoever has it reads everything in it. What was cut off is begun anew.
+    let mut out = PartialFile::open(file)?;
+    out.begin_anew()?;
+    let mut exporter = Exporter { db, out, done: Exported::default() };
     exporter.head().await?;
     let total = transfer::count(&mut db.reader().await?).await?;
     let total = u64::try_from(total).unwrap_or(0);
@@ -72,29 +58,19 @@ pub async fn export(
     let records = exporter.done.lines;
     exporter.write(&Record::End { records })?;
     let done = exporter.done;
-    exporter.out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-    std::fs::rename(&partial, file)?;
+    exporter.out.finish()?;
     Ok(done)
-}
-
-/// Where what is not finished is.
-fn partial(file: &Path) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".partial");
-    name.into()
 }
 
 struct Exporter<'d> {
     db: &'d Database,
-    out: BufWriter<File>,
+    out: PartialFile,
     done: Exported,
 }
 
 impl Exporter<'_> {
     fn write(&mut self, record: &Record) -> Result<(), TransferError> {
-        let mut line = serde_json::to_vec(record).map_err(std::io::Error::from)?;
-        line.push(b'\n');
-        self.out.write_all(&line)?;
+        self.out.write(record)?;
         self.done.lines += 1;
         Ok(())
     }

@@ -28,6 +28,8 @@ pub struct Options {
     pub skip: bool,
     /// The longest text, in characters.
     pub max_body_chars: usize,
+    /// The address of this site.
+    pub site: String,
     /// Whose videos are shown in texts.
     pub embeds: Vec<Embed>,
     /// Who has an account here, by what they are called in the file: which, and its name.
@@ -99,30 +101,20 @@ impl<'d> Import<'d> {
         }
     }
 
-    /// Takes a line of a file of JSON lines.
-    ///
-    /// # Errors
-    /// [`TransferError`].
-    pub async fn line(&mut self, text: &[u8]) -> Result<(), TransferError> {
-        let place = format!("line {}", self.records + 1);
-        match serde_json::from_slice(text) {
-            Ok(record) => self.take(record, place).await,
-            Err(error) => {
-                self.records += 1;
-                let reason = error.to_string();
-                // Where in the line is of no use without it.
-                let reason = reason.split(" at line ").next().unwrap_or_default().to_owned();
-                self.refused(place, reason)
-            }
-        }
-    }
-
-    /// Takes a record, which is there in the file.
+    /// Takes a record, which is there in the file; or a reason why there is none.
     ///
     /// # Errors
     /// [`TransferError`]; what came before it is stored.
-    pub async fn take(&mut self, record: Record, place: String) -> Result<(), TransferError> {
+    pub async fn take(
+        &mut self,
+        record: Result<Record, String>,
+        place: String,
+    ) -> Result<(), TransferError> {
         self.records += 1;
+        let record = match record {
+            Ok(record) => record,
+            Err(reason) => return self.refused(place, reason),
+        };
         if self.has_ended {
             return self.refused(place, "it comes after the last one".to_owned());
         }
@@ -232,15 +224,11 @@ impl<'d> Import<'d> {
             tries += 1;
             match done {
                 // Whether it was done or not: what is there is passed over.
-                Err(Refusal::Database(error)) if passes(&error) && tries < TRIES => {
+                Err(Refusal::Database(error)) if error.may_pass() && tries < TRIES => {
                     tokio::time::sleep(PAUSE).await;
                 }
                 done => return done,
             }
         }
     }
-}
-
-const fn passes(error: &DbError) -> bool {
-    !matches!(error, DbError::Fault(_) | DbError::BadText | DbError::LeaseLost)
 }

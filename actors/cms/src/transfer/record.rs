@@ -30,6 +30,20 @@ pub enum Record {
     },
 }
 
+impl Record {
+    /// Of a line; else what is wrong with it.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn parse(line: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(line).map_err(|error| {
+            let reason = error.to_string();
+            // Where in the line is of no use without it.
+            reason.split(" at line ").next().unwrap_or_default().to_owned()
+        })
+    }
+}
+
 /// Which site it is from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Site {

@@ -13,6 +13,7 @@ use panel_text::names;
 
 use super::importing::Options;
 use super::record::{Article as Told, Person, Record, Redirect, Revision, Seo as ToldSeo, Term};
+use crate::redirecting::{self, Unled};
 use crate::rules::{Status, fields};
 use crate::store::articles::{self, Article, Seo};
 use crate::store::redirects;
@@ -24,8 +25,6 @@ use crate::texts::{self, Unshown};
 
 /// The longest name of a person that is kept, in characters.
 const NAME_CHARS: usize = 100;
-/// The most redirects of a site.
-const MOST_REDIRECTS: i64 = 50_000;
 
 /// From where it is.
 #[derive(Clone, Debug)]
@@ -164,16 +163,9 @@ impl Taking<'_> {
         if slug.is_empty() {
             return refuse("nothing is left of its slug");
         }
-        let position = told.position.clamp(0, 1_000_000);
-        let term = terms::Term {
-            slug,
-            name,
-            description,
-            position,
-            created_at: self.now,
-            article_count: 0,
-            version: 1,
-        };
+        let position = told.position.clamp(0, fields::MOST_POSITION);
+        let named = terms::Term::named(slug, name, self.now);
+        let term = terms::Term { description, position, ..named };
         Ok(terms::insert(self.tx, told.kind, &term).await?)
     }
 
@@ -267,14 +259,15 @@ impl Taking<'_> {
         let from = fields::source(&mut check, &told.from);
         let to = fields::address(&mut check, "to", &told.to);
         checked(check)?;
-        let Some(to) = to.filter(|to| *to != from) else {
-            return refuse("it leads back to itself, or nowhere");
-        };
-        if redirects::count(self.tx, MOST_REDIRECTS).await? >= MOST_REDIRECTS {
-            return refuse("there are as many redirects as there may be");
-        }
+        let Some(to) = to else { return refuse("it leads nowhere") };
         let redirect = redirects::Redirect { id: self.fresh.own, from, to, created_at: self.now };
-        Ok(redirects::insert(self.tx, &redirect).await?)
+        match redirecting::lead(self.tx, &redirect, &self.options.site).await {
+            Ok(()) => Ok(true),
+            Err(Unled::Taken) => Ok(false),
+            Err(Unled::Full) => refuse("there are as many redirects as there may be"),
+            Err(Unled::Cycle) => refuse("it leads back to itself, or through too many others"),
+            Err(Unled::Database(error)) => Err(error.into()),
+        }
     }
 
     /// What an article of the file is called here, if it is here.
@@ -339,15 +332,7 @@ impl Taking<'_> {
         let slug = told.map(|slug| slug_of_term(TermKind::Category, slug));
         let Some(slug) = slug.filter(|slug| !slug.is_empty()) else { return Ok(None) };
         if terms::held(self.tx, TermKind::Category, &slug).await?.is_none() {
-            let term = terms::Term {
-                name: slug.clone(),
-                slug: slug.clone(),
-                description: String::new(),
-                position: 0,
-                created_at: self.now,
-                article_count: 0,
-                version: 1,
-            };
+            let term = terms::Term::named(slug.clone(), slug.clone(), self.now);
             terms::insert(self.tx, TermKind::Category, &term).await?;
         }
         Ok(Some(slug))

@@ -1,13 +1,11 @@
 //! Writing everything into a file: people when they are first named, each thread with its posts, and at the end what
 //! refers to something that came after it.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use panel_kernel::data::Database;
 use panel_kernel::ids::{Id, random_hex};
+use panel_kernel::partial_file::PartialFile;
 use panel_kernel::role::Role;
 use serde_json::from_str;
 
@@ -45,23 +43,11 @@ pub async fn export(
     file: &Path,
     mut told: impl FnMut(u64, u64),
 ) -> Result<Exported, TransferError> {
-    if file.exists() {
-        let there = format!("{} is there already", file.display());
-        return Err(std::io::Error::new(std::io::ErrorKind::AlreadyExists, there).into());
-    }
-    let partial = partial(file);
     // Whoever has it reads everything.
-    let opened = OpenOptions::new().create(true).append(true).mode(0o600).open(&partial)?;
-    opened.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => {
-            let busy = format!("another export writes {}", partial.display());
-            std::io::Error::new(std::io::ErrorKind::WouldBlock, busy)
-        }
-        TryLockError::Error(error) => error,
-    })?;
-    let resumed = Resumed::read(&partial)?;
+    let out = PartialFile::open(file)?;
+    let resumed = Resumed::read(out.partial())?;
     let kept = resumed.lines;
-    let mut exporter = Exporter { db, out: BufWriter::new(opened), at: resumed };
+    let mut exporter = Exporter { db, out, at: resumed };
     let total = u64::try_from(reading::count_posts(&mut db.reader().await?).await?).unwrap_or(0);
     exporter.head().await?;
     exporter.threads(&mut |done| told(done, total)).await?;
@@ -69,30 +55,19 @@ pub async fn export(
     let records = exporter.at.lines;
     exporter.write(&Record::End { records })?;
     let lines = exporter.at.lines;
-    let done = exporter.out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
-    done.sync_all()?;
-    std::fs::rename(&partial, file)?;
+    exporter.out.finish()?;
     Ok(Exported { lines, kept })
-}
-
-/// Where what is not finished is.
-fn partial(file: &Path) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".partial");
-    name.into()
 }
 
 struct Exporter<'d> {
     db: &'d Database,
-    out: BufWriter<File>,
+    out: PartialFile,
     at: Resumed,
 }
 
 impl Exporter<'_> {
     fn write(&mut self, record: &Record) -> Result<(), TransferError> {
-        let mut line = serde_json::to_vec(record).map_err(std::io::Error::from)?;
-        line.push(b'\n');
-        self.out.write_all(&line)?;
+        self.out.write(record)?;
         self.at.lines += 1;
         Ok(())
     }

@@ -363,7 +363,7 @@ impl<'d> Import<'d> {
             tries += 1;
             match done {
                 // Whether it was done or not: what is there is passed over.
-                Err(TransferError::Database(error)) if passes(&error) && tries < TRIES => {
+                Err(TransferError::Database(error)) if error.may_pass() && tries < TRIES => {
                     tokio::time::sleep(PAUSE).await;
                 }
                 done => return done,
@@ -378,9 +378,4 @@ impl<'d> Import<'d> {
         }
         known.extend(new);
     }
-}
-
-/// Whether another try makes sense.
-const fn passes(error: &DbError) -> bool {
-    !matches!(error, DbError::Fault(_) | DbError::BadText | DbError::LeaseLost)
 }

@@ -1,9 +1,9 @@
 //! What of the services' answers is old, and what is gone: when each tag was purged last, in the order of purges and
 //! of questions.
 //!
-//! Each purge, of whichever service, has a number, and each question has that of the last purge before it. An answer is from before every
-//! purge of one of its tags with a greater number than its question, however late it comes. Tags that were purged
-//! long ago are forgotten, together with which they were: all answers from before them count as purged.
+//! Each purge, of whichever service, has a number, and each question has that of the last purge before it. An answer is
+//! from before every purge of one of its tags with a greater number than its question, however late it comes. Tags that
+//! were purged long ago are forgotten, together with which they were: all answers from before them count as purged.
 
 use std::collections::HashMap;
 use std::sync::Arc;

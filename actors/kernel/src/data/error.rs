@@ -48,6 +48,12 @@ impl DbError {
         !matches!(self, Self::OutcomeUnknown(_))
     }
 
+    /// Whether it may be another time the next time: what is tried again changes nothing that was done already.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        !matches!(self, Self::Fault(_) | Self::BadText | Self::LeaseLost)
+    }
+
     /// Whether the database itself is the trouble, not this one statement.
     #[must_use]
     pub const fn is_outage(&self) -> bool {
