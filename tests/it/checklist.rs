@@ -155,14 +155,29 @@ async fn pages_are_what_they_are_to_be() {
     let news = json!({"name": "News", "slug": "news", "description": "What is new"});
     root.post("/api/v2/cms/categories").json(&news).await.expect(201);
     let body = format!("{TEXT}\n\n![A flag in the wind]({picture})");
-    let id = published(&root, 0, json!({"cover": picture, "body": body, "comments": true})).await;
+    let other = root.user_id.clone();
+    let bob = node.account("bob", "premium").await.user_id;
+    let first = json!({"cover": picture, "body": body, "comments": true, "language": "en",
+        "authors": [other, bob]});
+    let id = published(&root, 0, first).await;
     for n in 1..22 {
-        published(&root, n, json!({})).await;
+        let more = match n {
+            1 => json!({"language": "de", "translation_of": id}),
+            _ => json!({}),
+        };
+        published(&root, n, more).await;
     }
     let about = json!({"title": "About", "slug": "about", "body": TEXT});
     let about = root.post("/api/v2/cms/pages").json(&about).await.expect(201).json();
     let publish = format!("/api/v2/cms/pages/{}/publish", about["id"].as_str().unwrap());
     root.post(&publish).header("if-match", "\"1\"").await.expect(200);
+    let items = json!({"items": [
+        {"label": "Blog", "url": "/blog", "children": [
+            {"label": "News", "url": "/blog/category/news"}, {"label": "About", "article": about["id"]}]},
+        {"label": "Forum", "url": "/forum"}]});
+    for menu in ["main", "footer"] {
+        root.put(&format!("/api/v2/cms/menus/{menu}")).json(&items).await.expect(201);
+    }
     let said = json!({"body": TEXT.replace("## One", "one").replace("### Two", "two")});
     eventually("it is commented on", SOON, async || {
         let answer = root.post(&format!("/api/v2/cms/posts/{id}/comments")).json(&said).await;

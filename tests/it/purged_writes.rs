@@ -86,7 +86,8 @@ fn lasting(text: &str) -> String {
     for (before, after) in [
         ("nonce=\"", "\""),
         ("\"view_count\":", ","),
-        (" replies · ", " views"),
+        (" replies · ", " · "),
+        (" reply · ", " · "),
         ("\"request_id\":\"", "\""),
     ] {
         let mut parts = lasting.split(before);
@@ -102,8 +103,9 @@ fn lasting(text: &str) -> String {
 
 #[test]
 fn what_lasts_is_what_is_left() {
-    let text = r#"<a nonce="x1">3 replies · 7 views</a>{"view_count":8,"b":1,"request_id":"r"}"#;
-    let left = r#"<a nonce=">3 replies · </a>{"view_count":"b":1,"request_id":"}"#;
+    let text = r#"<a nonce="x1">3 replies · 7 views · now</a> 1 reply · 1 view · then {"view_count":8,"b":1,"request_id":"r"}"#;
+    let left =
+        r#"<a nonce=">3 replies · now</a> 1 reply · then {"view_count":"b":1,"request_id":"}"#;
     assert_eq!(lasting(text), left);
 }
 

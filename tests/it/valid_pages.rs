@@ -10,8 +10,15 @@ use serde_json::json;
 
 const SOON: Duration = Duration::from_secs(20);
 /// What is HTML by now, and this validator is too old to know.
-const SINCE: [&str; 6] =
-    ["\"nonce\"", "\"loading\"", "\"decoding\"", "\"sizes\"", "\"referrerpolicy\"", "\"allow\""];
+const SINCE: [&str; 7] = [
+    "\"nonce\"",
+    "\"loading\"",
+    "\"decoding\"",
+    "\"sizes\"",
+    "\"referrerpolicy\"",
+    "\"allow\"",
+    "\"aria-current\"",
+];
 
 /// All that Markdown can say.
 const TEXT: &str = r#"A *text* with **all** that ~~is not~~ is: `code`, <b>HTML</b> & ampersands, https://example.org/?a=b&c=d
@@ -87,12 +94,16 @@ async fn every_page_is_html() {
         "{TEXT}\n![a \"picture\"]({picture})\n\n![](https://example.org/a.png \"title\")\n\n\
          https://www.youtube.com/watch?v=dQw4w9WgXcQ\n\nnote[^1]\n\n[^1]: The note."
     );
+    let other = node.account("zoë", "premium").await.user_id;
     let mut articles = Vec::new();
     for n in 0..22 {
+        let language = ["pt-BR", "zh-Hant", "en"].get(n);
         let article = json!({
             "title": format!("Everything & \"all\" <of> it {n}"), "slug": format!("all-{n}"),
             "body": body, "category": "news", "tags": ["c++", "日本"], "cover": picture,
             "seo": {"title": "<&\">", "description": "'\"<&>"}, "comments": n == 0,
+            "authors": [root.user_id, other], "language": language,
+            "translation_of": (n == 2).then_some("all-0"),
         });
         let made = root.post("/api/v2/cms/posts").json(&article).await.expect(201).json();
         let id = made["id"].as_str().unwrap().to_owned();
@@ -104,6 +115,13 @@ async fn every_page_is_html() {
     let alone = root.post("/api/v2/cms/pages").json(&alone).await.expect(201).json();
     let publish = format!("/api/v2/cms/pages/{}/publish", alone["id"].as_str().unwrap());
     root.post(&publish).header("if-match", "\"1\"").await.expect(200);
+    let items = json!({"items": [
+        {"label": "A & <b>", "url": "https://example.org/?a=1&b='2'", "children": [{"label": "\"", "url": "/blog"}]},
+        {"label": "About", "article": alone["id"]},
+    ]});
+    for menu in ["main", "footer"] {
+        root.put(&format!("/api/v2/cms/menus/{menu}")).json(&items).await.expect(201);
+    }
     let preview = format!("/api/v2/cms/posts/{}/preview-link", articles[0].0);
     let preview =
         root.post(&preview).header("if-match", "*").json(&json!({})).await.expect(201).json();

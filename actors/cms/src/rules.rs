@@ -158,17 +158,17 @@ pub(crate) fn may_begin(viewer: Viewer, kind: Kind) -> Result<(), RouteError> {
     }
 }
 
-/// Whether they may change its text, or delete it: editors may, and its author until it was approved.
+/// Whether they may change its text, or delete it: editors may, and its authors until it was approved.
 pub(crate) fn may_change(
     viewer: Viewer,
-    (author, kind): (Id, Kind),
+    (is_author, kind): (bool, Kind),
     status: Status,
 ) -> Result<(), RouteError> {
     if viewer.edits() {
         return Ok(());
     }
-    if !viewer.is(author) {
-        return Err(RouteError::Forbidden("only its author and moderators may change this"));
+    if !is_author {
+        return Err(RouteError::Forbidden("only its authors and moderators may change this"));
     }
     may_begin(viewer, kind)?;
     match status {
@@ -180,11 +180,19 @@ pub(crate) fn may_change(
 }
 
 /// Whether they may show it to others before it is published.
-pub(crate) fn may_show(viewer: Viewer, author: Id) -> Result<(), RouteError> {
-    if viewer.edits() || viewer.is(author) && viewer.level >= WRITER.level() {
+pub(crate) fn may_show(viewer: Viewer, is_author: bool) -> Result<(), RouteError> {
+    if viewer.edits() || is_author && viewer.level >= WRITER.level() {
         return Ok(());
     }
-    Err(RouteError::Forbidden("only its author, while they write, and moderators may do that"))
+    Err(RouteError::Forbidden("only its authors, while they write, and moderators may do that"))
+}
+
+/// Whether they may say that an article is by these: whose it is, editors say alone.
+pub(crate) fn may_sign(viewer: Viewer, before: Id, after: Id) -> Result<(), RouteError> {
+    if viewer.edits() || before == after {
+        return Ok(());
+    }
+    Err(RouteError::Forbidden("the first author of an article stays; a moderator may change that"))
 }
 
 /// A step on an article's way.
@@ -237,11 +245,11 @@ impl Step {
 pub(crate) fn takes(
     step: Step,
     viewer: Viewer,
-    (author, status): (Id, Status),
+    (is_author, status): (bool, Status),
     (publish_at, now): (Option<Timestamp>, Timestamp),
 ) -> Result<Status, RouteError> {
     // What was not approved is its author's.
-    let is_authors = viewer.is(author)
+    let is_authors = is_author
         && match (step, status) {
             (Step::Submit, _) => viewer.level >= WRITER.level(),
             (Step::Unpublish, status) => status == Status::InReview,

@@ -1,18 +1,26 @@
 //! What follows from what becomes of an article: what it makes old, and what is told of it. Whoever changes one, a route
 //! or the scheduler, does it by this.
 
+use std::collections::BTreeSet;
+
 use panel_kernel::data::{DbError, Tx};
+use panel_kernel::ids::Id;
 use serde_json::{Value, json};
 
 use crate::events::{ArticleEdited, ArticlePublished, ArticleUnpublished};
 use crate::rules::Kind;
 use crate::store::articles::{self, Article};
+use crate::store::menus;
 use crate::tags;
 
 /// Stores what has become of an article, in the transaction that holds it.
 pub(crate) async fn settle(tx: &mut Tx, before: &Article, after: &Article) -> Result<(), DbError> {
     articles::update(tx, before, after).await?;
     told(tx, Some(before), after);
+    let place = |it: &Article| it.is_public().then(|| it.slug.clone());
+    if place(before) != place(after) && menus::follow(tx, after.id).await? {
+        tx.makes_old([tags::MENUS]);
+    }
     Ok(())
 }
 
@@ -22,22 +30,26 @@ pub(crate) fn begun(tx: &mut Tx, article: &Article) {
 }
 
 fn told(tx: &mut Tx, before: Option<&Article>, after: &Article) {
-    let id = after.id;
+    let groups: BTreeSet<Id> =
+        before.into_iter().chain([after]).filter_map(Article::group).collect();
+    let showing = || {
+        tags::showing(after.id).into_iter().chain(groups.iter().copied().map(tags::translations))
+    };
     let was_public = before.is_some_and(Article::is_public);
     match (was_public, after.is_public()) {
         (false, false) => tx.makes_nothing_old(),
         (false, true) => {
             let first = before.is_none_or(|before| before.published_at.is_none());
             tx.publish(&ArticlePublished::of(after, first));
-            tx.makes_old(tags::showing(id));
+            tx.makes_old(showing());
         }
         (true, true) => {
             tx.publish(&ArticleEdited::of(after));
-            tx.makes_old(tags::showing(id));
+            tx.makes_old(showing());
         }
         (true, false) => {
             tx.publish(&ArticleUnpublished::of(before.unwrap_or(after)));
-            tx.removes(tags::showing(id));
+            tx.removes(showing());
         }
     }
 }
@@ -50,6 +62,9 @@ pub(crate) fn summary(article: &Article) -> Value {
         "status": article.status,
         "category": article.category,
         "tags": article.tags,
+        "authors": article.authors().map(|(id, _)| id).collect::<Vec<_>>(),
+        "language": article.language,
+        "translation_of": article.translation_of,
         "comments": article.comments,
         "publish_at": article.publish_at,
         "version": article.version,

@@ -40,8 +40,10 @@ pub struct Entry {
     pub page: String,
     /// What it is called.
     pub title: String,
+    /// In which language it is (BCP 47), if that is known.
+    pub language: Option<String>,
     /// Who wrote it.
-    pub author: String,
+    pub authors: Vec<String>,
     /// When (RFC 3339).
     pub published: String,
     /// When it was changed last.
@@ -60,7 +62,7 @@ impl Feed {
     pub fn new(of: Of, mut entries: Vec<Entry>) -> Self {
         let mut left = MAX_PAGE_BYTES;
         for entry in &mut entries {
-            for text in [&mut entry.title, &mut entry.author] {
+            for text in [&mut entry.title].into_iter().chain(&mut entry.authors) {
                 *text = sound(std::mem::take(text));
             }
             entry.summary = entry.summary.take().map(sound);
@@ -105,7 +107,8 @@ mod tests {
             id: "https://e.org/1".to_owned(),
             page: "https://e.org/1".to_owned(),
             title: "a\u{0}<b>".to_owned(),
-            author: "ann".to_owned(),
+            language: Some("en".to_owned()),
+            authors: vec!["ann".to_owned()],
             published: "2026-01-01T00:00:00Z".to_owned(),
             updated: "2026-01-02T00:00:00Z".to_owned(),
             tags: vec!["c++".to_owned()],

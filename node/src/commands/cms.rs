@@ -70,10 +70,10 @@ pub(super) fn import(args: &ArticlesArgs) -> Result<(), Failure> {
     for (what, count) in remarks.iter() {
         say(format_args!("in the file, and not here: {count} {what}"));
     }
-    let Imported { articles, terms, revisions, redirects, known } = imported;
+    let Imported { articles, terms, revisions, translations, menus, redirects, known } = imported;
     say(format_args!(
-        "new: {articles} articles, {terms} categories and tags, {revisions} earlier texts, {redirects} \
-         redirects; there before: {known}"
+        "new: {articles} articles, {terms} categories and tags, {revisions} earlier texts, \
+         {translations} translations, {menus} menus, {redirects} redirects; there before: {known}"
     ));
     if skipped.count == 0 {
         return Ok(());

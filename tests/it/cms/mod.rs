@@ -1,7 +1,10 @@
 //! Articles, over HTTP, on both databases.
 
+mod authors;
 mod importing;
+mod languages;
 mod lists;
+mod menus;
 mod nodes;
 mod pages;
 mod previews;

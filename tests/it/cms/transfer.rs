@@ -15,6 +15,7 @@ on_both_databases!(
     all_of_it_goes_into_a_file_and_another_site,
     an_import_that_was_cut_off_goes_on,
     what_can_not_be_taken_in_is_named,
+    what_is_good_is_taken_in_and_the_rest_is_left_out,
 );
 
 const A_YEAR: Duration = Duration::from_secs(365 * 86_400);
@@ -96,7 +97,9 @@ async fn full(site: &Site) {
         let made = root.post(route).json(&article).await.expect(201).json();
         format!("{route}/{}", made["id"].as_str().unwrap())
     };
-    let whole = json!({"title": "Ein Straßenfest \u{1f600}", "body": "# One\n\n*two*", "slug": "fest",
+    let mia = site.node.account("mia", "premium").await;
+    let party = begun(POSTS, json!({"title": "A street party", "language": "en"})).await;
+    let whole = json!({"language": "de", "authors": [root.user_id, mia.user_id], "title": "Ein Straßenfest \u{1f600}", "body": "# One\n\n*two*", "slug": "fest",
         "excerpt": "Kurz.", "category": "news", "tags": ["rust", "東京"],
         "cover": "https://a.example/b.png", "comments": true,
         "seo": {"title": "T", "description": "D", "canonical": "https://a.example/", "noindex": true}});
@@ -106,6 +109,8 @@ async fn full(site: &Site) {
         versioned(&fest, json!({"body": text})).await;
     }
     versioned(&fest, json!({"slug": "feier"})).await;
+    // Written before, and translated after.
+    versioned(&party, json!({"translation_of": "feier"})).await;
     begun(POSTS, json!({"title": "A draft"})).await;
     let later = begun(POSTS, json!({"title": "Later", "body": "x"})).await;
     step(&later, "schedule", json!({"publish_at": Clock::system().now().plus(A_YEAR)})).await;
@@ -116,6 +121,10 @@ async fn full(site: &Site) {
     step(&archived, "archive", Value::Null).await;
     let about = begun("/api/v2/cms/pages", json!({"title": "About", "body": "us"})).await;
     step(&about, "publish", Value::Null).await;
+    let id = |path: &str| path.rsplit('/').next().unwrap().to_owned();
+    let items = json!([{"label": "Home", "url": "/blog"},
+        {"label": "About", "article": id(&about), "children": [{"label": "Party", "article": id(&fest)}]}]);
+    root.put("/api/v2/cms/menus/main").json(&json!({"items": items})).await.expect(201);
     let gone = begun(POSTS, json!({"title": "Gone"})).await;
     root.delete(&gone).header("if-match", "\"1\"").await.expect(204);
     let old = json!({"from": "/blog/2019/05/fest", "to": "/blog/feier"});
@@ -175,7 +184,23 @@ async fn picture(site: &Site) -> Value {
         .iter()
         .map(|it| json!([it["from"], it["to"]]))
         .collect();
-    json!([articles, trash, terms, redirects])
+    let menu = root.get("/api/v2/cms/menus/main").await;
+    let menu = if menu.status == 200 { menu.json()["items"].clone() } else { Value::Null };
+    json!([articles, trash, terms, redirects, menu])
+}
+
+/// What an administrator sees of a site, with people called as on another.
+fn called(picture: &Value, other: &Value) -> Value {
+    let people = |picture: &Value| -> Vec<String> {
+        let articles = picture[0].as_array().unwrap().iter().map(|it| &it[0]["authors"]);
+        let authors = articles.map(|authors| authors.as_array().unwrap()).max_by_key(|it| it.len());
+        authors.unwrap().iter().map(|author| author["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let (from, to) = (people(picture), people(other));
+    assert_eq!((from.len(), to.len()), (2, 2));
+    let text =
+        from.iter().zip(&to).fold(picture.to_string(), |text, (from, to)| text.replace(from, to));
+    serde_json::from_str(&text).unwrap()
 }
 
 async fn all_of_it_goes_into_a_file_and_another_site(backend: Backend) {
@@ -192,24 +217,22 @@ async fn all_of_it_goes_into_a_file_and_another_site(backend: Backend) {
     // Where it is from nothing is new.
     let told = from.import(&file, &[]).await;
     assert!(
-        told.contains("new: 0 articles, 0 categories and tags, 0 earlier texts, 0 redirects"),
+        told.contains("new: 0 articles, 0 categories and tags, 0 earlier texts, 0 translations, 0 menus, 0 redirects"),
         "{told}"
     );
     assert_eq!(picture(&from).await, before);
     let told = into.import(&file, &[]).await;
     assert!(
-        told.contains("new: 7 articles") && told.contains("2 earlier texts, 1 redirects"),
+        told.contains("new: 8 articles")
+            && told.contains("2 earlier texts, 1 translations, 1 menus, 1 redirects"),
         "{told}"
     );
-    let mut after = picture(&into).await;
+    let after = picture(&into).await;
     // Those who wrote are people of their own there, under their names.
     let author = after[0][0][0]["author"].clone();
     assert_eq!(author["name"], "root");
     assert_ne!(author, before[0][0][0]["author"]);
-    let known = before[0][0][0]["author"]["id"].as_str().unwrap();
-    let text = after.to_string().replace(author["id"].as_str().unwrap(), known);
-    after = serde_json::from_str(&text).unwrap();
-    assert_eq!(after, before);
+    assert_eq!(called(&after, &before), before);
     let told = into.import(&file, &[]).await;
     assert!(told.contains("new: 0 articles") && told.contains("there before: 1"), "{told}");
     // People come by what it was called, and find it.
@@ -225,7 +248,7 @@ async fn all_of_it_goes_into_a_file_and_another_site(backend: Backend) {
     })
     .await;
     let first: Value = serde_json::from_str(&told[0]).unwrap();
-    assert_eq!(first["after"]["articles"], 7, "{first}");
+    assert_eq!(first["after"]["articles"], 8, "{first}");
 }
 
 async fn an_import_that_was_cut_off_goes_on(backend: Backend) {
@@ -243,39 +266,43 @@ async fn an_import_that_was_cut_off_goes_on(backend: Backend) {
     let cut = into.file("cut.jsonl", &text[..text.len() - 9]);
     into.refused(&cut, &[]).await;
     into.import(&file, &[]).await;
-    let (mut before, after) = (picture(&from).await, picture(&into).await);
-    let ids = [&before, &after].map(|it| it[0][0][0]["author"]["id"].as_str().unwrap().to_owned());
-    before = serde_json::from_str(&before.to_string().replace(&ids[0], &ids[1])).unwrap();
-    assert_eq!(after, before);
+    let (before, after) = (picture(&from).await, picture(&into).await);
+    assert_eq!(called(&after, &before), before);
+}
+
+const HEAD: &str = r#"{"type":"site","version":1,"source":"elsewhere"}"#;
+
+fn article(id: &str, more: &Value) -> String {
+    let mut article = json!({"type": "article", "id": id, "title": "T", "created_at": "2020-01-01T00:00:00Z",
+                             "author": {"id": "a", "name": "Ann"}});
+    for (name, value) in more.as_object().unwrap() {
+        article[name] = value.clone();
+    }
+    article.to_string()
+}
+
+fn end(count: usize) -> String {
+    format!("{{\"type\":\"end\",\"records\":{count}}}")
 }
 
 async fn what_can_not_be_taken_in_is_named(backend: Backend) {
     let site = Site::start(backend).await;
-    let head = r#"{"type":"site","version":1,"source":"elsewhere"}"#;
-    let article = |id: &str, more: Value| {
-        let mut article = json!({"type": "article", "id": id, "title": "T", "created_at": "2020-01-01T00:00:00Z",
-                                 "author": {"id": "a", "name": "Ann"}});
-        for (name, value) in more.as_object().unwrap() {
-            article[name] = value.clone();
-        }
-        article.to_string()
-    };
-    let end = |count: usize| format!("{{\"type\":\"end\",\"records\":{count}}}");
+    let head = HEAD;
     for (lines, place, reason) in [
-        (vec![article("1", json!({}))], "line 1", "first, it must say what the file is"),
-        (vec![head.replace(":1,", ":2,")], "line 1", "it is of form 2; this reads 1"),
+        (vec![article("1", &json!({}))], "line 1", "first, it must say what the file is"),
+        (vec![head.replace(":1,", ":3,")], "line 1", "it is of form 3; this reads 2"),
         (vec![head.replace("elsewhere", "")], "line 1", "its source"),
         (vec![head.to_owned(), "{\"type\":\"other\"}".to_owned()], "line 2", "unknown variant"),
         (vec![head.to_owned(), "x".to_owned()], "line 2", "expected value"),
-        (vec![head.to_owned(), article("1", json!({"title": ""}))], "line 2", "title"),
-        (vec![head.to_owned(), article("", json!({}))], "line 2", "1 to 200 bytes"),
-        (vec![head.to_owned(), article("1", json!({"body": "x".repeat(140_000)}))], "line 2", "body"),
-        (vec![head.to_owned(), article("1", json!({"body": "[^1]".repeat(20_000) + "\n\n[^1]: a"}))], "line 2", "too long"),
-        (vec![head.to_owned(), article("1", json!({"status": "scheduled"}))], "line 2", "publish_at"),
-        (vec![head.to_owned(), article("1", json!({"kind": "page", "comments": true}))], "line 2", "comments"),
-        (vec![head.to_owned(), article("1", json!({"cover": "javascript:x"}))], "line 2", "cover"),
+        (vec![head.to_owned(), article("1", &json!({"title": ""}))], "line 2", "title"),
+        (vec![head.to_owned(), article("", &json!({}))], "line 2", "1 to 200 bytes"),
+        (vec![head.to_owned(), article("1", &json!({"body": "x".repeat(140_000)}))], "line 2", "body"),
+        (vec![head.to_owned(), article("1", &json!({"body": "[^1]".repeat(20_000) + "\n\n[^1]: a"}))], "line 2", "too long"),
+        (vec![head.to_owned(), article("1", &json!({"status": "scheduled"}))], "line 2", "publish_at"),
+        (vec![head.to_owned(), article("1", &json!({"kind": "page", "comments": true}))], "line 2", "comments"),
+        (vec![head.to_owned(), article("1", &json!({"cover": "javascript:x"}))], "line 2", "cover"),
         (vec![head.to_owned(), end(7)], "line 2", "1 came before it, not 7"),
-        (vec![head.to_owned(), end(1), article("1", json!({}))], "line 3", "after the last"),
+        (vec![head.to_owned(), end(1), article("1", &json!({}))], "line 3", "after the last"),
         (
             vec![head.to_owned(), r#"{"type":"redirect","from":"/x","to":"/y"}"#.to_owned()],
             "line 2",
@@ -297,6 +324,22 @@ async fn what_can_not_be_taken_in_is_named(backend: Backend) {
             "back to itself",
         ),
         (
+            vec![head.to_owned(), r#"{"type":"translation","article_id":"8","of":"9"}"#.to_owned()],
+            "line 2",
+            "no such article before it",
+        ),
+        (vec![head.to_owned(), article("1", &json!({"language": "Klingon"}))], "line 2", "language"),
+        (
+            vec![head.to_owned(), r#"{"type":"menu","name":"main","items":[{"label":"a","article_id":"9"}]}"#.to_owned()],
+            "line 2",
+            "no article \"9\" before it",
+        ),
+        (
+            vec![head.to_owned(), r#"{"type":"menu","name":"Main","items":[{"label":"a","url":"javascript:x"}]}"#.to_owned()],
+            "line 2",
+            "name must be",
+        ),
+        (
             vec![head.to_owned(), r#"{"type":"revision","article_id":"9","number":1,"title":"a","body":"","editor":{"id":"a","name":"b"},"created_at":"2020-01-01T00:00:00Z"}"#.to_owned()],
             "line 2",
             "no article \"9\" before it",
@@ -306,17 +349,20 @@ async fn what_can_not_be_taken_in_is_named(backend: Backend) {
         let told = site.refused(&file, &["--format", "panel"]).await;
         assert!(told.contains(place) && told.contains(reason), "{place} {reason}: {told}");
     }
-    // What is good is taken in with --skip, and the rest is named.
+}
+
+async fn what_is_good_is_taken_in_and_the_rest_is_left_out(backend: Backend) {
+    let site = Site::start(backend).await;
     let lines = [
-        head.to_owned(),
-        article("1", json!({"title": ""})),
+        HEAD.to_owned(),
+        article("1", &json!({"title": ""})),
         article(
             "2",
-            json!({"status": "published", "slug": "Same Slug", "title": "Nul \u{0} and \u{202e}more"}),
+            &json!({"status": "published", "slug": "Same Slug", "title": "Nul \u{0} and \u{202e}more"}),
         ),
         "nonsense".to_owned(),
-        article("3", json!({"status": "published", "slug": "same-slug", "category": "Made Up"})),
-        article("4", json!({"slug": "trash"})),
+        article("3", &json!({"status": "published", "slug": "same-slug", "category": "Made Up"})),
+        article("4", &json!({"slug": "trash"})),
         end(6),
     ];
     let file = site.file("some.jsonl", &lines.join("\n"));

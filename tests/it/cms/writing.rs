@@ -36,6 +36,7 @@ async fn an_article_is_begun_and_changed(backend: Backend) {
         "category": "news", "tags": ["rust-lang", "news"], "cover": "/media/a.webp",
         "seo": {"title": "Hi", "description": null, "canonical": "https://example.org/first",
                 "noindex": false},
+        "authors": [article["author"]], "language": null, "translation_of": null,
         "comments": false,
         "created_at": article["created_at"], "published_at": null,
         "updated_at": article["created_at"], "version": 1, "publish_at": null,

@@ -129,6 +129,21 @@ pub(super) async fn cms(db: &mut RawSql) {
     insert(db, "article_slugs (slug, article_id)", 3_000, "'former-' || i, 1000 + i").await;
     let columns = "article_revisions (id, article_id, number, title, body, editor_id, editor_name, created_at)";
     insert(db, columns, 3_000, "i, 1000 + i, 1, 'Seeded', 'text', 1, 'somebody', i").await;
+    // Each wrote some with others; every seventh is there in another language.
+    insert(db, "people (id, name)", 3_000, "i, 'somebody'").await;
+    let columns = "co_authored (author_id, article_id, kind, published_at)";
+    let values = "201 + i % 200, 1000 + i, 'post', CASE WHEN i % 3 <> 0 AND i % 50 <> 1 THEN i END";
+    insert(db, columns, 3_000, values).await;
+    insert(db, columns, 3_000, &values.replace("201", "1")).await;
+    db.run(
+        "UPDATE articles SET language = 'en', co_authors = '[\"0000000000007\"]' WHERE id % 7 = 0",
+    )
+    .await;
+    db.run("UPDATE articles SET language = 'de', translation_of = id - id % 7 WHERE id % 7 = 1")
+        .await;
+    insert(db, "menus (name, updated_at, version)", 1, "'main', 0, 1").await;
+    let columns = "menu_items (menu, position, is_below, label, article_id)";
+    insert(db, columns, 50, "'main', i, 0, 'Seeded', 1000 + i").await;
     let columns = "terms (kind, slug, name, position, created_at)";
     insert(db, columns, 11, "'category', 'seeded-' || i, 'Seeded', i, 0").await;
     insert(db, columns, 20_000, "'tag', 'seeded-' || i, 'Seeded', 0, 0").await;

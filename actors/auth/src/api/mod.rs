@@ -16,6 +16,7 @@ mod login;
 mod oauth;
 pub(crate) mod passkeys;
 mod password;
+mod people;
 mod recovery;
 mod second_factor;
 mod session;
@@ -252,6 +253,7 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
 pub(crate) fn router(app: App) -> Router {
     Router::from(routes())
         .merge(accounts::routes())
+        .merge(people::routes())
         .route("/setup", get(pages::setup))
         .route("/join", get(pages::join))
         .route("/verify-email", get(pages::verify_email))

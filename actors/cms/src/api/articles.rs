@@ -18,6 +18,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Shared;
+use super::signing::Signed;
 use super::views::ArticleView;
 use super::writing::{Named, current};
 use crate::rules::{self, Kind, Status, Viewer, fields};
@@ -78,6 +79,13 @@ pub(super) struct NewArticle {
     cover: Option<String>,
     #[serde(default)]
     seo: NewSeo,
+    /// Who wrote it, at most 10 accounts: first whose it is, which moderators alone say of somebody else. Who begins it,
+    /// where it is not said.
+    authors: Option<Vec<Id>>,
+    /// In which language it is: a tag of BCP 47, as in `en` or `pt-BR`.
+    language: Option<String>,
+    /// The id or the slug of an article that says the same in another language.
+    translation_of: Option<String>,
     /// Whether people can comment on it, in the forum, while it is published; for posts alone. As configured where it is
     /// not said.
     comments: Option<bool>,
@@ -92,6 +100,7 @@ pub(super) struct NewArticle {
 pub(super) async fn create(
     State(cms): State<Shared>,
     Extension(kind): Extension<Kind>,
+    caller: Caller,
     by: SignedIn,
     Payload(new): Payload<NewArticle>,
 ) -> Result<Answer, RouteError> {
@@ -106,12 +115,21 @@ pub(super) async fn create(
     let tags = names::tags(&mut check, &new.tags, fields::MAX_TAGS);
     let cover = new.cover.and_then(|text| fields::address(&mut check, "cover", &text));
     let seo = new.seo.checked(&mut check);
+    let signed = new.authors.map(|ids| fields::authors(&mut check, &ids));
+    let language = new.language.and_then(|text| fields::language(&mut check, &text));
     let wanted = new.comments.map(|wanted| fields::comments(&mut check, kind, wanted));
     check.done()?;
     let body_html = match cms.at_once(&body) {
         Some(html) => html,
         None => match cms.in_turn(&body).await {
             Ok(html) => html,
+            Err(refusal) => return cms.db.refuse(&by.context, refusal).await,
+        },
+    };
+    let signed = match signed {
+        None => None,
+        Some(ids) => match cms.called(&caller, &by, ids).await {
+            Ok(signed) => Some(signed),
             Err(refusal) => return cms.db.refuse(&by.context, refusal).await,
         },
     };
@@ -128,12 +146,15 @@ pub(super) async fn create(
         body_html,
         status: Status::Draft,
         author: author.clone(),
+        co_authors: Vec::new(),
         edited_by: author,
         edited_at: now,
         category: new.category,
         tags,
         cover,
         seo,
+        language,
+        translation_of: None,
         comments: wanted.unwrap_or(kind == Kind::Post && cms.comments_wanted),
         created_at: now,
         published_at: None,
@@ -147,7 +168,12 @@ pub(super) async fn create(
     let mut tries = 0;
     loop {
         tries += 1;
-        match begin(&cms, by.clone(), article.clone(), own_slug.is_some()).await {
+        let named = Naming {
+            own_slug: own_slug.is_some(),
+            signed: signed.clone(),
+            translation_of: new.translation_of.clone(),
+        };
+        match begin(&cms, by.clone(), article.clone(), named).await {
             // Somebody else took the one that was free.
             Err(RouteError::Database(DbError::Unique)) if tries < TRIES => {}
             Err(RouteError::Database(DbError::Unique)) => return Err(taken().into()),
@@ -156,11 +182,18 @@ pub(super) async fn create(
     }
 }
 
+/// What a new article is called by, and names.
+struct Naming {
+    own_slug: bool,
+    signed: Option<Signed>,
+    translation_of: Option<String>,
+}
+
 async fn begin(
     cms: &Shared,
     by: SignedIn,
     mut article: Article,
-    own_slug: bool,
+    Naming { own_slug, signed, translation_of }: Naming,
 ) -> Result<Answer, RouteError> {
     cms.write(by, move |mut writing| {
         Box::pin(async move {
@@ -170,6 +203,13 @@ async fn begin(
                 return Err(taken().into());
             }
             writing.categorised(None, &article).await?;
+            if let Some(signed) = signed {
+                writing.signed(&mut article, signed).await?;
+            }
+            if let Some(of) = translation_of {
+                writing.translates(&mut article, &of).await?;
+            }
+            writing.speaks(&article).await?;
             slugs::moved(writing.tx, article.id, (None, &article.slug)).await?;
             articles::insert(writing.tx, &article).await?;
             settling::begun(writing.tx, &article);
@@ -258,7 +298,7 @@ pub(crate) async fn find(
         return Err(gone());
     }
     let is_seen =
-        article.is_public() || (article.deleted_at.is_none() && viewer.sees(article.author.0));
+        article.is_public() || (article.deleted_at.is_none() && article.is_seen_by(viewer));
     match is_seen {
         false => Err(RouteError::NotFound(kind.name())),
         true if moved => Ok(Found::There(Box::new(article))),
@@ -296,7 +336,8 @@ pub(super) async fn delete(
     cms.write(by, move |mut writing| {
         Box::pin(async move {
             let before = writing.held(kind, &name).await?;
-            rules::may_change(writing.viewer, (before.author.0, kind), before.status)?;
+            let is_author = before.is_by(writing.viewer);
+            rules::may_change(writing.viewer, (is_author, kind), before.status)?;
             current(if_match, &before)?;
             let now = writing.by.context.now;
             let version = before.version + 1;

@@ -6,13 +6,15 @@ use axum::extract::State;
 use http::StatusCode;
 use panel_kernel::data::{Answer, DbError};
 use panel_kernel::http::validate::Check;
-use panel_kernel::http::{Payload, Refusal, RouteError, SignedIn, present};
+use panel_kernel::http::{Caller, Payload, Refusal, RouteError, SignedIn, present};
+use panel_kernel::ids::Id;
 use panel_text::html::beginning;
 use panel_text::names;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::articles::{seen, taken};
+use super::signing::Signed;
 use super::views::ArticleView;
 use super::writing::{Named, Writing, current};
 use super::{Cms, Shared};
@@ -52,6 +54,16 @@ pub(super) struct ArticlePatch {
     #[serde(deserialize_with = "present")]
     #[schema(nullable = false)]
     seo: Option<SeoPatch>,
+    /// Who wrote it, at most 10 accounts: first whose it is, which moderators alone change.
+    #[serde(deserialize_with = "present")]
+    #[schema(nullable = false)]
+    authors: Option<Vec<Id>>,
+    /// In which language it is: a tag of BCP 47, as in `en` or `pt-BR`.
+    #[serde(deserialize_with = "present")]
+    language: Option<Option<String>>,
+    /// The id or the slug of an article that says the same in another language.
+    #[serde(deserialize_with = "present")]
+    translation_of: Option<Option<String>>,
     /// Whether people can comment on it, in the forum, while it is published; for posts alone.
     #[serde(deserialize_with = "present")]
     #[schema(nullable = false)]
@@ -86,6 +98,9 @@ pub(super) struct Change {
     tags: Option<Vec<String>>,
     cover: Option<Option<String>>,
     seo: SeoPatch,
+    signed: Option<Signed>,
+    language: Option<Option<String>>,
+    translation_of: Option<Option<String>>,
     comments: Option<bool>,
 }
 
@@ -110,9 +125,15 @@ impl SeoPatch {
     }
 }
 
+/// What a change is not complete without.
+struct Wanting {
+    body: Option<String>,
+    authors: Option<Vec<Id>>,
+}
+
 impl ArticlePatch {
-    /// All but the text, which is rendered, and its bounds.
-    fn checked(self, check: &mut Check, (kind, most): (Kind, usize)) -> (Change, Option<String>) {
+    /// All but the text, which is rendered, and its authors, whose names are asked for.
+    fn checked(self, check: &mut Check, (kind, most): (Kind, usize)) -> (Change, Wanting) {
         let title = self.title.map(|text| fields::title(check, &text));
         let body = self.body.map(|text| fields::body(check, &text, most));
         let slug = self.slug.map(|text| fields::slug(check, &text));
@@ -122,8 +143,24 @@ impl ArticlePatch {
             self.cover.map(|text| text.and_then(|text| fields::address(check, "cover", &text)));
         let seo = self.seo.unwrap_or_default().checked(check);
         let comments = self.comments.map(|wanted| fields::comments(check, kind, wanted));
-        let category = self.category;
-        (Change { title, body: None, slug, excerpt, category, tags, cover, seo, comments }, body)
+        let language =
+            self.language.map(|text| text.and_then(|text| fields::language(check, &text)));
+        let authors = self.authors.map(|ids| fields::authors(check, &ids));
+        let (category, translation_of) = (self.category, self.translation_of);
+        let change = Change {
+            title,
+            slug,
+            excerpt,
+            category,
+            tags,
+            cover,
+            seo,
+            language,
+            translation_of,
+            comments,
+            ..Change::default()
+        };
+        (change, Wanting { body, authors })
     }
 }
 
@@ -164,6 +201,7 @@ impl Change {
             after.cover = cover;
         }
         after.comments = self.comments.unwrap_or(after.comments);
+        after.language = self.language.unwrap_or(after.language);
         match self.excerpt {
             Some(Some(excerpt)) => {
                 after.own_excerpt = true;
@@ -188,16 +226,24 @@ impl Change {
     responses((status = 200, description = "As it is now", body = ArticleView), Refusal))]
 pub(super) async fn edit(
     State(cms): State<Shared>,
+    caller: Caller,
     by: SignedIn,
     Named { kind, name, if_match }: Named,
     Payload(patch): Payload<ArticlePatch>,
 ) -> Result<Answer, RouteError> {
     let mut check = Check::new();
-    let (mut change, body) = patch.checked(&mut check, (kind, cms.max_body_chars));
+    let (mut change, Wanting { body, authors }) =
+        patch.checked(&mut check, (kind, cms.max_body_chars));
     check.done()?;
     if let Some(body) = body {
         change.body = match cms.written(&by, (kind, &name), body).await {
             Ok(text) => Some(text),
+            Err(refusal) => return cms.db.refuse(&by.context, refusal).await,
+        };
+    }
+    if let Some(authors) = authors {
+        change.signed = match cms.called(&caller, &by, authors).await {
+            Ok(signed) => Some(signed),
             Err(refusal) => return cms.db.refuse(&by.context, refusal).await,
         };
     }
@@ -232,7 +278,7 @@ impl Cms {
         let mut conn = self.db.reader().await?;
         let article = seen(&mut conn, kind, name, viewer).await?;
         drop(conn);
-        rules::may_change(viewer, (article.author.0, kind), article.status)?;
+        rules::may_change(viewer, (article.is_by(viewer), kind), article.status)?;
         let html = self.in_turn(&body).await?;
         Ok(Text { body, html })
     }
@@ -243,14 +289,27 @@ impl Writing<'_> {
     pub(super) async fn change(
         &mut self,
         before: Article,
-        change: Change,
+        mut change: Change,
         verb: &str,
     ) -> Result<Answer, RouteError> {
-        rules::may_change(self.viewer, (before.author.0, before.kind), before.status)?;
+        let is_author = before.is_by(self.viewer);
+        rules::may_change(self.viewer, (is_author, before.kind), before.status)?;
         let (id, user, now) = (before.id, self.by.user.id, self.by.context.now);
         // Whatever they had not saved is saved now, or was not wanted.
         autosaves::forget(self.tx, id, user).await?;
+        let (signed, of) = (change.signed.take(), change.translation_of.take());
         let mut after = change.make(&before);
+        if let Some(signed) = signed {
+            self.signed(&mut after, signed).await?;
+        }
+        match of {
+            Some(Some(of)) => self.translates(&mut after, &of).await?,
+            Some(None) => after.translation_of = None,
+            None => {}
+        }
+        if (&after.language, after.translation_of) != (&before.language, before.translation_of) {
+            self.speaks(&after).await?;
+        }
         if after == before {
             self.tx.makes_nothing_old();
             return Ok(self.shown(StatusCode::OK, before));

@@ -6,12 +6,15 @@ mod comments;
 mod editing;
 mod lists;
 mod media;
+mod menus;
 mod previews;
 mod redirects;
 mod revisions;
 pub(crate) mod search;
+mod signing;
 mod steps;
 mod terms;
+mod translations;
 mod views;
 mod webhooks;
 mod writing;
@@ -23,7 +26,7 @@ use panel_kernel::access::{Guarded as _, Need};
 use panel_kernel::cursor::Cursors;
 use panel_kernel::data::Database;
 use panel_kernel::problem::{FieldError, ProblemBody};
-use panel_kernel::service::ServiceContext;
+use panel_kernel::service::{Runtime, ServiceContext};
 use panel_text::markdown::Dialect;
 use panel_text::rendering::Renderer;
 use utoipa::OpenApi as _;
@@ -41,6 +44,7 @@ use crate::store::terms::TermKind;
 use crate::webhooks::Webhooks;
 
 pub(crate) use articles::{Found, find};
+pub(crate) use menus::tree;
 pub(crate) use previews::unkept;
 
 const MODERATOR: Need = Need::Rank(EDITOR);
@@ -49,6 +53,8 @@ const MODERATOR: Need = Need::Rank(EDITOR);
 #[derive(Debug)]
 pub(crate) struct Cms {
     pub(crate) db: Database,
+    /// By which other services are asked.
+    pub(crate) runtime: Runtime,
     pub(crate) cursors: Cursors,
     pub(crate) renderer: Renderer,
     pub(crate) dialect: Dialect,
@@ -81,6 +87,7 @@ impl Cms {
             comments: Comments::new(&context.runtime, config.pool.workers),
             comments_wanted: config.comments,
             db: context.db.clone(),
+            runtime: context.runtime.clone(),
             cursors: context.runtime.cursors.clone(),
             renderer: renderer.clone(),
             dialect: Dialect::Article { embeds: config.embeds.clone() },
@@ -122,6 +129,9 @@ fn documented() -> OpenApiRouter<Shared> {
         .merge(webhooks::routes())
         .guarded(Need::Nothing, routes!(comments::list_comments))
         .guarded(Need::Account, routes!(comments::create_comment))
+        .guarded(Need::Nothing, routes!(menus::list_menus))
+        .guarded(Need::Nothing, routes!(menus::read_menu))
+        .guarded(MODERATOR, routes!(menus::set_menu, menus::delete_menu))
         .guarded(Need::Nothing, routes!(search::search_articles))
         .guarded(Need::Nothing, routes!(previews::read_preview))
         .guarded(MODERATOR, routes!(redirects::list_redirects))
@@ -147,6 +157,7 @@ fn articles_of(kind: Kind) -> OpenApiRouter<Shared> {
         .guarded(MODERATOR, of(routes!(steps::schedule)))
         .guarded(Need::Account, of(routes!(steps::unpublish)))
         .guarded(MODERATOR, of(routes!(steps::archive)))
+        .guarded(Need::Nothing, of(routes!(translations::list_translations)))
         .guarded(Need::Account, of(routes!(revisions::list_revisions)))
         .guarded(Need::Account, of(routes!(revisions::read_revision)))
         .guarded(Need::Account, of(routes!(revisions::compare_revisions)))

@@ -70,7 +70,7 @@ pub(super) async fn link_preview(
         Box::pin(async move {
             let article = writing.held(kind, &name).await?;
             current(if_match, &article)?;
-            rules::may_show(writing.viewer, article.author.0)?;
+            rules::may_show(writing.viewer, article.is_by(writing.viewer))?;
             let good_for = Duration::from_secs(u64::from(hours) * 3_600);
             let expires_at = writing.by.context.now.plus(good_for);
             let token = this.preview(&article, expires_at);
@@ -98,8 +98,8 @@ pub(super) async fn end_previews(
         Box::pin(async move {
             let before = writing.held(kind, &name).await?;
             current(if_match, &before)?;
-            if !writing.viewer.sees(before.author.0) {
-                return Err(RouteError::Forbidden("only its author and moderators may do that"));
+            if !before.is_seen_by(writing.viewer) {
+                return Err(RouteError::Forbidden("only its authors and moderators may do that"));
             }
             let preview_epoch = before.preview_epoch + 1;
             let after = Article { preview_epoch, ..before.clone() };

@@ -175,10 +175,10 @@ pub(super) async fn written(
     viewer: Viewer,
 ) -> Result<Article, RouteError> {
     let article = seen(conn, kind, name, viewer).await?;
-    if viewer.sees(article.author.0) {
+    if article.is_seen_by(viewer) {
         Ok(article)
     } else {
-        Err(RouteError::Forbidden("only its author and moderators see how it was written"))
+        Err(RouteError::Forbidden("only its authors and moderators see how it was written"))
     }
 }
 

@@ -54,7 +54,9 @@ pub(crate) struct Hit {
     /// The page at which people read it.
     pub(crate) path: String,
     pub(crate) title: String,
-    pub(super) author: Person,
+    author: Person,
+    /// Who wrote it, its author first.
+    authors: Vec<Person>,
     category: Option<String>,
     pub(crate) tags: Vec<String>,
     pub(crate) published_at: Timestamp,
@@ -70,6 +72,7 @@ impl Hit {
             path: path(it.kind, &it.slug),
             slug: it.slug,
             title: it.title,
+            authors: [&it.author].into_iter().chain(&it.co_authors).map(Person::from).collect(),
             author: it.author.into(),
             category: it.category,
             tags: it.tags,
@@ -79,8 +82,8 @@ impl Hit {
     }
 
     /// Who wrote it.
-    pub(crate) fn author(&self) -> &str {
-        self.author.name()
+    pub(crate) fn byline(&self) -> String {
+        self.authors.iter().map(Person::name).collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -165,8 +165,8 @@ async fn take(
         Box::pin(async move {
             let before = writing.held(kind, &name).await?;
             current(if_match, &before)?;
-            let (author, now) = (before.author.0, writing.by.context.now);
-            let place = (author, before.status);
+            let now = writing.by.context.now;
+            let place = (before.is_by(writing.viewer), before.status);
             let status = rules::takes(step, writing.viewer, place, (before.publish_at, now))?;
             let after = stepped(before.clone(), (step, status), with, now);
             settling::settle(writing.tx, &before, &after).await?;

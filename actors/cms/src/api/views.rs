@@ -25,6 +25,12 @@ impl Person {
     }
 }
 
+impl From<&(Id, String)> for Person {
+    fn from((id, name): &(Id, String)) -> Self {
+        Self { id: *id, name: name.clone() }
+    }
+}
+
 impl From<(Id, String)> for Person {
     fn from((id, name): (Id, String)) -> Self {
         Self { id, name }
@@ -66,13 +72,20 @@ pub(super) struct ArticleView {
     body: String,
     body_html: String,
     status: Status,
+    /// Whose it is.
     author: Person,
+    /// Who wrote it, its author first.
+    authors: Vec<Person>,
     /// The slug of its category.
     category: Option<String>,
     tags: Vec<String>,
     /// The address of a picture.
     cover: Option<String>,
     seo: SeoView,
+    /// In which language it is (BCP 47), if that is known.
+    language: Option<String>,
+    /// Of which article it is a translation: of all that say the same, the one that was there first.
+    translation_of: Option<Id>,
     /// Whether people can comment on it, while it is published.
     comments: bool,
     created_at: Timestamp,
@@ -100,7 +113,8 @@ pub(super) struct Inside {
 impl ArticleView {
     /// As this person sees it.
     pub(super) fn new(article: Article, viewer: Viewer) -> Self {
-        let inside = viewer.sees(article.author.0).then(|| Inside {
+        let authors = article.authors().map(Person::from).collect();
+        let inside = article.is_seen_by(viewer).then(|| Inside {
             publish_at: article.publish_at,
             edited_by: article.edited_by.into(),
             edited_at: article.edited_at,
@@ -115,11 +129,14 @@ impl ArticleView {
             body: article.body,
             body_html: article.body_html,
             status: article.status,
+            authors,
             author: article.author.into(),
             category: article.category,
             tags: article.tags,
             cover: article.cover,
             seo: article.seo.into(),
+            language: article.language,
+            translation_of: article.translation_of,
             comments: article.comments,
             created_at: article.created_at,
             published_at: article.published_at,
@@ -142,6 +159,8 @@ macro_rules! item {
             excerpt: String,
             status: Status,
             author: Person,
+            /// Who wrote it, its author first.
+            authors: Vec<Person>,
             /// The slug of its category.
             category: Option<String>,
             tags: Vec<String>,
@@ -155,12 +174,14 @@ macro_rules! item {
         impl From<Listed> for $name {
             fn from(it: Listed) -> Self {
                 $(let $field = $from(&it);)*
+                let authors = it.authors().map(Person::from).collect();
                 Self {
                     id: it.id,
                     slug: it.slug,
                     title: it.title,
                     excerpt: it.excerpt,
                     status: it.status,
+                    authors,
                     author: it.author.into(),
                     category: it.category,
                     tags: it.tags,

@@ -74,7 +74,7 @@ impl Writing<'_> {
         let found = self.any(kind, name).await?;
         let seen = found
             .filter(|it| it.deleted_at.is_none())
-            .filter(|it| it.is_public() || self.viewer.sees(it.author.0));
+            .filter(|it| it.is_public() || it.is_seen_by(self.viewer));
         seen.ok_or(RouteError::NotFound(kind.name()))
     }
 

@@ -1,5 +1,7 @@
 //! The page of an article, and what search engines and others are told of it.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse as _, Response};
@@ -11,15 +13,18 @@ use panel_text::html::escape;
 use serde_json::{Value, json};
 
 use super::comments::Section;
+use super::menus::Menus;
 use super::redirects::or_redirect;
-use super::{Place, Shown, day, kept};
+use super::{LANGUAGE, Place, Shown, day, kept};
 use crate::api::{Cms, Found, Shared, find, unkept};
 use crate::comments::Discussion;
 use crate::rules::pictures::{self, Asset};
 use crate::rules::{Kind, Status, Viewer, path};
 use crate::store::articles::Article;
 use crate::store::media::{assets, items};
+use crate::store::people::Person;
 use crate::store::terms::{self, Term, TermKind};
+use crate::store::translations::{self, Translation};
 use crate::tags;
 
 /// Below which address previews are.
@@ -29,6 +34,18 @@ pub(crate) const PREVIEW: &str = "/blog/preview";
 struct Told {
     title: String,
     description: String,
+}
+
+/// The same in a language.
+struct Alternate {
+    /// A tag of BCP 47, or `x-default`: for those whose language is none of them.
+    language: String,
+    /// Its whole address.
+    url: String,
+    path: String,
+    title: String,
+    /// It is another page than this, and leads there.
+    is_other: bool,
 }
 
 /// The picture above an article.
@@ -47,13 +64,18 @@ struct Cover {
 #[template(path = "article.html")]
 struct ArticlePage {
     nonce: String,
+    menus: Menus,
     title: String,
     told: Told,
     canonical: String,
+    /// In which language it is; the one of the site where that is not known.
+    language: String,
+    /// In which others it can be read, its own first; nothing if in none.
+    alternates: Vec<Alternate>,
     noindex: bool,
     cover: Option<Cover>,
     is_post: bool,
-    author: Place,
+    authors: Vec<Place>,
     category: Option<Place>,
     tags: Vec<Place>,
     published: Option<String>,
@@ -102,11 +124,16 @@ async fn article(cms: &Shared, caller: &Caller, (kind, slug): (Kind, String), at
                     None => None,
                 };
                 let picture = picture(conn, &article).await?;
-                Ok((article, category, picture))
+                let translations = match article.group() {
+                    Some(group) if article.is_public() => translations::of(conn, group).await?,
+                    _ => Vec::new(),
+                };
+                let menus = Menus::on(conn, &path(kind, &article.slug)).await?;
+                Ok((article, Around { menus, category, picture, translations }))
             })
         })
         .await;
-    let (article, category, picture) = match found {
+    let (article, around) = match found {
         Ok(found) => found,
         Err(refusal) => return or_redirect(cms, caller, at, refusal).await,
     };
@@ -122,12 +149,14 @@ async fn article(cms: &Shared, caller: &Caller, (kind, slug): (Kind, String), at
     } else {
         (None, Vec::new())
     };
-    let picture_tag = picture.as_ref().map(|(asset, _)| tags::picture(&asset.sha256));
-    let tags = [tags::article(article.id), tags::TERMS.to_owned()].into_iter().chain(picture_tag);
+    let picture_tag = around.picture.as_ref().map(|(asset, _)| tags::picture(&asset.sha256));
+    let group = article.group().map(tags::translations);
+    let tags = [tags::article(article.id), tags::TERMS.to_owned(), tags::MENUS.to_owned()];
+    let tags = tags.into_iter().chain(picture_tag).chain(group);
     let is_whole = discussed.as_ref().is_none_or(|section| section.is_known);
     let cache = kept(caller, is_whole).tagged(tags.chain(told));
     let shown = shown_page(&cms.allowed, |nonce| {
-        ArticlePage::new(cms, nonce, (*article, category, picture), discussed).render()
+        ArticlePage::new(cms, nonce, (*article, around), discussed).render()
     })?;
     Ok((cache, shown).into_response())
 }
@@ -135,13 +164,26 @@ async fn article(cms: &Shared, caller: &Caller, (kind, slug): (Kind, String), at
 /// `GET /blog/preview/{token}`
 pub(super) async fn preview(State(cms): State<Shared>, Segments(token): Segments<String>) -> Shown {
     let article = cms.previewed(&token).await?;
-    let picture = picture(&mut cms.db.reader().await?, &article).await?;
+    let mut conn = cms.db.reader().await?;
+    let picture = picture(&mut conn, &article).await?;
+    let menus = Menus::on(&mut conn, "").await?;
+    drop(conn);
     let rendered = shown_page(&cms.allowed, |nonce| {
-        let mut shown = ArticlePage::new(&cms, nonce, (article, None, picture), None);
+        let around = Around { menus, category: None, picture, translations: Vec::new() };
+        let mut shown = ArticlePage::new(&cms, nonce, (article, around), None);
         shown.noindex = true;
         shown.render()
     })?;
     Ok::<Response, _>((unkept(), rendered).into_response())
+}
+
+/// What a page shows beside its article.
+struct Around {
+    menus: Menus,
+    category: Option<Term>,
+    picture: Option<Picture>,
+    /// All that say the same, itself among them.
+    translations: Vec<Translation>,
 }
 
 /// What is made of a picture of this site, and what it shows.
@@ -177,9 +219,11 @@ impl ArticlePage {
     fn new(
         cms: &Cms,
         nonce: String,
-        (article, category, picture): (Article, Option<Term>, Option<Picture>),
+        (article, around): (Article, Around),
         discussed: Option<Section>,
     ) -> Self {
+        let Around { menus, category, picture, translations } = around;
+        let alternates = alternates(cms, &article, translations);
         let here = format!("{}{}", cms.public_url, path(article.kind, &article.slug));
         let unpublished = (article.status != Status::Published)
             .then_some("This is not published. Nobody else sees it but who has a link to it.");
@@ -196,9 +240,11 @@ impl ArticlePage {
         } else {
             Vec::new()
         };
+        let authors = article.authors().map(Place::of_author).collect();
         let seo = article.seo;
         Self {
             nonce,
+            menus,
             told: Told {
                 title: seo.title.unwrap_or_else(|| article.title.clone()),
                 description: seo.description.unwrap_or(article.excerpt),
@@ -208,10 +254,9 @@ impl ArticlePage {
             noindex: seo.noindex || unpublished.is_some(),
             cover,
             is_post: article.kind == Kind::Post,
-            author: Place {
-                name: article.author.1,
-                path: format!("/blog/author/{}", article.author.0),
-            },
+            authors,
+            language: article.language.unwrap_or_else(|| LANGUAGE.to_owned()),
+            alternates,
             category: category.map(|term| Place {
                 path: format!("/blog/category/{}", term.slug),
                 name: term.name,
@@ -228,6 +273,33 @@ impl ArticlePage {
     }
 }
 
+/// In which languages it can be read, if in several: its own first, and last the one for whoever reads none of them,
+/// which is the one that was there first.
+fn alternates(cms: &Cms, article: &Article, all: Vec<Translation>) -> Vec<Alternate> {
+    let mut seen = BTreeSet::new();
+    let mut public: Vec<Translation> = all
+        .into_iter()
+        .filter(|it| it.status == Status::Published && seen.insert(it.language.clone()))
+        .collect();
+    if public.len() < 2 {
+        return Vec::new();
+    }
+    public.sort_by_key(|it| it.id != article.id);
+    let first = public.iter().find(|it| Some(it.id) == article.group()).cloned();
+    let default = first.map(|it| Translation { language: "x-default".to_owned(), ..it });
+    let alternate = |it: Translation| {
+        let path = path(article.kind, &it.slug);
+        Alternate {
+            url: format!("{}{path}", cms.public_url),
+            path,
+            title: it.title,
+            is_other: it.id != article.id && it.language != "x-default",
+            language: it.language,
+        }
+    };
+    public.into_iter().chain(default).map(alternate).collect()
+}
+
 /// What it is, and where: for a script element, which nothing in it ends.
 fn structured(
     cms: &Cms,
@@ -241,6 +313,7 @@ fn structured(
     if article.kind == Kind::Page {
         return Vec::new();
     }
+    let author = |(id, name): &Person| json!({"@type": "Person", "name": name, "url": format!("{url}/blog/author/{id}")});
     let mut posting = json!({
         "@context": "https://schema.org",
         "@type": "BlogPosting",
@@ -248,12 +321,14 @@ fn structured(
         "description": article.excerpt,
         "datePublished": article.published_at,
         "dateModified": article.updated_at,
-        "author": {"@type": "Person", "name": article.author.1,
-                   "url": format!("{url}/blog/author/{}", article.author.0)},
+        "author": article.authors().map(author).collect::<Vec<_>>(),
         "image": cover.into_iter().collect::<Vec<_>>(),
         "keywords": article.tags,
         "mainEntityOfPage": here,
     });
+    if let Some(language) = &article.language {
+        posting["inLanguage"] = json!(language);
+    }
     if let Some(thread) = thread {
         posting["commentCount"] = json!(thread.reply_count);
         posting["discussionUrl"] = json!(format!("{url}{}", thread.path()));

@@ -11,6 +11,7 @@ use panel_text::feed::{Entry, Feed, Of};
 use panel_text::names::segment;
 use serde::Deserialize;
 
+use super::menus::Menus;
 use super::redirects::or_redirect;
 use super::{Place, STILL, Shown, day, search};
 use crate::api::Shared;
@@ -40,6 +41,7 @@ pub(super) struct FrontQuery {
 #[template(path = "articles.html")]
 struct ListPage {
     nonce: String,
+    menus: Menus,
     title: String,
     canonical: String,
     /// For search results.
@@ -65,10 +67,10 @@ impl From<Listed> for Shape {
     fn from(it: Listed) -> Self {
         let at = it.published_at.unwrap_or(it.updated_at);
         Self {
+            author: it.authors().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(", "),
             path: format!("/blog/{}", it.slug),
             title: it.title,
             excerpt: it.excerpt,
-            author: it.author.1,
             at: at.to_string(),
             shown: day(at),
             tags: it.tags.iter().map(|tag| Place::of_tag(tag)).collect(),
@@ -169,15 +171,19 @@ async fn listed(cms: &Shared, caller: &Caller, about: About, query: FromQuery) -
     let scope = format!("page {path}");
     let after = page.after(&cms.cursors, &scope)?;
     let wanted = Wanted { after, limit: page.fetch(), ..wanted };
-    let rows = lists::published(&mut cms.db.reader().await?, wanted).await?;
+    let mut conn = cms.db.reader().await?;
+    let rows = lists::published(&mut conn, wanted).await?;
+    let menus = Menus::on(&mut conn, &path).await?;
+    drop(conn);
     let listing = Listing::from_excess(rows, LIMIT, |last| {
         let at = last.published_at.unwrap_or(last.updated_at);
         cms.cursors.encode(&scope, &[at.as_micros(), last.id.raw()])
     });
     let listing = listing.map(Shape::from);
-    page_for(caller, [tags::ARTICLES, tags::TERMS], STILL, |nonce| {
+    page_for(caller, [tags::ARTICLES, tags::TERMS, tags::MENUS], STILL, |nonce| {
         ListPage {
             nonce,
+            menus,
             canonical: format!("{}{}", cms.public_url, at.as_deref().unwrap_or(&path)),
             description: if text.is_empty() { title.clone() } else { text.clone() },
             about: text,
@@ -203,7 +209,11 @@ pub(super) async fn feed(
         id: format!("{url}/api/v2/cms/posts/{}", post.id),
         page: format!("{url}/blog/{}", post.slug),
         title: post.title,
-        author: post.author,
+        language: post.language,
+        authors: [post.author]
+            .into_iter()
+            .chain(post.co_authors.into_iter().map(|(_, name)| name))
+            .collect(),
         published: post.published_at.to_string(),
         updated: post.updated_at.to_string(),
         tags: post.tags,

@@ -5,6 +5,7 @@ mod article;
 mod comments;
 mod lists;
 mod media;
+mod menus;
 mod redirects;
 mod search;
 mod sitemap;
@@ -18,7 +19,9 @@ use panel_kernel::problem::Problem;
 use panel_kernel::time::Timestamp;
 use panel_text::names::segment;
 
+use self::menus::Menus;
 use crate::api::Shared;
+use crate::store::people::Person;
 
 pub(crate) use article::PREVIEW;
 
@@ -53,6 +56,8 @@ pub(crate) fn router() -> Router<Shared> {
 #[derive(Template)]
 #[template(path = "refusal.html")]
 struct Refusal {
+    /// None: a page that refuses asks nothing of anybody.
+    menus: Menus,
     nonce: String,
     title: &'static str,
     detail: String,
@@ -71,7 +76,7 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         refusal(self.0, STILL, |refused| {
             let panel_kernel::http::Refused { nonce, title, detail } = refused;
-            Refusal { nonce, title, detail }.render()
+            Refusal { menus: Menus::default(), nonce, title, detail }.render()
         })
     }
 }
@@ -88,7 +93,15 @@ struct Place {
     path: String,
 }
 
+/// In which language pages speak of themselves.
+const LANGUAGE: &str = "en";
+
 impl Place {
+    /// What somebody wrote.
+    fn of_author((id, name): &Person) -> Self {
+        Self { name: name.clone(), path: format!("/blog/author/{id}") }
+    }
+
     /// What has this tag.
     fn of_tag(tag: &str) -> Self {
         Self { name: tag.to_owned(), path: format!("/blog/tag/{}", segment(tag)) }

@@ -4,6 +4,7 @@ use askama::Template;
 use panel_kernel::http::{Caller, Listing, RouteError, page_for};
 use panel_text::names::segment;
 
+use super::menus::Menus;
 use super::{Place, STILL, Shown, day};
 use crate::api::Shared;
 use crate::api::search::{Hit, SearchQuery, found};
@@ -13,6 +14,7 @@ use crate::tags;
 #[template(path = "search.html")]
 struct SearchPage {
     nonce: String,
+    menus: Menus,
     asked: String,
     refusal: Option<String>,
     hits: Vec<Row>,
@@ -34,7 +36,7 @@ struct Row {
 impl From<Hit> for Row {
     fn from(hit: Hit) -> Self {
         Self {
-            author: hit.author().to_owned(),
+            author: hit.byline(),
             at: hit.published_at.to_string(),
             shown: day(hit.published_at),
             tags: hit.tags.iter().map(|tag| Place::of_tag(tag)).collect(),
@@ -67,7 +69,8 @@ pub(super) async fn found_for(
     let next = listing.next_cursor.take();
     let next = next.map(|cursor| format!("/blog?q={}&cursor={cursor}", segment(&asked)));
     let hits = listing.items.into_iter().map(Row::from).collect();
-    page_for(caller, [tags::SEARCH, tags::ARTICLES], STILL, |nonce| {
-        SearchPage { nonce, asked, refusal, hits, next }.render()
+    let menus = Menus::on(&mut cms.db.reader().await?, "/blog").await?;
+    page_for(caller, [tags::SEARCH, tags::ARTICLES, tags::MENUS], STILL, |nonce| {
+        SearchPage { nonce, menus, asked, refusal, hits, next }.render()
     })
 }

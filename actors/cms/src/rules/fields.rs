@@ -9,6 +9,10 @@ use super::Kind;
 
 /// The most tags of an article.
 pub(crate) const MAX_TAGS: usize = 20;
+/// The most authors of an article.
+pub(crate) const MAX_AUTHORS: usize = 10;
+/// The most items of a menu, those below others among them.
+pub(crate) const MAX_MENU_ITEMS: usize = 50;
 /// The longest title, in characters.
 pub(crate) const MAX_TITLE_CHARS: usize = 200;
 /// The longest excerpt that somebody writes, in characters.
@@ -19,7 +23,9 @@ const MAX_SEO_TITLE_CHARS: usize = 120;
 const MAX_SEO_DESCRIPTION_CHARS: usize = 320;
 const MAX_ADDRESS_CHARS: usize = 2_000;
 const MAX_SLUG_CHARS: usize = 80;
-const MAX_NAME_CHARS: usize = 80;
+const MAX_MENU_CHARS: usize = 40;
+/// The longest name of a category, a tag, or an item of a menu, in characters.
+pub(crate) const MAX_NAME_CHARS: usize = 80;
 const MAX_DESCRIPTION_CHARS: usize = 1_000;
 const MAX_NOTE_CHARS: usize = 2_000;
 const MAX_ALT_CHARS: usize = 500;
@@ -66,6 +72,61 @@ pub(crate) fn comments(check: &mut Check, kind: Kind, wanted: bool) -> bool {
         check.fail("comments", "not_for_pages", "posts alone take comments");
     }
     wanted
+}
+
+/// Who wrote it, first whose it is: each once.
+pub(crate) fn authors(check: &mut Check, ids: &[Id]) -> Vec<Id> {
+    let mut named: Vec<Id> = Vec::new();
+    for id in ids {
+        if !named.contains(id) {
+            named.push(*id);
+        }
+        if named.len() > MAX_AUTHORS {
+            break;
+        }
+    }
+    if !(1..=MAX_AUTHORS).contains(&named.len()) {
+        check.fail("authors", "out_of_range", format!("must name 1 to {MAX_AUTHORS} accounts"));
+    }
+    named
+}
+
+/// A language as BCP 47 (RFC 5646) writes it, with a script and a region at most: `en`, `pt-BR`, `zh-Hant-TW`; in the
+/// case in which its parts are usually written. An empty one is none.
+pub(crate) fn language(check: &mut Check, text: &str) -> Option<String> {
+    let parts: Vec<&str> = text.split('-').collect();
+    let letters = |part: &str, least: usize, most: usize| {
+        (least..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphabetic())
+    };
+    let is_script = |part: &str| letters(part, 4, 4);
+    let is_region = |part: &str| {
+        letters(part, 2, 2) || part.len() == 3 && part.bytes().all(|b| b.is_ascii_digit())
+    };
+    let is_one = match parts.as_slice() {
+        [language] => letters(language, 2, 3),
+        [language, last] => letters(language, 2, 3) && (is_script(last) || is_region(last)),
+        [language, script, region] => {
+            letters(language, 2, 3) && is_script(script) && is_region(region)
+        }
+        _ => false,
+    };
+    if !(text.is_empty() || is_one) {
+        let message = "must be a language, as in `en`, `pt-BR` or `zh-Hant`";
+        check.fail("language", "invalid", message);
+        return None;
+    }
+    let (first, rest) = parts.split_first()?;
+    let mut written = first.to_ascii_lowercase();
+    for part in rest {
+        written.push('-');
+        if part.len() == 4 {
+            written.push_str(&part[..1].to_ascii_uppercase());
+            written.push_str(&part[1..].to_ascii_lowercase());
+        } else {
+            written.push_str(&part.to_ascii_uppercase());
+        }
+    }
+    some(written)
 }
 
 /// What to call it in search results.
@@ -138,6 +199,17 @@ fn is_free(slug: &str) -> bool {
     !RESERVED.contains(&slug) && slug.parse::<Id>().is_err()
 }
 
+/// What a menu is called: letters and digits of ASCII, hyphens between words.
+pub(crate) fn menu(check: &mut Check, text: &str) -> String {
+    let is_one = text.len() <= MAX_MENU_CHARS && !text.is_empty() && names::slug(text, "") == text;
+    if !is_one {
+        let message =
+            format!("must be 1 to {MAX_MENU_CHARS} of a-z, 0-9, and hyphens between them");
+        check.fail("name", "invalid", message);
+    }
+    text.to_owned()
+}
+
 /// The name of a category or a tag.
 pub(crate) fn name(check: &mut Check, text: &str) -> String {
     check.line("name", text, 1, MAX_NAME_CHARS)
@@ -169,4 +241,46 @@ pub(crate) fn filter(field: &str, text: Option<String>) -> Result<Option<String>
 
 fn some(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn languages_are_written_in_one_way() {
+        for (text, expected) in [
+            ("en", Some("en")),
+            ("PT-br", Some("pt-BR")),
+            ("zh-hANT-tw", Some("zh-Hant-TW")),
+            ("es-419", Some("es-419")),
+            ("gsw", Some("gsw")),
+            ("", None),
+        ] {
+            let mut check = Check::new();
+            assert_eq!(language(&mut check, text).as_deref(), expected, "{text}");
+            check.done().unwrap();
+        }
+        for text in
+            ["e", "english", "en_US", "en-", "-en", "en-US-Latn", "en-x-a", "é", "en US", "de-1"]
+        {
+            let mut check = Check::new();
+            assert_eq!(language(&mut check, text), None, "{text}");
+            assert!(check.done().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn each_author_is_named_once() {
+        let named = |ids: &[i64]| {
+            let ids: Vec<Id> = ids.iter().copied().map(Id::from_raw).collect();
+            let mut check = Check::new();
+            let named = authors(&mut check, &ids);
+            check.done().map(|()| named.into_iter().map(Id::raw).collect::<Vec<_>>()).ok()
+        };
+        assert_eq!(named(&[3, 1, 3]), Some(vec![3, 1]));
+        assert_eq!(named(&[]), None);
+        assert!(named(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10, 1]).is_some());
+        assert_eq!(named(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]), None);
+    }
 }

@@ -26,7 +26,7 @@ fn premium_people_write_and_moderators_decide() {
     }
     for status in STATUSES {
         let is_hers = matches!(status, Status::Draft | Status::InReview);
-        let change = |by| may_change(by, (ANN, Kind::Post), status).is_ok();
+        let change = |by: Viewer| may_change(by, (by.is(ANN), Kind::Post), status).is_ok();
         assert_eq!(change(viewer(ANN, Role::Premium)), is_hers, "{status}");
         assert!(!change(viewer(BOB, Role::Premium)) && change(viewer(BOB, Role::Moderator)));
         // Who may not write any more does not go on with what they began.
@@ -34,6 +34,10 @@ fn premium_people_write_and_moderators_decide() {
     }
     assert!(viewer(ANN, Role::User).sees(ANN) && !viewer(BOB, Role::Premium).sees(ANN));
     assert!(viewer(BOB, Role::Moderator).sees(ANN) && !nobody.sees(ANN));
+    // Whose it is, moderators change alone.
+    assert!(may_sign(viewer(ANN, Role::Premium), ANN, ANN).is_ok());
+    assert!(may_sign(viewer(ANN, Role::Premium), ANN, BOB).is_err());
+    assert!(may_sign(viewer(BOB, Role::Moderator), ANN, BOB).is_ok());
 }
 
 #[test]
@@ -53,7 +57,7 @@ fn an_article_goes_one_way_at_a_time() {
     ];
     for (step, expected) in all {
         for (status, expected) in STATUSES.into_iter().zip(expected) {
-            let take = |by| takes(step, by, (ANN, status), (None, NOW));
+            let take = |by: Viewer| takes(step, by, (by.is(ANN), status), (None, NOW));
             assert_eq!(take(viewer(BOB, Role::Moderator)).ok(), expected, "{step:?} {status}");
             // Its author, who decides about nothing.
             let own = step == Step::Submit || (step, status) == (Step::Unpublish, InReview);
@@ -63,11 +67,11 @@ fn an_article_goes_one_way_at_a_time() {
         }
     }
     // Who may not write any more does not submit what they began, and may take it back.
-    let take = |step, status| takes(step, viewer(ANN, Role::User), (ANN, status), (None, NOW));
+    let take = |step, status| takes(step, viewer(ANN, Role::User), (true, status), (None, NOW));
     assert!(take(Step::Submit, Draft).is_err() && take(Step::Unpublish, InReview).is_ok());
     // As its author wished.
     let by = viewer(BOB, Role::Moderator);
-    let approve = |at| takes(Step::Approve, by, (ANN, InReview), (Some(at), NOW)).unwrap();
+    let approve = |at| takes(Step::Approve, by, (false, InReview), (Some(at), NOW)).unwrap();
     assert_eq!(approve(Timestamp::from_seconds(1_001)), Scheduled);
     assert_eq!(approve(NOW), Published);
 }

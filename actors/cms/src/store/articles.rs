@@ -8,14 +8,15 @@ use panel_kernel::ids::Id;
 use panel_kernel::time::Timestamp;
 
 use super::media::shown;
+use super::people::{self, Person};
 use super::terms::{self, TermKind};
-use crate::rules::{Kind, Status, pictures};
+use crate::rules::{Kind, Status, Viewer, pictures};
 
 /// How long what was deleted can be restored.
 pub(crate) const IN_TRASH: Duration = Duration::from_secs(30 * 86_400);
 
 /// What was deleted so long ago goes for good, a piece at a time: what hangs on it first.
-pub(crate) const EXPIRIES: [Expiry; 5] = [
+pub(crate) const EXPIRIES: [Expiry; 6] = [
     Expiry {
         delete: "DELETE FROM article_revisions WHERE id IN (SELECT r.id FROM articles a \
                  JOIN article_revisions r ON r.article_id = a.id \
@@ -34,6 +35,13 @@ pub(crate) const EXPIRIES: [Expiry; 5] = [
         keep: IN_TRASH,
     },
     Expiry {
+        delete: "DELETE FROM co_authored WHERE (author_id, article_id) IN \
+                 (SELECT x.author_id, x.article_id FROM articles a \
+                 JOIN co_authored x ON x.article_id = a.id \
+                 WHERE a.deleted_at IS NOT NULL AND a.deleted_at <= $1 LIMIT $2)",
+        keep: IN_TRASH,
+    },
+    Expiry {
         delete: "DELETE FROM article_media WHERE (sha256, article_id) IN \
                  (SELECT m.sha256, m.article_id FROM articles a \
                  JOIN article_media m ON m.article_id = a.id \
@@ -47,6 +55,7 @@ pub(crate) const EXPIRIES: [Expiry; 5] = [
                  AND NOT EXISTS (SELECT 1 FROM article_revisions r WHERE r.article_id = a.id) \
                  AND NOT EXISTS (SELECT 1 FROM autosaves s WHERE s.article_id = a.id) \
                  AND NOT EXISTS (SELECT 1 FROM article_media m WHERE m.article_id = a.id) \
+                 AND NOT EXISTS (SELECT 1 FROM co_authored x WHERE x.article_id = a.id) \
                  AND NOT EXISTS (SELECT 1 FROM article_tags t WHERE t.article_id = a.id) LIMIT $2)",
         keep: IN_TRASH,
     },
@@ -74,14 +83,20 @@ pub(crate) struct Article {
     pub(crate) body: String,
     pub(crate) body_html: String,
     pub(crate) status: Status,
-    pub(crate) author: (Id, String),
+    pub(crate) author: Person,
+    /// Who wrote it with its author.
+    pub(crate) co_authors: Vec<Person>,
     /// Who wrote the text as it is, and when.
-    pub(crate) edited_by: (Id, String),
+    pub(crate) edited_by: Person,
     pub(crate) edited_at: Timestamp,
     pub(crate) category: Option<String>,
     pub(crate) tags: Vec<String>,
     pub(crate) cover: Option<String>,
     pub(crate) seo: Seo,
+    /// In which language it is (BCP 47), if that is known.
+    pub(crate) language: Option<String>,
+    /// Of which article it is a translation: the one that was there first.
+    pub(crate) translation_of: Option<Id>,
     /// Whether it wants comments.
     pub(crate) comments: bool,
     pub(crate) created_at: Timestamp,
@@ -102,6 +117,26 @@ impl Article {
         self.status == Status::Published && self.deleted_at.is_none()
     }
 
+    /// Whether they are one of its authors.
+    pub(crate) fn is_by(&self, viewer: Viewer) -> bool {
+        self.authors().any(|(id, _)| viewer.is(*id))
+    }
+
+    /// Whether they see it before it is published, and how it was written.
+    pub(crate) fn is_seen_by(&self, viewer: Viewer) -> bool {
+        viewer.edits() || self.is_by(viewer)
+    }
+
+    /// Who wrote it: first whose it is.
+    pub(crate) fn authors(&self) -> impl Iterator<Item = &Person> {
+        [&self.author].into_iter().chain(&self.co_authors)
+    }
+
+    /// By which it and its translations know each other; if its language is known, as nothing is a translation else.
+    pub(crate) fn group(&self) -> Option<Id> {
+        self.language.as_ref().map(|_| self.translation_of.unwrap_or(self.id))
+    }
+
     /// What it is about: its category, and its tags.
     pub(crate) fn terms(&self) -> impl Iterator<Item = (TermKind, &str)> {
         let category = self.category.iter().map(|slug| (TermKind::Category, slug.as_str()));
@@ -119,11 +154,27 @@ impl Article {
     fn tags_text(&self) -> String {
         serde_json::to_string(&self.tags).unwrap_or_default()
     }
+
+    fn co_authors_text(&self) -> String {
+        let ids: Vec<Id> = self.co_authors.iter().map(|(id, _)| *id).collect();
+        serde_json::to_string(&ids).unwrap_or_default()
+    }
+
+    /// When it was published, while it is.
+    fn public_since(&self) -> Option<Timestamp> {
+        self.published_at.filter(|_| self.is_public())
+    }
 }
 
 /// A list of texts, written by this service only; a text that is no list shows as none.
 pub(super) fn tags(text: &str) -> Vec<String> {
     serde_json::from_str(text).unwrap_or_default()
+}
+
+/// A list of accounts, written by this service only; their names are elsewhere.
+pub(super) fn unnamed(text: &str) -> Vec<Person> {
+    let ids: Vec<Id> = serde_json::from_str(text).unwrap_or_default();
+    ids.into_iter().map(|id| (id, String::new())).collect()
 }
 
 /// What is stored as another text is as one begins.
@@ -134,6 +185,7 @@ pub(super) fn status(text: &str) -> Status {
 impl FromRow for Article {
     fn from_row(row: &Row) -> Result<Self, DbError> {
         let (kind, text, list): (String, String, String) = (row.get(1)?, row.get(8)?, row.get(15)?);
+        let others: String = row.get(30)?;
         Ok(Self {
             id: row.get(0)?,
             kind: kind.parse().unwrap_or(Kind::Post),
@@ -145,6 +197,7 @@ impl FromRow for Article {
             body_html: row.get(7)?,
             status: status(&text),
             author: (row.get(9)?, row.get(10)?),
+            co_authors: unnamed(&others),
             edited_by: (row.get(11)?, row.get(12)?),
             edited_at: row.get(13)?,
             category: row.get(14)?,
@@ -165,6 +218,8 @@ impl FromRow for Article {
             deleted_at: row.get(27)?,
             version: row.get(28)?,
             comments: row.get(29)?,
+            language: row.get(31)?,
+            translation_of: row.get(32)?,
         })
     }
 }
@@ -179,7 +234,7 @@ macro_rules! find {
              a.edited_at, a.category, a.tags, a.cover, a.seo_title, a.seo_description, \
              a.seo_canonical, a.noindex, a.created_at, a.published_at, a.publish_at, \
              a.review_note, a.updated_at, a.preview_epoch, a.deleted_at, a.version, \
-             a.comments \
+             a.comments, a.co_authors, a.language, a.translation_of \
              FROM articles a WHERE a.",
             $by,
             " = $1"
@@ -189,18 +244,28 @@ macro_rules! find {
 
 /// The article with this id, also if it was deleted.
 pub(crate) async fn by_id(conn: &mut Conn, id: Id) -> Result<Option<Article>, DbError> {
-    conn.optional(sql(find!("id")).bind(id)).await
+    let found = conn.optional(sql(find!("id")).bind(id)).await?;
+    named(conn, found).await
 }
 
 /// The article with this slug, also if it was deleted.
 pub(crate) async fn by_slug(conn: &mut Conn, slug: &str) -> Result<Option<Article>, DbError> {
-    conn.optional(sql(find!("slug")).bind(slug)).await
+    let found = conn.optional(sql(find!("slug")).bind(slug)).await?;
+    named(conn, found).await
+}
+
+/// With the names of those who wrote it with its author, who are few, and mostly none.
+async fn named(conn: &mut Conn, found: Option<Article>) -> Result<Option<Article>, DbError> {
+    let Some(mut article) = found else { return Ok(None) };
+    people::name(conn, &mut article.co_authors).await?;
+    Ok(Some(article))
 }
 
 /// The article, to change it: nobody else does until the transaction ends.
 pub(crate) async fn for_change(tx: &mut Tx, id: Id) -> Result<Option<Article>, DbError> {
     let find = holding(tx, find!("id"), "a").bind(id);
-    tx.optional(find).await
+    let found = tx.optional(find).await?;
+    named(tx, found).await
 }
 
 fn bound(statement: Statement, article: &Article) -> Statement {
@@ -234,6 +299,9 @@ fn bound(statement: Statement, article: &Article) -> Statement {
         .bind(article.deleted_at)
         .bind(article.version)
         .bind(article.comments)
+        .bind(article.co_authors_text())
+        .bind(article.language.as_deref())
+        .bind(article.translation_of)
 }
 
 /// Stores a new one.
@@ -243,12 +311,14 @@ pub(crate) async fn insert(tx: &mut Tx, article: &Article) -> Result<(), DbError
                       status, author_id, author_name, edited_by, edited_by_name, edited_at, category, \
                       tags, cover, seo_title, seo_description, seo_canonical, noindex, published_at, \
                       publish_at, review_note, updated_at, preview_epoch, deleted_at, version, \
-                      comments, kind, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
-                      $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)",
+                      comments, co_authors, language, translation_of, kind, created_at) \
+                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
+                      $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)",
     );
     tx.execute(bound(insert, article).bind(article.kind.name()).bind(article.created_at)).await?;
     shown::set(tx, article.id, &BTreeSet::new(), &article.pictures()).await?;
     tag(tx, article).await?;
+    sign(tx, article).await?;
     count(tx, &BTreeSet::new(), &counted(article), article.updated_at).await
 }
 
@@ -260,18 +330,24 @@ pub(crate) async fn update(tx: &mut Tx, before: &Article, after: &Article) -> Re
                       tags = $15, cover = $16, seo_title = $17, seo_description = $18, \
                       seo_canonical = $19, noindex = $20, published_at = $21, publish_at = $22, \
                       review_note = $23, updated_at = $24, preview_epoch = $25, deleted_at = $26, \
-                      version = $27, comments = $28 WHERE id = $1");
+                      version = $27, comments = $28, co_authors = $29, language = $30, \
+                      translation_of = $31 WHERE id = $1");
     tx.execute(bound(update, after)).await?;
     if before.body_html != after.body_html || before.cover != after.cover {
         shown::set(tx, after.id, &before.pictures(), &after.pictures()).await?;
     }
     count(tx, &counted(before), &counted(after), after.updated_at).await?;
-    let at = |it: &Article| it.published_at.filter(|_| it.is_public());
-    if before.tags == after.tags && at(before) == at(after) {
-        return Ok(());
+    let has_appeared = before.public_since() != after.public_since();
+    if before.tags != after.tags || has_appeared {
+        tx.execute(sql("DELETE FROM article_tags WHERE article_id = $1").bind(after.id)).await?;
+        tag(tx, after).await?;
     }
-    tx.execute(sql("DELETE FROM article_tags WHERE article_id = $1").bind(after.id)).await?;
-    tag(tx, after).await
+    let is_signed = !(before.co_authors.is_empty() && after.co_authors.is_empty());
+    if is_signed && (before.co_authors != after.co_authors || has_appeared) {
+        tx.execute(sql("DELETE FROM co_authored WHERE article_id = $1").bind(after.id)).await?;
+        sign(tx, after).await?;
+    }
+    Ok(())
 }
 
 /// What counts it among its published posts, in one order.
@@ -300,11 +376,22 @@ async fn count(
 
 /// By which tags it is found, and where among others while it is published.
 async fn tag(tx: &mut Tx, article: &Article) -> Result<(), DbError> {
-    let at = article.published_at.filter(|_| article.is_public());
+    let at = article.public_since();
     for tag in &article.tags {
         let insert =
             sql("INSERT INTO article_tags (tag, article_id, published_at) VALUES ($1, $2, $3)");
         tx.execute(insert.bind(tag).bind(article.id).bind(at)).await?;
+    }
+    Ok(())
+}
+
+/// By whom it is found who wrote it with its author.
+async fn sign(tx: &mut Tx, article: &Article) -> Result<(), DbError> {
+    for (author, _) in &article.co_authors {
+        let insert = sql("INSERT INTO co_authored (author_id, article_id, kind, published_at) \
+                          VALUES ($1, $2, $3, $4)");
+        let insert = insert.bind(*author).bind(article.id).bind(article.kind.name());
+        tx.execute(insert.bind(article.public_since())).await?;
     }
     Ok(())
 }

@@ -3,11 +3,19 @@
 use panel_kernel::data::{DbError, Tx, holding, sql};
 use panel_kernel::ids::Id;
 
+use super::people;
+
 /// What is shown of who is gone.
-const NOBODY: &str = "deleted user";
+pub(super) const NOBODY: &str = "deleted user";
 
 /// They are called so from now on; whether anything tells of them.
 pub(crate) async fn rename(tx: &mut Tx, id: Id, name: &str) -> Result<bool, DbError> {
+    let is_named = people::rename(tx, id, Some(name)).await?;
+    Ok(is_named | written(tx, id, name).await?)
+}
+
+/// They are called so where their name is kept with what they wrote; whether it was another anywhere.
+async fn written(tx: &mut Tx, id: Id, name: &str) -> Result<bool, DbError> {
     let mut tells = false;
     for statement in [
         "UPDATE articles SET author_name = $2 WHERE author_id = $1 AND author_name <> $2",
@@ -28,7 +36,8 @@ pub(crate) async fn erase(tx: &mut Tx, id: Id) -> Result<(), DbError> {
                 (SELECT m.asset_id FROM media m WHERE m.owner_id = $1) ORDER BY s.id";
     let hold = holding(tx, hold, "s").bind(id);
     tx.all::<(Id,)>(hold).await?;
-    rename(tx, id, NOBODY).await?;
+    people::rename(tx, id, None).await?;
+    written(tx, id, NOBODY).await?;
     for statement in [
         "DELETE FROM autosaves WHERE editor_id = $1",
         "UPDATE assets SET orphaned_at = 0 WHERE id IN \

@@ -4,7 +4,7 @@
 use panel_kernel::personal::{Column, Person, Records};
 
 /// Kinds of records.
-pub(crate) const RECORDS: [Records; 5] = [
+pub(crate) const RECORDS: [Records; 6] = [
     Records {
         name: "articles",
         select: "SELECT id, kind, slug, title, excerpt, body, status, category, tags, cover, \
@@ -40,6 +40,21 @@ pub(crate) const RECORDS: [Records; 5] = [
             ("title", Column::Text),
             ("body", Column::Text),
             ("edited_at", Column::Time),
+        ],
+    },
+    Records {
+        name: "co_authored_articles",
+        select: "SELECT a.id, a.slug, a.title, a.body, a.created_at, a.published_at \
+                 FROM co_authored x JOIN articles a ON a.id = x.article_id \
+                 WHERE x.author_id = $1 AND x.article_id > $2 ORDER BY x.article_id LIMIT $3",
+        person: Person::Id,
+        columns: &[
+            ("id", Column::Id),
+            ("slug", Column::Text),
+            ("title", Column::Text),
+            ("body", Column::Text),
+            ("created_at", Column::Time),
+            ("published_at", Column::Time),
         ],
     },
     Records {

@@ -8,7 +8,8 @@ use panel_kernel::time::Timestamp;
 use panel_text::fulltext::{line, match_query, rank_query, tsquery, vector};
 use panel_text::tokens::{Query, Token, VERSION, tokens};
 
-use super::articles::tags;
+use super::articles::{tags, unnamed};
+use super::people::{self, Person};
 use crate::rules::Kind;
 
 /// Articles that are indexed in one transaction.
@@ -91,7 +92,9 @@ pub(crate) struct Found {
     pub(crate) kind: Kind,
     pub(crate) slug: String,
     pub(crate) title: String,
-    pub(crate) author: (Id, String),
+    pub(crate) author: Person,
+    /// Who wrote it with its author.
+    pub(crate) co_authors: Vec<Person>,
     pub(crate) category: Option<String>,
     pub(crate) tags: Vec<String>,
     pub(crate) published_at: Timestamp,
@@ -101,17 +104,19 @@ pub(crate) struct Found {
 
 impl FromRow for Found {
     fn from_row(row: &Row) -> Result<Self, DbError> {
-        let (kind, list): (String, String) = (row.get(1)?, row.get(7)?);
+        let (kind, list, others): (String, String, String) =
+            (row.get(1)?, row.get(7)?, row.get(9)?);
         Ok(Self {
             id: row.get(0)?,
             kind: kind.parse().unwrap_or(Kind::Post),
             slug: row.get(2)?,
             title: row.get(3)?,
             author: (row.get(4)?, row.get(5)?),
+            co_authors: unnamed(&others),
             category: row.get(6)?,
             tags: tags(&list),
             published_at: row.get(8)?,
-            body: row.get(9)?,
+            body: row.get(10)?,
         })
     }
 }
@@ -150,7 +155,8 @@ pub(crate) async fn find(
 ) -> Result<Vec<Found>, DbError> {
     let is_postgres = conn.is_postgres();
     let columns = format!(
-        "a.id, a.kind, a.slug, a.title, a.author_id, a.author_name, a.category, a.tags, {PUBLISHED}"
+        "a.id, a.kind, a.slug, a.title, a.author_id, a.author_name, a.category, a.tags, {PUBLISHED}, \
+         a.co_authors"
     );
     let mut text = Composed::from(format!("SELECT {columns}, ").as_str());
     text.with("substr(a.body, 1, CAST($ AS INTEGER)) FROM ", [SHOWN_CHARS.into()]);
@@ -176,7 +182,9 @@ pub(crate) async fn find(
             text.with(&format!(" ORDER BY {PUBLISHED} DESC, a.id DESC LIMIT $"), [limit.into()]);
         }
     }
-    conn.all(text.done().once()).await
+    let mut found: Vec<Found> = conn.all(text.done().once()).await?;
+    people::name(conn, found.iter_mut().flat_map(|it| &mut it.co_authors)).await?;
+    Ok(found)
 }
 
 fn add_score(text: &mut Composed, is_postgres: bool, sought: &Sought) {
@@ -204,7 +212,9 @@ fn add_matches(text: &mut Composed, is_postgres: bool, sought: &Sought) {
         text.with(" AND a.category = $", [category.into()]);
     }
     if let Some(author) = sought.author {
-        text.with(" AND a.author_id = $", [author.into()]);
+        let with = "SELECT 1 FROM co_authored x WHERE x.author_id = $ AND x.article_id = a.id";
+        let theirs = format!(" AND (a.author_id = $ OR EXISTS ({with}))");
+        text.with(&theirs, [author.into(), author.into()]);
     }
     if let Some(tag) = &sought.tag {
         let tagged = "SELECT 1 FROM article_tags t WHERE t.article_id = a.id AND t.tag = $";

@@ -139,3 +139,24 @@ pub(crate) async fn redirects(
                     WHERE id > $1 ORDER BY id LIMIT $2");
     conn.all(list.bind(after).bind(limit)).await
 }
+
+/// Articles that are translations, with what they are translations of, after an id.
+pub(crate) async fn translations(
+    conn: &mut Conn,
+    after: Id,
+    limit: i64,
+) -> Result<Vec<(Id, Id)>, DbError> {
+    let list = sql("SELECT a.id, a.translation_of FROM articles a WHERE a.id > $1 \
+                    AND a.translation_of IS NOT NULL ORDER BY a.id LIMIT $2");
+    conn.all(list.bind(after).bind(limit)).await
+}
+
+/// An article is a translation from now on, if it is of nothing yet and its language is known; whether it was neither.
+pub(crate) async fn translate(tx: &mut Tx, article: Id, of: Id) -> Result<bool, DbError> {
+    let update = sql("UPDATE articles SET translation_of = $2 WHERE id = $1 AND id <> $2 \
+                      AND translation_of IS NULL AND language IS NOT NULL \
+                      AND EXISTS (SELECT 1 FROM articles o WHERE o.id = $2 \
+                      AND o.translation_of IS NULL AND o.language IS NOT NULL AND o.kind = articles.kind) \
+                      AND NOT EXISTS (SELECT 1 FROM articles o WHERE o.translation_of = $1)");
+    tx.changed(update.bind(article).bind(of)).await
+}

@@ -7,14 +7,16 @@ use panel_kernel::ids::{Id, random_hex};
 use panel_kernel::partial_file::PartialFile;
 
 use super::TransferError;
-use super::record::{self, Person, Record, Redirect, Revision, Seo, Site, VERSION};
+use super::record::{
+    self, MenuItem, Person, Record, Redirect, Revision, Seo, Site, Translation, VERSION,
+};
 use crate::store::articles::{self, Article};
+use crate::store::menus::{self, Menu, Placed, Target};
 use crate::store::transfer::{self, Named};
 
 /// Rows at a time: texts of articles are long.
-const TERMS: i64 = 500;
 const REVISIONS: i64 = 10;
-const REDIRECTS: i64 = 500;
+const SHORT: i64 = 500;
 
 /// What was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +56,8 @@ pub async fn export(
         last = id;
         told(exporter.done.articles, total);
     }
+    exporter.translations().await?;
+    exporter.menus().await?;
     exporter.redirects().await?;
     let records = exporter.done.lines;
     exporter.write(&Record::End { records })?;
@@ -92,7 +96,7 @@ impl Exporter<'_> {
         let (mut kind, mut slug) = ("", String::new());
         loop {
             let mut conn = self.db.reader().await?;
-            let page = transfer::terms(&mut conn, (kind, &slug), TERMS).await?;
+            let page = transfer::terms(&mut conn, (kind, &slug), SHORT).await?;
             drop(conn);
             let Some(Named(last_kind, last)) = page.last() else { return Ok(()) };
             (kind, slug) = (last_kind.name(), last.slug.clone());
@@ -135,11 +139,44 @@ impl Exporter<'_> {
         }
     }
 
+    /// After all articles: what was translated may have been written later.
+    async fn translations(&mut self) -> Result<(), TransferError> {
+        let mut after = Id::from_raw(0);
+        loop {
+            let mut conn = self.db.reader().await?;
+            let page = transfer::translations(&mut conn, after, SHORT).await?;
+            drop(conn);
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = *last;
+            for (id, of) in page {
+                let (article_id, of) = (id.to_string(), of.to_string());
+                self.write(&Record::Translation(Translation { article_id, of }))?;
+            }
+        }
+    }
+
+    async fn menus(&mut self) -> Result<(), TransferError> {
+        let all = menus::list(&mut self.db.reader().await?, SHORT).await?;
+        for Menu { name, .. } in all {
+            let items = menus::items(&mut self.db.reader().await?, &name).await?;
+            let items = items.into_iter().map(|Placed { item, .. }| {
+                let (url, article_id) = match item.target {
+                    Target::Address(address) => (Some(address), None),
+                    Target::Article(article) => (None, Some(article.to_string())),
+                };
+                MenuItem { label: item.label, url, article_id, is_below: item.is_below }
+            });
+            let items = items.collect();
+            self.write(&Record::Menu(record::Menu { name, items }))?;
+        }
+        Ok(())
+    }
+
     async fn redirects(&mut self) -> Result<(), TransferError> {
         let mut after = Id::from_raw(0);
         loop {
             let mut conn = self.db.reader().await?;
-            let page = transfer::redirects(&mut conn, after, REDIRECTS).await?;
+            let page = transfer::redirects(&mut conn, after, SHORT).await?;
             drop(conn);
             let Some(last) = page.last() else { return Ok(()) };
             after = last.id;
@@ -166,6 +203,8 @@ fn told(article: Article, former_slugs: Vec<String>) -> record::Article {
         body: article.body,
         status: article.status,
         author: person(article.author),
+        co_authors: article.co_authors.into_iter().map(person).collect(),
+        language: article.language,
         edited_by: Some(person(article.edited_by)),
         edited_at: Some(article.edited_at),
         category: article.category,

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::record::{Article, Person, Record, Seo, Site, Term, VERSION};
 use super::wordpress::time;
 use super::{Kind, Remarks, Status, TermKind, TransferError, html};
+use crate::rules::fields::MAX_AUTHORS;
 
 /// The longest file: it is read as a whole.
 const MOST_BYTES: u64 = 1024 * 1024 * 1024;
@@ -221,12 +222,10 @@ impl<'d> Reading<'d> {
         let created_at = at(&post.created_at).or(published).unwrap_or(Timestamp::from_micros(0));
         let status = self.status(post);
         let links = self.authors_of.get(post.id.as_str());
-        let author = links.and_then(|links| links.first()).map(|link| link.author_id.clone());
-        if links.is_some_and(|links| links.len() > 1) {
-            self.remarks.add("ones with several authors, of whom the first is kept", 1);
-        }
+        let mut authors = links.into_iter().flatten().map(|link| link.author_id.clone());
+        let author = authors.next();
+        let co_authors = authors.take(MAX_AUTHORS - 1).map(|id| self.person(id)).collect();
         let author = author.or_else(|| post.author_id.as_ref().map(said)).unwrap_or_default();
-        let name = self.people.get(author.as_str()).and_then(|user| user.name.clone());
         let tags = self.tags_of.get(post.id.as_str()).into_iter().flatten();
         let tags = tags.filter_map(|link| self.tags.get(link.tag_id.as_str()));
         let tags = tags.filter(|tag| is_public(tag)).filter_map(|tag| tag.name.clone());
@@ -253,11 +252,8 @@ impl<'d> Reading<'d> {
             excerpt: short(post.custom_excerpt.as_ref(), 500),
             body,
             status,
-            author: Person {
-                name: name.unwrap_or_default(),
-                id: if author.is_empty() { "nobody".to_owned() } else { author },
-                email: None,
-            },
+            author: self.person(author),
+            co_authors,
             tags: tags.take(20).collect(),
             cover: post.feature_image.as_deref().and_then(|url| html::address(&self.placed(url))),
             seo: Seo {
@@ -275,6 +271,13 @@ impl<'d> Reading<'d> {
             updated_at: at(&post.updated_at).filter(|at| *at >= created_at),
             ..Article::default()
         }
+    }
+
+    /// Who has this id there.
+    fn person(&self, id: String) -> Person {
+        let name = self.people.get(id.as_str()).and_then(|user| user.name.clone());
+        let id = if id.is_empty() { "nobody".to_owned() } else { id };
+        Person { id, name: name.unwrap_or_default(), email: None }
     }
 
     /// What it says of its own site, where that was.

@@ -45,6 +45,10 @@ pub struct Imported {
     pub terms: u64,
     /// Texts before an edit.
     pub revisions: u64,
+    /// Articles that are the same in another language.
+    pub translations: u64,
+    /// Menus.
+    pub menus: u64,
     /// Addresses that lead elsewhere.
     pub redirects: u64,
     /// Of all these, what was there.
@@ -60,6 +64,8 @@ impl Imported {
             Record::Term(_) => &mut self.terms,
             Record::Revision(_) => &mut self.revisions,
             Record::Redirect(_) => &mut self.redirects,
+            Record::Translation(_) => &mut self.translations,
+            Record::Menu(_) => &mut self.menus,
         };
         *of_kind += 1;
     }
@@ -156,9 +162,11 @@ impl<'d> Import<'d> {
     /// [`TransferError`], also if the file does not end with its last record.
     pub async fn finish(self) -> Result<(Imported, Skipped), TransferError> {
         if let Some(origin) = self.origin {
-            let Imported { articles, terms, revisions, redirects, .. } = self.counts;
+            let Imported { articles, terms, revisions, translations, menus, redirects, .. } =
+                self.counts;
             let (now, target) = (self.db.clock().now(), format!("source:{}", origin.source));
             let after = json!({"articles": articles, "terms": terms, "revisions": revisions,
+                               "translations": translations, "menus": menus,
                                "redirects": redirects});
             let act = OwnAct { action: "cms.import", target, before: None, after: Some(after) };
             self.db

@@ -9,6 +9,7 @@ mod exporting;
 mod ghost;
 mod html;
 mod importing;
+mod leading;
 mod record;
 mod taking;
 mod wordpress;
@@ -18,7 +19,10 @@ use panel_kernel::data::DbError;
 pub use exporting::{Exported, export};
 pub use ghost::ghost;
 pub use importing::{Import, Imported, Options, Skipped};
-pub use record::{Article, Person, Record, Redirect, Revision, Seo, Site, Term, VERSION};
+pub use record::{
+    Article, Menu, MenuItem, Person, Record, Redirect, Revision, Seo, Site, Term, Translation,
+    VERSION,
+};
 pub use wordpress::WordPress;
 
 pub use crate::rules::{Kind, Status};

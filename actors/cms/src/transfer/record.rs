@@ -7,7 +7,7 @@ use crate::rules::{Kind, Status};
 use crate::store::terms::TermKind;
 
 /// The form that this writes, and the last that it reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,10 @@ pub enum Record {
     Article(Box<Article>),
     /// A text that an article had.
     Revision(Revision),
+    /// What says the same as another in another language.
+    Translation(Translation),
+    /// A menu.
+    Menu(Menu),
     /// An address that leads elsewhere.
     Redirect(Redirect),
     /// The last.
@@ -111,6 +115,12 @@ pub struct Article {
     pub status: Status,
     /// Who wrote it.
     pub author: Person,
+    /// Who wrote it with its author.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub co_authors: Vec<Person>,
+    /// In which language it is (BCP 47), if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     /// Who wrote the text as it is, and when, if that is known.
     #[serde(default)]
     pub edited_by: Option<Person>,
@@ -177,6 +187,40 @@ pub struct Revision {
     pub editor: Person,
     /// When.
     pub created_at: Timestamp,
+}
+
+/// An article that says the same as another in another language.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Translation {
+    /// Which.
+    pub article_id: String,
+    /// Of which: of all that say the same, the one that was there first.
+    pub of: String,
+}
+
+/// A menu, with all that is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Menu {
+    /// What it is called.
+    pub name: String,
+    /// In their order.
+    pub items: Vec<MenuItem>,
+}
+
+/// An item of a menu, which leads to an address or to an article.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MenuItem {
+    /// What it is called.
+    pub label: String,
+    /// A path on the site, or an address elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// What the article is called in the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub article_id: Option<String>,
+    /// It is below the last one that is not.
+    #[serde(default)]
+    pub is_below: bool,
 }
 
 /// An address that leads elsewhere.

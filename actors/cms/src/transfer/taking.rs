@@ -12,11 +12,12 @@ use panel_text::markdown::{self, Dialect};
 use panel_text::names;
 
 use super::importing::Options;
-use super::record::{Article as Told, Person, Record, Redirect, Revision, Seo as ToldSeo, Term};
-use crate::redirecting::{self, Unled};
+use super::record::{
+    Article as Told, Menu, Person, Record, Redirect, Revision, Seo as ToldSeo, Term, Translation,
+};
 use crate::rules::{Status, fields};
 use crate::store::articles::{self, Article, Seo};
-use crate::store::redirects;
+use crate::store::people;
 use crate::store::revisions::Revision as Kept;
 use crate::store::terms::{self, TermKind};
 use crate::store::transfer::{self, Imported};
@@ -59,12 +60,12 @@ impl From<Unshown> for Refusal {
     }
 }
 
-fn refuse<T>(reason: impl Into<String>) -> Result<T, Refusal> {
+pub(super) fn refuse<T>(reason: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal::Reason(reason.into()))
 }
 
 /// What is wrong, as a sentence.
-fn checked(check: Check) -> Result<(), Refusal> {
+pub(super) fn checked(check: Check) -> Result<(), Refusal> {
     check.done().map_err(|problem| {
         let wrong = problem.errors.iter().map(|error| format!("{} {}", error.field, error.message));
         Refusal::Reason(wrong.collect::<Vec<_>>().join("; "))
@@ -75,14 +76,17 @@ fn checked(check: Check) -> Result<(), Refusal> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fresh {
     /// For itself.
-    own: Id,
-    /// For the people it names.
-    people: [Id; 2],
+    pub(super) own: Id,
+    /// For the people it names: as many as there can be.
+    people: [Id; 2 + fields::MAX_AUTHORS],
 }
 
 impl Fresh {
     pub(super) async fn new(db: &Database) -> Result<Self, DbError> {
-        let people = [db.next_id().await?, db.next_id().await?];
+        let mut people = [Id::from_raw(0); 2 + fields::MAX_AUTHORS];
+        for id in &mut people {
+            *id = db.next_id().await?;
+        }
         Ok(Self { own: db.next_id().await?, people })
     }
 }
@@ -93,6 +97,8 @@ pub(super) enum Prepared {
     Term(Term),
     Article(Box<Told>, String),
     Revision(Revision),
+    Translation(Translation),
+    Menu(Menu),
     Redirect(Redirect),
 }
 
@@ -107,6 +113,8 @@ impl Prepared {
         Ok(match record {
             Record::Term(term) => Self::Term(term.clone()),
             Record::Redirect(redirect) => Self::Redirect(redirect.clone()),
+            Record::Menu(menu) => Self::Menu(menu.clone()),
+            Record::Translation(translation) => Self::Translation(translation.clone()),
             Record::Revision(revision) => {
                 let mut revision = revision.clone();
                 revision.title = printable(&revision.title);
@@ -150,6 +158,8 @@ impl Taking<'_> {
             Prepared::Term(term) => self.term(term).await,
             Prepared::Article(article, html) => self.article(article, html).await,
             Prepared::Revision(revision) => self.revision(revision).await,
+            Prepared::Translation(translation) => self.translation(translation).await,
+            Prepared::Menu(menu) => self.menu(menu).await,
             Prepared::Redirect(redirect) => self.redirect(redirect).await,
         }
     }
@@ -182,12 +192,15 @@ impl Taking<'_> {
         let tags = tags(&told.tags);
         let comments = fields::comments(&mut check, told.kind, told.comments);
         let seo = seo(&mut check, &told.seo);
+        let language = told.language.as_deref();
+        let language = language.and_then(|text| fields::language(&mut check, text));
         checked(check)?;
         let author = self.person(&told.author, self.fresh.people[0]).await?;
         let edited_by = match &told.edited_by {
             Some(editor) => self.person(editor, self.fresh.people[1]).await?,
             None => author.clone(),
         };
+        let co_authors = self.co_authors(told, author.0).await?;
         let id = self.named(&told.id).await?;
         let category = self.category(told.category.as_deref()).await?;
         let (status, published_at, publish_at) = when(told)?;
@@ -204,12 +217,15 @@ impl Taking<'_> {
             body_html: html.to_owned(),
             status,
             author,
+            co_authors,
             edited_by,
             edited_at: told.edited_at.unwrap_or(updated_at),
             category,
             tags,
             cover,
             seo,
+            language,
+            translation_of: None,
             comments,
             created_at: told.created_at,
             published_at,
@@ -254,24 +270,27 @@ impl Taking<'_> {
         Ok(transfer::revision(self.tx, (self.fresh.own, article), &revision).await?)
     }
 
-    async fn redirect(&mut self, told: &Redirect) -> Result<bool, Refusal> {
-        let mut check = Check::new();
-        let from = fields::source(&mut check, &told.from);
-        let to = fields::address(&mut check, "to", &told.to);
-        checked(check)?;
-        let Some(to) = to else { return refuse("it leads nowhere") };
-        let redirect = redirects::Redirect { id: self.fresh.own, from, to, created_at: self.now };
-        match redirecting::lead(self.tx, &redirect, &self.options.site).await {
-            Ok(()) => Ok(true),
-            Err(Unled::Taken) => Ok(false),
-            Err(Unled::Full) => refuse("there are as many redirects as there may be"),
-            Err(Unled::Cycle) => refuse("it leads back to itself, or through too many others"),
-            Err(Unled::Database(error)) => Err(error.into()),
+    /// Who wrote it with its author, each once.
+    async fn co_authors(
+        &mut self,
+        told: &Told,
+        author: Id,
+    ) -> Result<Vec<people::Person>, Refusal> {
+        let mut all: Vec<people::Person> = Vec::new();
+        let fresh = self.fresh.people;
+        for (told, fresh) in told.co_authors.iter().zip(fresh.into_iter().skip(2)) {
+            let person = self.person(told, fresh).await?;
+            if person.0 != author && all.iter().all(|(id, _)| *id != person.0) {
+                all.push(person);
+            }
         }
+        all.truncate(fields::MAX_AUTHORS - 1);
+        people::note(self.tx, &all).await?;
+        Ok(all)
     }
 
     /// What an article of the file is called here, if it is here.
-    async fn known(&mut self, key: &str) -> Result<Option<Id>, Refusal> {
+    pub(super) async fn known(&mut self, key: &str) -> Result<Option<Id>, Refusal> {
         if self.origin.is_same
             && let Ok(id) = key.parse::<Id>()
             && articles::by_id(self.tx, id).await?.is_some()
