@@ -28,7 +28,7 @@ bench: ## Measure, and write the figures to docs/benchmarks.md
 faults: ## Break a cluster under load, and write the figures to docs/faults.md (SEED= MINUTES=)
 	SEED="$(SEED)" MINUTES="$(MINUTES)" tests/scripts/faults.sh
 
-fuzz: ## Look for inputs that break what reads credentials (SECONDS_EACH=)
+fuzz: ## Look for inputs that break what reads credentials and pictures (SECONDS_EACH=)
 	SECONDS_EACH="$(SECONDS_EACH)" tests/scripts/fuzz.sh
 
 release-api: ## Promise the API as it is now (docs/openapi.json); when a release is made

@@ -41,6 +41,8 @@ async fn refusals_name_the_place_and_the_reason() {
         ),
         ("[gateway]\nhead_timeout = 'soon'\n", &["gateway.head_timeout", "length of time"]),
         ("[forum]\nmax_body_chars = 0\n", &["forum.max_body_chars"]),
+        ("[cms]\nhome = \"/\"\n", &["cms.home", "another than /"]),
+        ("[cms]\nhome = \"https://a.example/\"\n", &["cms.home"]),
         ("[blobs]\nurl = 's3://files'\n", &["blobs.url", "blobs.access_key_id"]),
         ("[blobs]\nurl = 's3://files/../x'\n", &["blobs.url", "s3://bucket/prefix"]),
         ("[somewhere]\n", &["somewhere", "no such section"]),

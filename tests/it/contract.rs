@@ -18,9 +18,17 @@ async fn sent(node: &Node, bytes: &[u8]) -> (u16, String) {
 async fn refusals_are_problems() {
     let node = Node::start().await;
     let client = node.client();
-    for path in ["/", "/nothing", "/api/v2/nothing", "/api/v2/forum/nothing", "/.panel/events"] {
+    for path in [
+        "/nothing",
+        "/nothing/at/all/",
+        "/api/v2/nothing",
+        "/api/v2/forum/nothing",
+        "/.panel/events",
+    ] {
         client.get(path).await.refused(404, "not_found");
     }
+    client.post("/nothing").await.refused(404, "not_found");
+    assert_eq!(client.get("/").await.expect(307).header("location"), Some("/blog"));
     client.post("/.panel/identity").await.refused(404, "not_found");
     client.get("/api/v1/forum").await.refused(410, "gone");
     for id in ["x", "0000000000000", "zzzzzzzzzzzzz", "%E4%B8%AD"] {

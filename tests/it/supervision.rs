@@ -134,7 +134,7 @@ async fn stalled_handlers_give_their_slots_back() {
 async fn a_full_pool_refuses_at_once_and_serves_whom_it_admitted() {
     let rig = rig(PoolConfig { workers: 2, queue: 2 }, Duration::from_secs(10)).await;
     let client = rig.client();
-    let admitted: Vec<_> = (0..4)
+    let inside: Vec<_> = (0..4)
         .map(|_| {
             let client = client.clone();
             tokio::spawn(async move { admitted(&client, "/api/v2/probe/slow?ms=4000").await })
@@ -156,10 +156,11 @@ async fn a_full_pool_refuses_at_once_and_serves_whom_it_admitted() {
         assert_eq!(problem.service.as_deref(), Some("probe"));
     }
     client.get("/api/v2/neighbour/ok").await.expect(200);
-    for answer in admitted {
+    for answer in inside {
         answer.await.unwrap().expect(200);
     }
-    client.get("/api/v2/probe/ok").await.expect(200);
+    // All workers were busy for seconds, so the gateway's questions may have had no answer: it asks again.
+    admitted(&client, "/api/v2/probe/ok").await.expect(200);
     let refused = rig.metrics();
     let labels = [("service", "probe"), ("reason", "busy")];
     assert!(refused.value("panel_service_refused_total", &labels) >= 50.0);
@@ -224,11 +225,7 @@ async fn a_whole_service_restarts_live(backend: Backend) {
     let client = rig.client();
     let write = || client.post("/api/v2/probe/write").json(&serde_json::json!({"value": "x"}));
     write().await.expect(201);
-    assert!(rig.runtime.tree.restart("probe"));
-    eventually("the tree was restarted", Duration::from_secs(10), async || {
-        rig.restarts("probe") == 1
-    })
-    .await;
+    rig.restart("probe").await;
     rig.await_up().await;
     write().await.expect(201);
     let effects = client.get("/api/v2/probe/effects").await.expect(200).json();

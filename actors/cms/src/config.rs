@@ -34,6 +34,8 @@ pub struct CmsConfig {
     pub pool: PoolConfig,
     /// The longest text of an article, in characters.
     pub max_body_chars: usize,
+    /// Where `/` leads.
+    pub home: String,
     /// Whether posts want comments where nobody says; they are in the forum.
     pub comments: bool,
     /// Whose videos can be in articles.
@@ -85,6 +87,7 @@ impl Default for CmsConfig {
         Self {
             pool: PoolConfig::default(),
             max_body_chars: 100_000,
+            home: "/blog".to_owned(),
             comments: false,
             embeds: vec![Embed::Youtube, Embed::Vimeo],
             media: MediaConfig::default(),
@@ -201,6 +204,16 @@ impl CmsConfig {
             return Err(BadValue {
                 key: "cms.max_body_chars".to_owned(),
                 reason: format!("must be between 1 and {MOST_BODY_CHARS}"),
+            });
+        }
+        let is_path = config.home.len() > 1
+            && config.home.starts_with('/')
+            && !config.home.starts_with("//")
+            && config.home.bytes().all(|b| b.is_ascii_graphic());
+        if !is_path {
+            return Err(BadValue {
+                key: "cms.home".to_owned(),
+                reason: "must be a path on this site, and another than /".to_owned(),
             });
         }
         config.media.check()?;

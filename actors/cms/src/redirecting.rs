@@ -27,12 +27,12 @@ impl From<DbError> for Unled {
     }
 }
 
-/// Has it lead there, on the site with this address. Where that fails, the transaction is to be given up.
+/// Has it lead there, on the site with this address.
 pub(crate) async fn lead(tx: &mut Tx, redirect: &Redirect, site: &str) -> Result<(), Unled> {
     if redirects::count(tx, MOST).await? >= MOST {
         return Err(Unled::Full);
     }
-    if !redirects::insert(tx, redirect).await? {
+    if redirects::target(tx, &redirect.from).await?.is_some() {
         return Err(Unled::Taken);
     }
     let mut at = redirect.to.clone();
@@ -47,7 +47,8 @@ pub(crate) async fn lead(tx: &mut Tx, redirect: &Redirect, site: &str) -> Result
             None => break,
         }
     }
-    Ok(())
+    // Somebody else may do so at this moment.
+    if redirects::insert(tx, redirect).await? { Ok(()) } else { Err(Unled::Taken) }
 }
 
 /// The path of an address, if it is on this site.

@@ -41,6 +41,7 @@ pub mod http;
 pub mod identity;
 pub mod ids;
 pub mod keys;
+pub mod local_file;
 pub mod message;
 pub mod metrics;
 pub mod names;

@@ -70,7 +70,13 @@ pub(super) fn import(args: &ArticlesArgs) -> Result<(), Failure> {
     for (what, count) in remarks.iter() {
         say(format_args!("in the file, and not here: {count} {what}"));
     }
-    let Imported { articles, terms, revisions, translations, menus, redirects, known } = imported;
+    let Imported { articles, terms, revisions, translations, menus, redirects, unled, known } =
+        imported;
+    if unled > 0 {
+        say(format_args!(
+            "{unled} addresses of the other site lead nowhere: others have them, or they are none"
+        ));
+    }
     say(format_args!(
         "new: {articles} articles, {terms} categories and tags, {revisions} earlier texts, \
          {translations} translations, {menus} menus, {redirects} redirects; there before: {known}"

@@ -129,16 +129,27 @@ impl Rig {
 
     /// Kills the actor at `path` where it stands, and waits until another runs in its place.
     pub async fn kill(&self, path: &str) {
-        let (actor, before) = (self.actor(path), self.restarts(path));
-        actor.kill();
+        let before = self.restarts(path);
+        self.replaced(path, ActorCell::kill).await;
+        let counted = self.metrics().count("panel_actor_restarts_total", &[("actor", path)]);
+        assert_eq!((self.restarts(path), counted), (before + 1, before + 1), "{path}");
+    }
+
+    /// Restarts the actor at `path` as an operator does, and waits until another runs in its
+    /// place. That it is counted says less: it is when the old one begins to stop.
+    pub async fn restart(&self, path: &str) {
+        self.replaced(path, |_| assert!(self.runtime.tree.restart(path), "{path}")).await;
+    }
+
+    async fn replaced(&self, path: &str, end: impl FnOnce(&ActorCell)) {
+        let actor = self.actor(path);
+        end(&actor);
         eventually(&format!("{path} runs again"), START, async || {
             let running = self.runtime.tree.actor(path);
             let other = running.is_some_and(|running| running.get_id() != actor.get_id());
             if other { Ok(()) } else { Err(self.runtime.tree.get(path)) }
         })
         .await;
-        let counted = self.metrics().count("panel_actor_restarts_total", &[("actor", path)]);
-        assert_eq!((self.restarts(path), counted), (before + 1, before + 1), "{path}");
     }
 
     /// The running front door of a service; kill it, or ask it something.

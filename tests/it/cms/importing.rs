@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use panel_harness::{Backend, eventually, on_both_databases};
+use panel_harness::{Backend, Client, eventually, on_both_databases};
 use serde_json::{Value, json};
 
 use super::at;
@@ -44,6 +44,13 @@ fn item(id: u32, kind: &str, status: &str, more: &str) -> String {
 <wp:post_date_gmt><![CDATA[2019-05-01 09:00:00]]></wp:post_date_gmt><wp:post_name><![CDATA[title-{id}]]></wp:post_name>
 <wp:status><![CDATA[{status}]]></wp:status><wp:post_type><![CDATA[{kind}]]></wp:post_type>{more}</item>"
     )
+}
+
+/// Whoever comes by these paths is led to those.
+async fn leads(client: &Client, paths: &[(&str, &str)]) {
+    for (from, to) in paths {
+        assert_eq!(client.get(from).await.expect(301).header("location"), Some(*to));
+    }
 }
 
 async fn a_blog_of_wordpress_is_taken_in(backend: Backend) {
@@ -109,12 +116,14 @@ async fn a_blog_of_wordpress_is_taken_in(backend: Backend) {
     // What a document defines for itself is nothing.
     assert_eq!((&travel["name"], &travel["description"]), (&json!("Travel"), &json!("Far & away")));
     let client = site.node.client();
-    assert_eq!(
-        client.get("/blog/before").await.expect(301).header("location"),
-        Some("/blog/title-1")
-    );
+    leads(&client, &[("/blog/before", "/blog/title-1")]).await;
     client.get("/blog/title-1").await.expect(200);
     client.get("/pages/title-6").await.expect(200);
+    // Where it was there, as long as it was read there.
+    leads(&client, &[("/1/", "/blog/title-1"), ("/6", "/pages/title-6")]).await;
+    for path in ["/2/", "/3/", "/8/"] {
+        client.get(path).await.expect(404);
+    }
     // Whatever not everybody could read nobody else reads here.
     for slug in ["title-2", "title-3", "title-4", "title-8"] {
         client.get(&format!("/blog/{slug}")).await.expect(404);
@@ -133,12 +142,12 @@ async fn a_blog_of_wordpress_is_taken_in(backend: Backend) {
     let version = one["version"].clone();
     let edit = site.root.patch(&at(&one)).header("if-match", &format!("\"{version}\""));
     edit.json(&json!({"body": "Mine."})).await.expect(200);
-    let longer = site.file(
-        "new.xml",
-        &wxr(&format!("{}\n{}", items.join("\n"), item(9, "post", "publish", ""))),
-    );
+    let same = item(9, "post", "publish", "").replace("example/9/", "example/1/");
+    let longer = site.file("new.xml", &wxr(&format!("{}\n{}", items.join("\n"), same)));
     let told = site.import(&longer, &[]).await;
     assert!(told.contains("new: 1 articles"), "{told}");
+    assert!(told.contains("1 addresses of the other site lead nowhere"), "{told}");
+    leads(&client, &[("/1/", "/blog/title-1")]).await;
     assert_eq!(site.article("title-1").await["body"], "Mine.");
     // What is broken says where; what came before it is there.
     let broken =
@@ -178,14 +187,17 @@ async fn a_blog_of_ghost_is_taken_in(backend: Backend) {
         "settings": [{"key": "title", "value": "The old blog"}],
     }}]});
     let file = site.file("ghost.json", &document.to_string());
-    let told = site.import(&file, &["--address", "https://old.example/"]).await;
+    let told = site.import(&file, &["--address", "https://old.example/sub/"]).await;
     assert!(told.contains("new: 6 articles, 1 categories and tags"), "{told}");
     for remark in ["1 ones for members alone", "1 ones that were only mailed"] {
         assert!(told.contains(remark), "{remark}: {told}");
     }
     let one = site.article("post-a").await;
-    assert_eq!(one["cover"], "https://old.example/content/images/a.png");
-    assert!(one["body"].as_str().unwrap().contains("[this](https://old.example/other/)"), "{one}");
+    assert_eq!(one["cover"], "https://old.example/sub/content/images/a.png");
+    assert!(
+        one["body"].as_str().unwrap().contains("[this](https://old.example/sub/other/)"),
+        "{one}"
+    );
     assert!(
         one["body_html"].as_str().unwrap().contains("youtube-nocookie.com/embed/dQw4w9Wg_cQ"),
         "{one}"
@@ -201,10 +213,12 @@ async fn a_blog_of_ghost_is_taken_in(backend: Backend) {
     let client = site.node.client();
     client.get("/blog/post-a").await.expect(200);
     client.get("/pages/post-e").await.expect(200);
+    leads(&client, &[("/sub/post-a/", "/blog/post-a"), ("/sub/post-e", "/pages/post-e")]).await;
+    client.get("/sub/post-b/").await.expect(404);
     for slug in ["post-b", "post-c", "post-d", "post-f"] {
         client.get(&format!("/blog/{slug}")).await.expect(404);
     }
-    let told = site.import(&file, &["--address", "https://old.example/"]).await;
+    let told = site.import(&file, &["--address", "https://old.example/sub/"]).await;
     assert!(told.contains("new: 0 articles"), "{told}");
 }
 

@@ -226,6 +226,11 @@ async fn old_addresses_of_another_site_lead_here(backend: Backend) {
         "/pages/a/b",
         "/pages/old",
         "/blog/p/7",
+        // Wherever it was on the other site.
+        "/2019/05/old-post",
+        "/old-post",
+        "/index.php",
+        "/forums/topic.7",
     ];
     for path in old {
         client.get(path).await.expect(404);
@@ -243,7 +248,12 @@ async fn old_addresses_of_another_site_lead_here(backend: Backend) {
     let taken = make("/blog/old", "/blog").await;
     assert_eq!(taken.refused(409, "conflict").code.as_deref(), Some("taken"));
     for (from, to, field) in [
-        ("/forum/x", "/blog", "from"),
+        ("/api/x", "/blog", "from"),
+        ("/api", "/blog", "from"),
+        ("/", "/blog", "from"),
+        ("x", "/blog", "from"),
+        ("//a.example/x", "/blog", "from"),
+        ("/.env", "/blog", "from"),
         ("/blog/", "/blog", "from"),
         ("/blog/a?b", "/blog", "from"),
         ("/blog/../x", "/blog", "from"),
@@ -256,6 +266,23 @@ async fn old_addresses_of_another_site_lead_here(backend: Backend) {
         let problem = make(from, to).await.refused(422, "validation");
         assert_eq!(problem.fields()[0].0, field, "{from} {to}");
     }
+    // However what is escaped is written.
+    let escaped = make("/caf%c3%a9/1", "/blog/new").await.expect(201).json();
+    assert_eq!(escaped["from"], "/caf%C3%A9/1");
+    for path in ["/caf%c3%a9/1", "/caf%C3%A9/1", "/caf%C3%a9/1/"] {
+        assert_eq!(client.get(path).await.expect(301).header("location"), Some("/blog/new"));
+    }
+    // Nothing is written there; people are told on a page that there is nothing, and programs are not.
+    client.post("/old-post").await.refused(404, "not_found");
+    for nothing in ["/none", "/none/", "/blogs"] {
+        client.get(nothing).await.refused(404, "not_found");
+    }
+    for elsewhere in ["//a.example/", "//a.example/%2f.."] {
+        client.get(elsewhere).await.expect(400);
+    }
+    let page = client.get("/none").header("accept", "text/html").await.expect(404);
+    assert!(page.text().contains("There is nothing here"), "{page:?}");
+    assert_eq!(client.get("/").await.expect(307).header("location"), Some("/blog"));
     make("/blog/one", "/blog/two").await.expect(201);
     let back = make("/blog/two", "/blog/one").await.refused(422, "validation");
     assert_eq!(back.fields(), [("to", "cycle")]);

@@ -304,7 +304,7 @@ async fn what_can_not_be_taken_in_is_named(backend: Backend) {
         (vec![head.to_owned(), end(7)], "line 2", "1 came before it, not 7"),
         (vec![head.to_owned(), end(1), article("1", &json!({}))], "line 3", "after the last"),
         (
-            vec![head.to_owned(), r#"{"type":"redirect","from":"/x","to":"/y"}"#.to_owned()],
+            vec![head.to_owned(), r#"{"type":"redirect","from":"/api/x","to":"/y"}"#.to_owned()],
             "line 2",
             "from",
         ),

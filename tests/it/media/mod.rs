@@ -2,6 +2,7 @@
 
 mod failing;
 mod keeping;
+mod progress;
 mod refusing;
 mod sending;
 

@@ -60,6 +60,8 @@ pub(crate) struct Cms {
     pub(crate) dialect: Dialect,
     pub(crate) max_body_chars: usize,
     pub(crate) public_url: Arc<str>,
+    /// Where the site begins.
+    pub(crate) home: String,
     pub(crate) media: Media,
     pub(crate) webhooks: Webhooks,
     pub(crate) comments: Comments,
@@ -93,6 +95,7 @@ impl Cms {
             dialect: Dialect::Article { embeds: config.embeds.clone() },
             max_body_chars: config.max_body_chars,
             allowed: allowed(config),
+            home: config.home.clone(),
             public_url: Arc::clone(&context.runtime.public_url),
         }
     }

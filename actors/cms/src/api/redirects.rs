@@ -25,7 +25,7 @@ const ROUTE: &str = "/api/v2/cms/redirects";
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewRedirect {
-    /// A path below `/blog/` or `/pages/`, without a query. Where there is an article, that is shown.
+    /// A path without a query, and none of the API. Where there is a page of this site, that is shown.
     from: String,
     /// A path on this site, or the address of another.
     to: String,

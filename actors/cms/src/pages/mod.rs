@@ -26,12 +26,22 @@ use crate::store::people::Person;
 pub(crate) use article::PREVIEW;
 
 /// Under which addresses they are.
-pub(crate) const PREFIXES: &[&str] =
-    &["/blog", "/pages", "/feed.xml", "/sitemap.xml", "/sitemap", "/robots.txt", "/media"];
+pub(crate) const PREFIXES: &[&str] = &[
+    "/blog",
+    "/pages",
+    "/feed.xml",
+    "/sitemap.xml",
+    "/sitemap",
+    "/robots.txt",
+    "/media",
+    // Whatever is nobody's: where another site was before, its addresses lead on.
+    "",
+];
 
 /// The pages.
 pub(crate) fn router() -> Router<Shared> {
     Router::new()
+        .route("/", get(redirects::home))
         .route("/blog", get(lists::front))
         .route("/blog/", get(async || Redirect::permanent("/blog")))
         .route("/blog/category/{slug}", get(lists::category))
@@ -51,6 +61,7 @@ pub(crate) fn router() -> Router<Shared> {
         .route("/sitemap.xml", get(sitemap::index))
         .route("/sitemap/{part}", get(sitemap::part))
         .route("/robots.txt", get(sitemap::robots))
+        .fallback(redirects::elsewhere)
 }
 
 #[derive(Template)]

@@ -159,21 +159,35 @@ pub(crate) fn address(check: &mut Check, field: &str, text: &str) -> Option<Stri
 
 /// The path of an address that is to lead elsewhere.
 pub(crate) fn source(check: &mut Check, text: &str) -> String {
-    let below = ["/blog/", "/pages/"].iter().any(|prefix| {
-        text.strip_prefix(prefix).is_some_and(|rest| !rest.trim_matches('/').is_empty())
-    });
+    let is_ours = ["/api", "/blog", "/pages"].contains(&text.trim_end_matches('/'))
+        || text.starts_with("/api/");
     let is_path = text.len() <= MAX_ADDRESS_CHARS
         && text.bytes().all(|b| {
             b.is_ascii_graphic() && !matches!(b, b'?' | b'#' | b'"' | b'<' | b'>' | b'\\')
         })
         && !text.contains("//")
         && !text.contains("/.");
-    if !(below && is_path) {
+    let leads = text.starts_with('/') && !text.trim_matches('/').is_empty();
+    if !(leads && is_path) || is_ours {
         let message =
-            "must be a path below /blog/ or /pages/, as it stands in addresses, without a query";
+            "must be a path as it stands in addresses, without a query, and none of the API";
         check.fail("from", "invalid", message);
     }
-    text.trim_end_matches('/').to_owned()
+    usual_path(text.trim_end_matches('/'))
+}
+
+/// A path with what is escaped in it written in the usual way (RFC 3986, 6.2.2.1): `%C3%A9`, and not `%c3%a9`.
+pub(crate) fn usual_path(path: &str) -> String {
+    let mut usual = String::with_capacity(path.len());
+    let mut parts = path.split('%');
+    usual.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        usual.push('%');
+        for (at, c) in part.chars().enumerate() {
+            usual.push(if at < 2 { c.to_ascii_uppercase() } else { c });
+        }
+    }
+    usual
 }
 
 /// A slug that somebody chose: letters and digits of ASCII, hyphens between words.

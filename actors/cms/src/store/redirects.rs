@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Redirect {
     pub(crate) id: Id,
-    /// A path below `/blog/` or `/pages/`.
+    /// A path of this site, where nothing else is.
     pub(crate) from: String,
     /// A path on this site, or the address of another.
     pub(crate) to: String,

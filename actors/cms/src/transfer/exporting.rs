@@ -198,6 +198,8 @@ fn told(article: Article, former_slugs: Vec<String>) -> record::Article {
         kind: article.kind,
         slug: Some(article.slug),
         former_slugs,
+        // Those are redirects.
+        former_paths: Vec::new(),
         title: article.title,
         excerpt: article.own_excerpt.then_some(article.excerpt),
         body: article.body,

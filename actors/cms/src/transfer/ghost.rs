@@ -248,6 +248,7 @@ impl<'d> Reading<'d> {
             id: post.id.clone(),
             kind,
             slug: post.slug.clone().filter(|slug| !slug.is_empty()),
+            former_paths: self.path(post, status).into_iter().collect(),
             title: title.filter(|title| !title.is_empty()).unwrap_or_else(|| "Untitled".to_owned()),
             excerpt: short(post.custom_excerpt.as_ref(), 500),
             body,
@@ -271,6 +272,14 @@ impl<'d> Reading<'d> {
             updated_at: at(&post.updated_at).filter(|at| *at >= created_at),
             ..Article::default()
         }
+    }
+
+    /// Where it is read there, unless its routes say otherwise: what is sent only is nowhere else.
+    fn path(&self, post: &Post, status: Status) -> Option<String> {
+        let slug = post.slug.as_deref().filter(|slug| !slug.is_empty())?;
+        let site = self.address.split_once("://").map_or("", |(_, rest)| rest);
+        let below = site.find('/').map_or("", |at| &site[at..]);
+        (status == Status::Published).then(|| format!("{below}/{slug}/"))
     }
 
     /// Who has this id there.

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::TransferError;
 use super::record::{Record, VERSION};
-use super::taking::{Fresh, Origin, Prepared, Refusal, Taking};
+use super::taking::{Fresh, Origin, Prepared, Refusal, Taken, Taking};
 use crate::SERVICE;
 use crate::store::transfer::site;
 
@@ -49,17 +49,21 @@ pub struct Imported {
     pub translations: u64,
     /// Menus.
     pub menus: u64,
-    /// Addresses that lead elsewhere.
+    /// Addresses that lead elsewhere, also those at which articles were on another site.
     pub redirects: u64,
+    /// Of the latter, those that could not be made to.
+    pub unled: u64,
     /// Of all these, what was there.
     pub known: u64,
 }
 
 impl Imported {
-    fn count(&mut self, record: &Record, is_new: bool) {
+    fn count(&mut self, record: &Record, taken: Taken) {
+        self.redirects += taken.led;
+        self.unled += taken.unled;
         let of_kind = match record {
             Record::Site(_) | Record::End { .. } => return,
-            _ if !is_new => &mut self.known,
+            _ if !taken.is_new => &mut self.known,
             Record::Article(_) => &mut self.articles,
             Record::Term(_) => &mut self.terms,
             Record::Revision(_) => &mut self.revisions,
@@ -146,8 +150,8 @@ impl<'d> Import<'d> {
                 self.refused(place, reason)
             }
             record => match self.store(&record).await {
-                Ok(is_new) => {
-                    self.counts.count(&record, is_new);
+                Ok(taken) => {
+                    self.counts.count(&record, taken);
                     Ok(())
                 }
                 Err(Refusal::Reason(reason)) => self.refused(place, reason),
@@ -210,9 +214,9 @@ impl<'d> Import<'d> {
         Ok(())
     }
 
-    /// Stores one; whether it was not there before.
-    async fn store(&self, record: &Record) -> Result<bool, Refusal> {
-        let Some(origin) = &self.origin else { return Ok(false) };
+    /// Stores one.
+    async fn store(&self, record: &Record) -> Result<Taken, Refusal> {
+        let Some(origin) = &self.origin else { return Ok(Taken::default()) };
         let prepared = Prepared::new(self.db, record, &self.options).await?;
         let prepared = Arc::new(prepared);
         let mut tries = 0;

@@ -2,10 +2,11 @@
 
 use panel_kernel::http::validate::{Check, printable};
 
-use super::record::{Menu, Redirect, Translation};
+use super::record::{Article as Told, Menu, Redirect, Translation};
 use super::taking::{Refusal, Taking, checked, refuse};
 use crate::redirecting::{self, Unled};
-use crate::rules::fields;
+use crate::rules::{self, fields};
+use crate::store::articles::Article;
 use crate::store::{menus, redirects, transfer};
 
 impl Taking<'_> {
@@ -62,5 +63,33 @@ impl Taking<'_> {
             Err(Unled::Cycle) => refuse("it leads back to itself, or through too many others"),
             Err(Unled::Database(error)) => Err(error.into()),
         }
+    }
+
+    /// Has paths at which an article was on another site lead to it: how many do, and how many can't.
+    pub(super) async fn former_paths(
+        &mut self,
+        told: &Told,
+        article: &Article,
+    ) -> Result<(u64, u64), Refusal> {
+        let to = rules::path(article.kind, &article.slug);
+        let (mut led, mut unled) = (0, 0);
+        for (path, id) in told.former_paths.iter().zip(self.fresh.paths) {
+            let mut check = Check::new();
+            let from = fields::source(&mut check, path);
+            if from == to {
+                continue;
+            }
+            if check.done().is_err() {
+                unled += 1;
+                continue;
+            }
+            let redirect = redirects::Redirect { id, from, to: to.clone(), created_at: self.now };
+            match redirecting::lead(self.tx, &redirect, &self.options.site).await {
+                Ok(()) => led += 1,
+                Err(Unled::Database(error)) => return Err(error.into()),
+                Err(Unled::Taken | Unled::Full | Unled::Cycle) => unled += 1,
+            }
+        }
+        Ok((led, unled))
     }
 }

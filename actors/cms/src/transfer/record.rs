@@ -102,6 +102,9 @@ pub struct Article {
     /// Places that it had.
     #[serde(default)]
     pub former_slugs: Vec<String>,
+    /// Paths at which it was on another site; from now on they lead to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former_paths: Vec<String>,
     /// At most 200 characters.
     pub title: String,
     /// A few lines; the beginning of the text where there are none.
@@ -226,7 +229,7 @@ pub struct MenuItem {
 /// An address that leads elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Redirect {
-    /// A path below `/blog/` or `/pages/`.
+    /// A path of the site, where nothing else is.
     pub from: String,
     /// A path on this site, or an address elsewhere.
     pub to: String,

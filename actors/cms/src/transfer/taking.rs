@@ -26,6 +26,8 @@ use crate::texts::{self, Unshown};
 
 /// The longest name of a person that is kept, in characters.
 const NAME_CHARS: usize = 100;
+/// Paths of another site that lead to an article, at most.
+const MOST_PATHS: usize = 5;
 
 /// From where it is.
 #[derive(Clone, Debug)]
@@ -79,15 +81,18 @@ pub(super) struct Fresh {
     pub(super) own: Id,
     /// For the people it names: as many as there can be.
     people: [Id; 2 + fields::MAX_AUTHORS],
+    /// For addresses that lead to it.
+    pub(super) paths: [Id; MOST_PATHS],
 }
 
 impl Fresh {
     pub(super) async fn new(db: &Database) -> Result<Self, DbError> {
-        let mut people = [Id::from_raw(0); 2 + fields::MAX_AUTHORS];
-        for id in &mut people {
+        let none = Id::from_raw(0);
+        let (mut people, mut paths) = ([none; 2 + fields::MAX_AUTHORS], [none; MOST_PATHS]);
+        for id in people.iter_mut().chain(&mut paths) {
             *id = db.next_id().await?;
         }
-        Ok(Self { own: db.next_id().await?, people })
+        Ok(Self { own: db.next_id().await?, people, paths })
     }
 }
 
@@ -142,6 +147,17 @@ impl Prepared {
     }
 }
 
+/// What became of a record.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Taken {
+    /// It was not there before.
+    pub(super) is_new: bool,
+    /// Paths of another site that lead to it from now on.
+    pub(super) led: u64,
+    /// And those that do not.
+    pub(super) unled: u64,
+}
+
 /// A record that is being taken in.
 pub(super) struct Taking<'t> {
     pub(super) tx: &'t mut Tx,
@@ -152,16 +168,17 @@ pub(super) struct Taking<'t> {
 }
 
 impl Taking<'_> {
-    /// Takes it in; whether it was not there before.
-    pub(super) async fn take(mut self, prepared: &Prepared) -> Result<bool, Refusal> {
-        match prepared {
+    /// Takes it in.
+    pub(super) async fn take(mut self, prepared: &Prepared) -> Result<Taken, Refusal> {
+        let is_new = match prepared {
             Prepared::Term(term) => self.term(term).await,
-            Prepared::Article(article, html) => self.article(article, html).await,
+            Prepared::Article(article, html) => return self.article(article, html).await,
             Prepared::Revision(revision) => self.revision(revision).await,
             Prepared::Translation(translation) => self.translation(translation).await,
             Prepared::Menu(menu) => self.menu(menu).await,
             Prepared::Redirect(redirect) => self.redirect(redirect).await,
-        }
+        };
+        Ok(Taken { is_new: is_new?, ..Taken::default() })
     }
 
     async fn term(&mut self, told: &Term) -> Result<bool, Refusal> {
@@ -179,9 +196,9 @@ impl Taking<'_> {
         Ok(terms::insert(self.tx, told.kind, &term).await?)
     }
 
-    async fn article(&mut self, told: &Told, html: &str) -> Result<bool, Refusal> {
+    async fn article(&mut self, told: &Told, html: &str) -> Result<Taken, Refusal> {
         if self.known(&told.id).await?.is_some() {
-            return Ok(false);
+            return Ok(Taken::default());
         }
         let mut check = Check::new();
         let title = fields::title(&mut check, &told.title);
@@ -246,7 +263,8 @@ impl Taking<'_> {
         }
         search::index(self.tx, id).await?;
         self.note((Imported::Article, &told.id), (id, None)).await?;
-        Ok(true)
+        let (led, unled) = self.former_paths(told, &article).await?;
+        Ok(Taken { is_new: true, led, unled })
     }
 
     async fn revision(&mut self, told: &Revision) -> Result<bool, Refusal> {

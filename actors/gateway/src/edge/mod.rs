@@ -187,7 +187,7 @@ impl Edge {
         if let Some(preflight) = edge.cors.preflight(parts) {
             return Ok(preflight);
         }
-        let service = match edge.targets.resolve(parts.uri.path())? {
+        let service = match edge.targets.resolve(&parts.method, parts.uri.path())? {
             Target::Own(route) => {
                 exchange.route = Some(route.to_owned());
                 let answering = edge.own.answer(route, parts, &exchange.request_id);

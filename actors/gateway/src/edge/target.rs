@@ -33,10 +33,7 @@ impl Targets {
     pub(crate) fn new<'a>(specs: impl Iterator<Item = &'a ServiceSpec> + Clone) -> Self {
         Self {
             services: specs.clone().map(|spec| spec.name).collect(),
-            pages: specs
-                .clone()
-                .flat_map(|spec| spec.pages.iter().map(move |page| (*page, spec.name)))
-                .collect(),
+            pages: longest_first(specs.clone()),
             open: specs.clone().flat_map(|spec| open_writes((spec.openapi)())).collect(),
             uploads: specs.flat_map(|spec| uploads((spec.openapi)())).collect(),
         }
@@ -52,11 +49,11 @@ impl Targets {
         self.uploads.iter().find(|route| route.method == *method && is_of(path, &route.path))
     }
 
-    /// Who answers `path`.
+    /// Who answers when `path` is asked for so.
     ///
     /// # Errors
     /// 404 for nobody; 410 for the first version of the API.
-    pub(crate) fn resolve(&self, path: &str) -> Result<Target, Problem> {
+    pub(crate) fn resolve(&self, method: &Method, path: &str) -> Result<Target, Problem> {
         if let Some(route) = OWN_ROUTES.iter().find(|route| **route == path) {
             return Ok(Target::Own(route));
         }
@@ -68,12 +65,25 @@ impl Targets {
         if under(path, "/api/v1") {
             return Err(Problem::new(Kind::Gone, "version 1 has ended; use /api/v2"));
         }
+        if under(path, "/api") || path.starts_with("/.") {
+            return Err(no_route());
+        }
         self.pages
             .iter()
-            .find(|(page, _)| under(path, page))
+            .find(|(page, _)| under(path, page) && (!page.is_empty() || method.is_safe()))
             .map(|(_, service)| Target::Service(service))
             .ok_or_else(no_route)
     }
+}
+
+/// Pages of services, those first that say more.
+fn longest_first<'a>(
+    specs: impl Iterator<Item = &'a ServiceSpec>,
+) -> Vec<(&'static str, &'static str)> {
+    let mut pages: Vec<_> =
+        specs.flat_map(|spec| spec.pages.iter().map(move |page| (*page, spec.name))).collect();
+    pages.sort_by_key(|(page, _)| std::cmp::Reverse(page.len()));
+    pages
 }
 
 fn no_route() -> Problem {
@@ -121,18 +131,25 @@ mod tests {
     fn prefixes_are_whole_segments() {
         let targets = Targets {
             services: vec!["forum", "auth"],
-            pages: vec![("/setup", "auth")],
+            pages: vec![("/setup", "auth"), ("/blog", "cms"), ("", "cms")],
             open: HashSet::new(),
             uploads: Vec::new(),
         };
-        assert_eq!(targets.resolve("/api/v2/forum/threads").unwrap(), Target::Service("forum"));
-        assert_eq!(targets.resolve("/api/v2/forum").unwrap(), Target::Service("forum"));
-        assert_eq!(targets.resolve("/setup").unwrap(), Target::Service("auth"));
-        assert_eq!(targets.resolve("/api/v2/health").unwrap(), Target::Own("/api/v2/health"));
-        let refused = |path: &str| targets.resolve(path).unwrap_err().kind;
+        let get = |path: &str| targets.resolve(&Method::GET, path);
+        assert_eq!(get("/api/v2/forum/threads").unwrap(), Target::Service("forum"));
+        assert_eq!(get("/api/v2/forum").unwrap(), Target::Service("forum"));
+        assert_eq!(get("/setup").unwrap(), Target::Service("auth"));
+        assert_eq!(get("/api/v2/health").unwrap(), Target::Own("/api/v2/health"));
+        // What nobody else serves is somebody's, where it is read.
+        for path in ["/", "/setups", "/2019/05/hello", "/apis"] {
+            assert_eq!(get(path).unwrap(), Target::Service("cms"), "{path}");
+            assert!(targets.resolve(&Method::POST, path).is_err(), "{path}");
+        }
+        assert_eq!(targets.resolve(&Method::POST, "/blog").unwrap(), Target::Service("cms"));
+        let refused = |path: &str| get(path).unwrap_err().kind;
         assert_eq!(refused("/api/v1/x"), Kind::Gone);
         assert_eq!(refused("/api/v1"), Kind::Gone);
-        for path in ["/", "/api/v10", "/api/v2/forums", "/setups", "/.panel/events", "/api/v2/"] {
+        for path in ["/api", "/api/v10", "/api/v2/forums", "/.panel/events", "/api/v2/", "/.env"] {
             assert_eq!(refused(path), Kind::NotFound, "{path}");
         }
     }

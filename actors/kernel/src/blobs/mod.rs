@@ -157,6 +157,32 @@ impl Blobs {
         database: &DatabaseConfig,
         runtime: &Runtime,
     ) -> Result<Self, String> {
+        let parts = (runtime.clock.clone(), runtime.metrics.clone());
+        Self::at(location, database, &runtime.node.boot, parts)
+    }
+
+    /// The store at this place, ready for an administrative command: beside running nodes, or without any.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub async fn open_once(
+        location: BlobsLocation,
+        database: &DatabaseConfig,
+        parts: (Clock, Metrics),
+    ) -> Result<Self, String> {
+        let blobs = Self::at(location, database, "admin", parts)?;
+        if let Some(db) = blobs.database() {
+            db.open_once(&index::MIGRATIONS).await.map_err(|error| error.to_string())?;
+        }
+        Ok(blobs)
+    }
+
+    fn at(
+        location: BlobsLocation,
+        database: &DatabaseConfig,
+        holder: &str,
+        parts: (Clock, Metrics),
+    ) -> Result<Self, String> {
         let (bucket, url) = match location {
             BlobsLocation::Directory(root) => {
                 return Ok(Self(Some(Arc::new(Place::Directory(Directory::new(root))))));
@@ -165,9 +191,7 @@ impl Blobs {
             BlobsLocation::Bucket(config, url) => (Some(Bucket::new(&config)?), url),
         };
         let config = DatabaseConfig { connections: CONNECTIONS, ..database.clone() };
-        let (boot, clock) = (&runtime.node.boot, runtime.clock.clone());
-        let parts = (clock, runtime.metrics.clone());
-        let db = Database::new("blobs", &url, &config, boot, parts)?;
+        let db = Database::new("blobs", &url, &config, holder, parts)?;
         let place = Place::Index(Index::new(db, bucket, database.write_timeout.0));
         Ok(Self(Some(Arc::new(place))))
     }

@@ -52,6 +52,6 @@ pub use forward::{Told, forward, read};
 pub(crate) use internal::insiders_only;
 pub use load::Load;
 pub use pool::{WORKER_DEATHS, WORKER_PERIOD};
-pub use runtime::{NodeIdentity, Runtime};
+pub use runtime::{ITSELF, NodeIdentity, Runtime};
 pub use spec::{Assembly, Registration, ServiceContext, ServiceSpec};
 pub use tree::{Running, child};

@@ -14,8 +14,8 @@ use crate::redis::Redis;
 use crate::supervision::Tree;
 use crate::time::Clock;
 
-/// Where a process finds its own program.
-const ITSELF: &str = "/proc/self/exe";
+/// Where a process finds its own program: the very one that runs, also where another has taken its place on the disk.
+pub const ITSELF: &str = "/proc/self/exe";
 
 /// Who this process is.
 #[derive(Clone, Debug)]

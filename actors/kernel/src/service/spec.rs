@@ -32,7 +32,8 @@ pub struct ServiceSpec {
     pub name: &'static str,
     /// The port on which the gateway answers for it alone (`/health`).
     pub port: u16,
-    /// Paths outside `/api/v2/<name>` that it serves: pages.
+    /// Paths outside `/api/v2/<name>` that it serves, and all below them: pages. An empty one is whatever nobody else
+    /// serves and is read.
     pub pages: &'static [&'static str],
     /// How much it takes at a time.
     pub pool: PoolConfig,

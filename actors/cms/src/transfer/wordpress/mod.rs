@@ -229,6 +229,10 @@ impl WordPress {
             kind,
             slug: Some(decoded(item.get("wp:post_name"))).filter(|slug| !slug.is_empty()),
             former_slugs: meta("_wp_old_slug").into_iter().collect(),
+            former_paths: path(item.get("link"))
+                .filter(|_| status == Status::Published)
+                .into_iter()
+                .collect(),
             title,
             excerpt: Some(excerpt.chars().take(500).collect())
                 .filter(|text: &String| !text.is_empty()),
@@ -301,6 +305,14 @@ fn titled(title: &str, slug: &str) -> String {
 fn short(text: &str, most: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     line.chars().take(most).collect()
+}
+
+/// The path of an address, if it says which page is meant: `?p=7` does not.
+fn path(link: &str) -> Option<String> {
+    let (_, rest) = link.split_once("://")?;
+    let path = &rest[rest.find('/')?..];
+    let is_one = !path.contains(['?', '#']) && !path.trim_matches('/').is_empty();
+    is_one.then(|| path.to_owned())
 }
 
 /// A slug as people read it: WordPress has other letters than ASCII's as they stand in addresses.
