@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use panel_kernel::role::Role;
 
 pub(crate) use certs::{AuthorityArgs, CertsCommand, IssueArgs};
-pub(crate) use cms::{ArticlesArgs, CmsCommand, Format as ArticlesFormat};
+pub(crate) use cms::{ArticlesArgs, ArticlesExportArgs, CmsCommand, Format as ArticlesFormat};
 pub(crate) use forum::{ExportArgs, ForumCommand, ImportArgs};
 pub(crate) use keys::{KeysCommand, RotateArgs};
 

@@ -10,9 +10,19 @@ use super::{CommonArgs, ExportArgs};
 #[derive(Debug, Subcommand)]
 pub(crate) enum CmsCommand {
     /// Write all articles, with all their texts, into a file of JSON lines.
-    Export(ExportArgs),
+    Export(ArticlesExportArgs),
     /// Take in such a file, or one of WordPress or Ghost; a second time, only what is new.
     Import(ArticlesArgs),
+}
+
+/// Where to.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ArticlesExportArgs {
+    #[command(flatten)]
+    pub(crate) to: ExportArgs,
+    /// Pictures as well, their files into this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) media: Option<PathBuf>,
 }
 
 /// What, and how.
@@ -29,6 +39,9 @@ pub(crate) struct ArticlesArgs {
     /// Where the site was that a file of Ghost is from: `https://old.example`
     #[arg(long, value_name = "URL")]
     pub(crate) address: Option<String>,
+    /// Pictures as well, from this directory: that of `cms export`, or a copy of `wp-content/uploads` or `content/images`
+    #[arg(long, value_name = "DIR")]
+    pub(crate) media: Option<PathBuf>,
     /// Make accounts for those who wrote, by their mail addresses, where they have none
     #[arg(long)]
     pub(crate) accounts: bool,

@@ -8,8 +8,8 @@ use std::path::Path;
 use panel_auth::ImportedAccount;
 use panel_cms::CmsConfig;
 use panel_cms::transfer::{
-    self, Import, Imported, Options, Person, Record, Remarks, Skipped, TransferError, WordPress,
-    ghost,
+    self, Exported, Finished, Import, Imported, Options, Person, Pictures, PicturesOf, Record,
+    Remarks, TransferError, WordPress, ghost,
 };
 use panel_kernel::data::Database;
 use panel_kernel::ids::Id;
@@ -18,7 +18,7 @@ use super::lines::Lines;
 use super::progress::Shown;
 use super::{accounts, brief_runtime, database, say};
 use crate::Failure;
-use crate::cli::{ArticlesArgs, ArticlesFormat as Format, ExportArgs};
+use crate::cli::{ArticlesArgs, ArticlesExportArgs, ArticlesFormat as Format};
 use crate::config::Config;
 
 /// The longest line of a file: as long as an article may be, several times over.
@@ -28,12 +28,18 @@ const BEGINNING: u64 = 4_096;
 /// The longest text, in characters: as long as any article may be, whatever this site wants of those who write here.
 const MOST_BODY_CHARS: usize = 128 * 1024;
 
-pub(super) fn export(args: &ExportArgs) -> Result<(), Failure> {
+pub(super) fn export(args: &ArticlesExportArgs) -> Result<(), Failure> {
+    let ArticlesExportArgs { to: args, media } = args;
     let config = Config::load_common(&args.common)?;
     let exported = brief_runtime()?.block_on(async {
         let db = open(&config).await?;
-        let shown = Shown::new("articles", None);
-        let exported = transfer::export(&db, &args.file, |done, total| {
+        let blobs = match media {
+            Some(_) => Some(database::blobs(&config).await?),
+            None => None,
+        };
+        let files = blobs.as_ref().zip(media.as_deref());
+        let shown = Shown::new("articles and pictures", None);
+        let exported = transfer::export(&db, &args.file, files, |done, total| {
             shown.of(total);
             shown.at(done);
         })
@@ -42,8 +48,11 @@ pub(super) fn export(args: &ExportArgs) -> Result<(), Failure> {
         shown.done();
         exported.map_err(Failure::other)
     })?;
-    let (lines, articles) = (exported.lines, exported.articles);
-    say(format_args!("{}: {lines} lines, {articles} articles", args.file.display()));
+    let Exported { lines, articles, pictures } = exported;
+    say(format_args!(
+        "{}: {lines} lines, {articles} articles, {pictures} pictures",
+        args.file.display()
+    ));
     Ok(())
 }
 
@@ -54,7 +63,7 @@ pub(super) fn import(args: &ArticlesArgs) -> Result<(), Failure> {
         Some(format) => format,
         None => format_of(&args.file)?,
     };
-    let (imported, skipped, remarks) = brief_runtime()?.block_on(async {
+    let (finished, remarks) = brief_runtime()?.block_on(async {
         let db = open(&config).await?;
         let done = match format {
             Format::Panel => lines(&config, &db, args).await,
@@ -64,22 +73,38 @@ pub(super) fn import(args: &ArticlesArgs) -> Result<(), Failure> {
         db.give_back().await;
         done
     })?;
+    let Finished { imported, skipped, unmoved } = finished;
     for (place, reason) in &skipped.reasons {
         say(format_args!("left out, {place}: {reason}"));
+    }
+    for (picture, reason) in &unmoved.reasons {
+        say(format_args!("stays where it is, {picture}: {reason}"));
     }
     for (what, count) in remarks.iter() {
         say(format_args!("in the file, and not here: {count} {what}"));
     }
-    let Imported { articles, terms, revisions, translations, menus, redirects, unled, known } =
-        imported;
+    let Imported {
+        articles,
+        pictures,
+        terms,
+        revisions,
+        translations,
+        menus,
+        redirects,
+        unled,
+        known,
+    } = imported;
+    if unmoved.count > 0 {
+        say(format_args!("{} pictures stay where they are", unmoved.count));
+    }
     if unled > 0 {
         say(format_args!(
             "{unled} addresses of the other site lead nowhere: others have them, or they are none"
         ));
     }
     say(format_args!(
-        "new: {articles} articles, {terms} categories and tags, {revisions} earlier texts, \
-         {translations} translations, {menus} menus, {redirects} redirects; there before: {known}"
+        "new: {articles} articles, {pictures} pictures, {terms} categories and tags, \
+         {revisions} earlier texts, {translations} translations, {menus} menus, {redirects} redirects; there before: {known}"
     ));
     if skipped.count == 0 {
         return Ok(());
@@ -113,7 +138,7 @@ fn format_of(file: &Path) -> Result<Format, Failure> {
     }
 }
 
-type Done = Result<(Imported, Skipped, Remarks), Failure>;
+type Done = Result<(Finished, Remarks), Failure>;
 
 /// What a file has next: a record, or why it can't be read; where that is, and how far the file is read by it.
 type Next = Option<(Result<Record, String>, String, u64)>;
@@ -121,19 +146,29 @@ type Next = Option<(Result<Record, String>, String, u64)>;
 /// Takes in all that `next` finds, in a file that is so long, written by these people.
 async fn all(
     (config, db, args): (&Config, &Database, &ArticlesArgs),
-    told: &[Person],
+    (told, of): (&[Person], PicturesOf<'_>),
     (what, length): (&'static str, u64),
     mut next: impl FnMut() -> Result<Next, TransferError>,
-) -> Result<(Imported, Skipped), Failure> {
+) -> Result<Finished, Failure> {
     let section = config.section(panel_cms::SERVICE.name);
     let cms = CmsConfig::parse(&section)
         .map_err(|bad| Failure::Usage(format!("{}: {}", bad.key, bad.reason)))?;
+    let pictures = match &args.media {
+        Some(folder) => {
+            let (blobs, metrics) = (database::blobs(config).await?, database::metrics()?);
+            let places = (&cms.media, &metrics);
+            let opened = Pictures::open((db, &blobs), places, folder, of);
+            Some(opened.map_err(Failure::other)?)
+        }
+        None => None,
+    };
     let options = Options {
         skip: args.skip,
         max_body_chars: MOST_BODY_CHARS,
         site: config.node.public_url.trim_end_matches('/').to_owned(),
         embeds: cms.embeds,
         people: people(config, args, told).await?,
+        pictures,
     };
     let mut import = Import::new(db, options);
     let shown = Shown::new(what, Some(length));
@@ -170,19 +205,22 @@ async fn lines(config: &Config, db: &Database, args: &ArticlesArgs) -> Done {
             return Ok(Some((record, place, lines.read)));
         }
     };
-    let (imported, skipped) = all((config, db, args), &[], ("bytes", length), next).await?;
-    Ok((imported, skipped, Remarks::default()))
+    let of = (&[][..], PicturesOf::Panel);
+    let finished = all((config, db, args), of, ("bytes", length), next).await?;
+    Ok((finished, Remarks::default()))
 }
 
 async fn wordpress(config: &Config, db: &Database, args: &ArticlesArgs) -> Done {
     let mut file = WordPress::open(&args.file).map_err(Failure::other)?;
     let (length, people) = (args.file.metadata().map_or(0, |it| it.len()), file.people().to_vec());
+    let address = args.address.clone().unwrap_or_else(|| file.address().to_owned());
     let next = || {
         let read = file.read()?;
         Ok(read.map(|(record, place)| (Ok(record), place, file.position())))
     };
-    let (imported, skipped) = all((config, db, args), &people, ("bytes", length), next).await?;
-    Ok((imported, skipped, file.remarks().clone()))
+    let of = (&people[..], PicturesOf::WordPress(&address));
+    let finished = all((config, db, args), of, ("bytes", length), next).await?;
+    Ok((finished, file.remarks().clone()))
 }
 
 async fn of_ghost(config: &Config, db: &Database, args: &ArticlesArgs) -> Done {
@@ -199,8 +237,9 @@ async fn of_ghost(config: &Config, db: &Database, args: &ArticlesArgs) -> Done {
             (Ok(record), place, number)
         }))
     };
-    let (imported, skipped) = all((config, db, args), &people, ("records", length), next).await?;
-    Ok((imported, skipped, remarks))
+    let of = (&people[..], PicturesOf::Ghost(args.address.as_deref().unwrap_or_default()));
+    let finished = all((config, db, args), of, ("records", length), next).await?;
+    Ok((finished, remarks))
 }
 
 /// Who of them has an account, if there are to be some.

@@ -1,5 +1,6 @@
 //! A service's database, opened by a command: beside running nodes, or without any.
 
+use panel_kernel::blobs::Blobs;
 use panel_kernel::data::{Database, Migrations};
 use panel_kernel::metrics::Metrics;
 use panel_kernel::time::Clock;
@@ -14,8 +15,7 @@ pub(super) async fn open(
     migrations: &Migrations,
 ) -> Result<Database, Failure> {
     let location = config.location(service).map_err(Failure::Usage)?;
-    let metrics = Metrics::new().map_err(Failure::other)?;
-    let about = (Clock::system(), metrics);
+    let about = (Clock::system(), metrics()?);
     let db = Database::new(service, &location, &config.database, "admin", about)
         .map_err(Failure::Usage)?;
     db.open_once(migrations)
@@ -23,4 +23,19 @@ pub(super) async fn open(
         .map_err(|error| Failure::Other(format!("the database can't be opened: {error}")))?;
     db.allot().await.map_err(|error| Failure::Other(format!("no id can be made: {error}")))?;
     Ok(db)
+}
+
+/// Opens the store of files.
+pub(super) async fn blobs(config: &Config) -> Result<Blobs, Failure> {
+    let Some(location) = config.blobs().map_err(Failure::Usage)? else {
+        return Err(Failure::Usage("it is not said where files are (blobs.url)".to_owned()));
+    };
+    let about = (Clock::system(), metrics()?);
+    let opened = Blobs::open_once(location, &config.database, about).await;
+    opened.map_err(|error| Failure::Other(format!("the store of files can't be opened: {error}")))
+}
+
+/// What nobody reads.
+pub(super) fn metrics() -> Result<Metrics, Failure> {
+    Metrics::new().map_err(Failure::other)
 }

@@ -13,7 +13,7 @@ on_both_databases!(a_blog_of_wordpress_is_taken_in, a_blog_of_ghost_is_taken_in)
 const SOON: Duration = Duration::from_secs(20);
 
 /// A file as WordPress writes it, with these items.
-fn wxr(items: &str) -> String {
+pub(super) fn wxr(items: &str) -> String {
     format!(
         r#"<?xml version="1.0" encoding="UTF-8" ?>
 <!DOCTYPE rss [<!ENTITY lol "lol"><!ENTITY lots "&lol;&lol;&lol;&lol;&lol;&lol;&lol;&lol;&lol;">]>
@@ -37,7 +37,7 @@ fn wxr(items: &str) -> String {
 }
 
 /// An item of it.
-fn item(id: u32, kind: &str, status: &str, more: &str) -> String {
+pub(super) fn item(id: u32, kind: &str, status: &str, more: &str) -> String {
     format!(
         r"<item><title>Title {id} &amp;amp; more</title><link>https://old.example/{id}/</link><dc:creator><![CDATA[ann]]></dc:creator>
 <wp:post_id>{id}</wp:post_id><wp:post_date><![CDATA[2019-05-01 11:00:00]]></wp:post_date>
@@ -188,7 +188,7 @@ async fn a_blog_of_ghost_is_taken_in(backend: Backend) {
     }}]});
     let file = site.file("ghost.json", &document.to_string());
     let told = site.import(&file, &["--address", "https://old.example/sub/"]).await;
-    assert!(told.contains("new: 6 articles, 1 categories and tags"), "{told}");
+    assert!(told.contains("new: 6 articles, 0 pictures, 1 categories and tags"), "{told}");
     for remark in ["1 ones for members alone", "1 ones that were only mailed"] {
         assert!(told.contains(remark), "{remark}: {told}");
     }

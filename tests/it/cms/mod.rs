@@ -5,6 +5,7 @@ mod importing;
 mod languages;
 mod lists;
 mod menus;
+mod moving_pictures;
 mod nodes;
 mod pages;
 mod previews;

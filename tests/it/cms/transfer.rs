@@ -59,9 +59,18 @@ impl Site {
         said(&output)
     }
 
+    /// A place in its folder.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     async fn export(&self, name: &str) -> PathBuf {
-        let file = self.folder.path().join(name);
-        let output = self.cms(&["export", file.to_str().unwrap()]).await;
+        self.exported(name, &[]).await
+    }
+
+    pub(super) async fn exported(&self, name: &str, more: &[&str]) -> PathBuf {
+        let file = self.path(name);
+        let output = self.cms(&[&["export", file.to_str().unwrap()], more].concat()).await;
         assert!(output.status.success(), "{}", said(&output));
         file
     }
@@ -217,7 +226,7 @@ async fn all_of_it_goes_into_a_file_and_another_site(backend: Backend) {
     // Where it is from nothing is new.
     let told = from.import(&file, &[]).await;
     assert!(
-        told.contains("new: 0 articles, 0 categories and tags, 0 earlier texts, 0 translations, 0 menus, 0 redirects"),
+        told.contains("new: 0 articles, 0 pictures, 0 categories and tags, 0 earlier texts, 0 translations, 0 menus, 0 redirects"),
         "{told}"
     );
     assert_eq!(picture(&from).await, before);

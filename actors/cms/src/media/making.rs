@@ -28,7 +28,7 @@ const REFUSED: &str = "refused";
 const CRASHED: &str = "crashed";
 
 /// Why there is no picture.
-enum Failed {
+pub(super) enum Failed {
     Process(Ended),
     Blobs(BlobError),
     Data(DbError),
@@ -81,7 +81,7 @@ pub(super) async fn made(room: &Room, sent: &Sent) -> Result<Asset, Problem> {
 }
 
 /// What a failure is called in metrics, and what its sender hears.
-fn explained(failed: Failed) -> (&'static str, Problem) {
+pub(super) fn explained(failed: Failed) -> (&'static str, Problem) {
     match failed {
         Failed::Process(Ended::Refused(refused)) => (REFUSED, refusal(refused)),
         Failed::Blobs(BlobError::TooLarge(_)) => {
@@ -123,12 +123,21 @@ async fn begun(room: &Room, sent: &Sent, source: &str) -> Result<Asset, Failed> 
         // Somebody else sent it meanwhile.
         return Ok(asset);
     }
+    kept_whole(room, source, async |id| Box::pin(files(room, sent, id)).await).await
+}
+
+/// What is kept of a file of this SHA-256, whose files are stored by `storing`: whole, or nothing.
+pub(super) async fn kept_whole(
+    room: &Room,
+    source: &str,
+    storing: impl AsyncFnOnce(Id) -> Result<Asset, Failed>,
+) -> Result<Asset, Failed> {
     let (id, now) = (room.db.next_id().await?, room.db.clock().now());
     quietly(&room.db, move |tx| assets::begin(tx, id, now).boxed()).await?;
     // Whatever the processor does meanwhile.
     let patience = Duration::from_secs(2 * room.config.max_seconds);
-    let making = tokio::time::timeout(patience, Box::pin(files(room, sent, id)));
-    let outcome = making.await.unwrap_or(Err(Failed::Late));
+    let outcome = tokio::time::timeout(patience, storing(id)).await;
+    let outcome = outcome.unwrap_or(Err(Failed::Late));
     let now = room.db.clock().now();
     let kept = match outcome {
         Ok(asset) => match keep(room, &asset, source, now).await {

@@ -21,11 +21,13 @@
 //!
 //! | file | |
 //! |---|---|
+//! | `adopting` | what comes from files on this machine, by a command |
 //! | `desk` | where pictures wait |
 //! | `worker` | the actor |
 //! | `making` | one picture, from the file to what is kept |
 //! | `sweeper` | the actor that tidies up |
 
+mod adopting;
 mod desk;
 mod making;
 mod sweeper;
@@ -41,10 +43,11 @@ use panel_kernel::blobs::Blobs;
 use panel_kernel::data::{Database, DbError, Tx, chore};
 use panel_kernel::http::Sent;
 use panel_kernel::ids::{Id, hex};
-use panel_kernel::problem::Problem;
+use panel_kernel::metrics::Metrics;
+use panel_kernel::problem::{Kind as ProblemKind, Problem};
 use panel_kernel::service::ServiceContext;
 use panel_kernel::supervision::{ChildSpec, SupervisorSpec};
-use panel_pictures::Program;
+use panel_pictures::{Kind, Program, TAKEN};
 use prometheus::IntCounterVec;
 use tokio::sync::Semaphore;
 
@@ -92,19 +95,32 @@ impl Media {
     /// As configured: at most half of the service's workers wait for pictures.
     pub(crate) fn new(context: &ServiceContext, config: &MediaConfig, workers: usize) -> Self {
         let runtime = &context.runtime;
+        let places = (context.db.clone(), runtime.blobs.clone());
+        let program = Program::at(&runtime.program);
+        let waiting = config.waiting.min(workers / 2).max(1);
+        Self::of(places, program, config, &runtime.metrics, waiting)
+    }
+
+    fn of(
+        (db, blobs): (Database, Blobs),
+        program: Program,
+        config: &MediaConfig,
+        metrics: &Metrics,
+        waiting: usize,
+    ) -> Self {
         let parts = config.memory_bytes.div_ceil(PART);
         Self(Arc::new(Room {
-            db: context.db.clone(),
-            blobs: runtime.blobs.clone(),
-            program: Program::at(&runtime.program),
+            db,
+            blobs,
+            program,
             config: config.clone(),
             memory: Arc::new(Semaphore::new(
                 usize::try_from(parts).unwrap_or(Semaphore::MAX_PERMITS),
             )),
-            desk: Desk::new(config.waiting.min(workers / 2).max(1)),
+            desk: Desk::new(waiting),
             refused: Cache::builder().max_capacity(1_024).time_to_live(REMEMBERED).build(),
             told: AtomicBool::new(false),
-            outcomes: runtime.metrics.pictures.clone(),
+            outcomes: metrics.pictures.clone(),
         }))
     }
 
@@ -128,6 +144,19 @@ impl Media {
     /// Where files are.
     pub(crate) fn blobs(&self) -> &Blobs {
         &self.0.blobs
+    }
+
+    /// Whether a file may be a picture that is taken: before anything is made of it.
+    ///
+    /// # Errors
+    /// 413 and 415.
+    pub(crate) fn accepts(&self, bytes: u64, beginning: &[u8]) -> Result<(), Problem> {
+        let most = self.0.config.max_bytes;
+        if bytes > most {
+            return Err(too_long(most));
+        }
+        let other = || Problem::new(ProblemKind::UnsupportedMediaType, TAKEN);
+        Kind::of(beginning).map(drop).ok_or_else(other)
     }
 
     /// What is made of a file, now or before.
@@ -156,6 +185,12 @@ impl Media {
 /// Under which key the file with this number lies.
 pub(crate) fn key(asset: Id, number: usize) -> String {
     format!("media/{asset}/{number}")
+}
+
+/// What is said of a file that is longer than that.
+pub(crate) fn too_long(most: u64) -> Problem {
+    let detail = format!("a picture has at most {most} bytes");
+    Problem::new(ProblemKind::PayloadTooLarge, detail)
 }
 
 /// A transaction that no reader hears of.

@@ -28,7 +28,7 @@ const MAX_MENU_CHARS: usize = 40;
 pub(crate) const MAX_NAME_CHARS: usize = 80;
 const MAX_DESCRIPTION_CHARS: usize = 1_000;
 const MAX_NOTE_CHARS: usize = 2_000;
-const MAX_ALT_CHARS: usize = 500;
+pub(crate) const MAX_ALT_CHARS: usize = 500;
 const MAX_FILE_NAME_CHARS: usize = 120;
 /// The highest position.
 pub(crate) const MOST_POSITION: i64 = 1_000_000;

@@ -55,11 +55,16 @@ impl Asset {
 
 /// Where a file is.
 pub(crate) fn path(sha256: &str, size: u32, kind: Kind) -> String {
+    format!("{BELOW}{}", file_name(sha256, size, kind))
+}
+
+/// What a file is called there.
+pub(crate) fn file_name(sha256: &str, size: u32, kind: Kind) -> String {
     let extension = kind.extension();
     if size == MAIN {
-        format!("{BELOW}{sha256}.{extension}")
+        format!("{sha256}.{extension}")
     } else {
-        format!("{BELOW}{sha256}-{size}.{extension}")
+        format!("{sha256}-{size}.{extension}")
     }
 }
 

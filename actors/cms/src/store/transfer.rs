@@ -34,12 +34,12 @@ pub(crate) async fn site(tx: &mut Tx, fresh: &str) -> Result<String, DbError> {
 
 /// What something of elsewhere is called here, and the name it had there.
 pub(crate) async fn find(
-    tx: &mut Tx,
+    conn: &mut Conn,
     source: &str,
     (kind, key): (Imported, &str),
 ) -> Result<Option<(Id, Option<String>)>, DbError> {
     let find = sql("SELECT id, name FROM imported WHERE source = $1 AND kind = $2 AND key = $3");
-    tx.optional(find.bind(source).bind(kind.name()).bind(key)).await
+    conn.optional(find.bind(source).bind(kind.name()).bind(key)).await
 }
 
 /// Something of elsewhere is called that here.

@@ -2,21 +2,28 @@
 
 use std::path::Path;
 
+use panel_kernel::blobs::Blobs;
 use panel_kernel::data::Database;
 use panel_kernel::ids::{Id, random_hex};
 use panel_kernel::partial_file::PartialFile;
 
 use super::TransferError;
+use super::pictures::Giving;
 use super::record::{
-    self, MenuItem, Person, Record, Redirect, Revision, Seo, Site, Translation, VERSION,
+    self, LibraryItem, MenuItem, Person, Picture, PictureFile, Record, Redirect, Revision, Seo,
+    Site, Translation, VERSION,
 };
+use crate::rules::pictures::{Asset, Made};
 use crate::store::articles::{self, Article};
+use crate::store::media::items::Item;
+use crate::store::media::{assets, items, shown};
 use crate::store::menus::{self, Menu, Placed, Target};
 use crate::store::transfer::{self, Named};
 
 /// Rows at a time: texts of articles are long.
 const REVISIONS: i64 = 10;
 const SHORT: i64 = 500;
+const PICTURES: i64 = 100;
 
 /// What was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,16 +32,23 @@ pub struct Exported {
     pub lines: u64,
     /// Posts and pages.
     pub articles: u64,
+    /// Pictures.
+    pub pictures: u64,
 }
 
+/// Where files of pictures are, and where they are to go.
+pub type Files<'e> = (&'e Blobs, &'e Path);
+
 /// Writes all articles, also those that are not published or deleted, with all their texts, categories, tags, and
-/// redirects into a file that is there when it is whole. `told` hears of how many of how many articles.
+/// redirects into a file that is there when it is whole; and all pictures, if it is said where their files are to go. `told`
+/// hears of how many of how many articles and pictures.
 ///
 /// # Errors
 /// [`TransferError`].
 pub async fn export(
     db: &Database,
     file: &Path,
+    files: Option<Files<'_>>,
     mut told: impl FnMut(u64, u64),
 ) -> Result<Exported, TransferError> {
     // Whoever has it reads everything in it. What was cut off is begun anew.
@@ -42,7 +56,13 @@ pub async fn export(
     out.begin_anew()?;
     let mut exporter = Exporter { db, out, done: Exported::default() };
     exporter.head().await?;
-    let total = transfer::count(&mut db.reader().await?).await?;
+    let mut total = transfer::count(&mut db.reader().await?).await?;
+    if let Some((blobs, folder)) = files {
+        let giving = Giving::open(blobs, folder)?;
+        total += assets::count(&mut db.reader().await?).await?;
+        let total = u64::try_from(total).unwrap_or(0);
+        exporter.pictures(&giving, |done| told(done, total)).await?;
+    }
     let total = u64::try_from(total).unwrap_or(0);
     let mut last = Id::from_raw(0);
     loop {
@@ -54,7 +74,7 @@ pub async fn export(
             exporter.article(article).await?;
         }
         last = id;
-        told(exporter.done.articles, total);
+        told(exporter.done.pictures + exporter.done.articles, total);
     }
     exporter.translations().await?;
     exporter.menus().await?;
@@ -112,6 +132,45 @@ impl Exporter<'_> {
                 }))?;
             }
         }
+    }
+
+    /// Pictures with their files; once for each library that one is in.
+    async fn pictures(
+        &mut self,
+        giving: &Giving<'_>,
+        mut told: impl FnMut(u64),
+    ) -> Result<(), TransferError> {
+        let mut after = Id::from_raw(0);
+        loop {
+            let mut conn = self.db.reader().await?;
+            let page = assets::after(&mut conn, after, PICTURES).await?;
+            drop(conn);
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.id;
+            for asset in page {
+                self.picture(giving, &asset).await?;
+                told(self.done.pictures);
+            }
+        }
+    }
+
+    async fn picture(&mut self, giving: &Giving<'_>, asset: &Asset) -> Result<(), TransferError> {
+        let mut conn = self.db.reader().await?;
+        let owned = items::of_asset(&mut conn, asset.id).await?;
+        let is_wanted = !owned.is_empty() || shown::is_shown(&mut conn, &asset.sha256).await?;
+        drop(conn);
+        // What is removed this very moment is not in it.
+        if !is_wanted || !giving.give(asset).await? {
+            return Ok(());
+        }
+        if owned.is_empty() {
+            self.write(&Record::Picture(Box::new(pictured(asset, None))))?;
+        }
+        for item in owned {
+            self.write(&Record::Picture(Box::new(pictured(asset, Some(item)))))?;
+        }
+        self.done.pictures += 1;
+        Ok(())
     }
 
     async fn article(&mut self, article: Article) -> Result<(), TransferError> {
@@ -189,6 +248,29 @@ impl Exporter<'_> {
 
 fn person((id, name): (Id, String)) -> Person {
     Person { id: id.to_string(), name, email: None }
+}
+
+fn pictured(asset: &Asset, item: Option<Item>) -> Picture {
+    let file = |made: &Made| {
+        let Made { size, kind, width, height, bytes, sha256 } = made.clone();
+        PictureFile { size, kind, width, height, bytes, sha256 }
+    };
+    Picture {
+        sha256: asset.sha256.clone(),
+        kind: asset.kind,
+        width: asset.width,
+        height: asset.height,
+        frames: asset.frames,
+        color: asset.color.clone(),
+        files: asset.files.iter().map(file).collect(),
+        item: item.map(|item| LibraryItem {
+            id: item.id.to_string(),
+            owner: person(item.owner),
+            name: item.name,
+            alt: item.alt,
+            created_at: item.created_at,
+        }),
+    }
 }
 
 fn told(article: Article, former_slugs: Vec<String>) -> record::Article {

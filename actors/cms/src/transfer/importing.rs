@@ -10,8 +10,10 @@ use panel_text::markdown::Embed;
 use serde_json::json;
 
 use super::TransferError;
+use super::pictures::Pictures;
+use super::preparing::{Fresh, Prepared};
 use super::record::{Record, VERSION};
-use super::taking::{Fresh, Origin, Prepared, Refusal, Taken, Taking};
+use super::taking::{Origin, Refusal, Taken, Taking};
 use crate::SERVICE;
 use crate::store::transfer::site;
 
@@ -34,6 +36,8 @@ pub struct Options {
     pub embeds: Vec<Embed>,
     /// Who has an account here, by what they are called in the file: which, and its name.
     pub people: HashMap<String, (Id, String)>,
+    /// Where its pictures are, if they are to be taken in.
+    pub pictures: Option<Pictures>,
 }
 
 /// What was taken in, and was not there before.
@@ -41,6 +45,8 @@ pub struct Options {
 pub struct Imported {
     /// Posts and pages.
     pub articles: u64,
+    /// Pictures, in libraries.
+    pub pictures: u64,
     /// Categories and tags.
     pub terms: u64,
     /// Texts before an edit.
@@ -61,10 +67,12 @@ impl Imported {
     fn count(&mut self, record: &Record, taken: Taken) {
         self.redirects += taken.led;
         self.unled += taken.unled;
+        self.pictures += taken.pictures;
         let of_kind = match record {
             Record::Site(_) | Record::End { .. } => return,
             _ if !taken.is_new => &mut self.known,
             Record::Article(_) => &mut self.articles,
+            Record::Picture(_) => &mut self.pictures,
             Record::Term(_) => &mut self.terms,
             Record::Revision(_) => &mut self.revisions,
             Record::Redirect(_) => &mut self.redirects,
@@ -84,6 +92,26 @@ pub struct Skipped {
     pub reasons: Vec<(String, String)>,
 }
 
+impl Skipped {
+    fn note(&mut self, what: String, reason: String) {
+        self.count += 1;
+        if self.reasons.len() < MOST_SKIPPED {
+            self.reasons.push((what, reason));
+        }
+    }
+}
+
+/// What has become of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Finished {
+    /// What is here now.
+    pub imported: Imported,
+    /// Records that can't be taken in.
+    pub skipped: Skipped,
+    /// Pictures that stay where they are.
+    pub unmoved: Skipped,
+}
+
 /// A file that is being taken in.
 #[derive(Debug)]
 pub struct Import<'d> {
@@ -94,6 +122,7 @@ pub struct Import<'d> {
     counts: Imported,
     has_ended: bool,
     skipped: Skipped,
+    unmoved: Skipped,
 }
 
 impl<'d> Import<'d> {
@@ -108,6 +137,7 @@ impl<'d> Import<'d> {
             counts: Imported::default(),
             has_ended: false,
             skipped: Skipped::default(),
+            unmoved: Skipped::default(),
         }
     }
 
@@ -149,7 +179,12 @@ impl<'d> Import<'d> {
                 let reason = format!("{} came before it, not {records}", self.records - 1);
                 self.refused(place, reason)
             }
-            record => match self.store(&record).await {
+            Record::Picture(picture) if self.options.pictures.is_none() => {
+                let reason = "it is not said where its files are".to_owned();
+                self.unmoved.note(picture.sha256, reason);
+                Ok(())
+            }
+            record => match self.store(&record, &place).await {
                 Ok(taken) => {
                     self.counts.count(&record, taken);
                     Ok(())
@@ -160,16 +195,25 @@ impl<'d> Import<'d> {
         }
     }
 
-    /// What was taken in, and what was left out.
+    /// What has become of it.
     ///
     /// # Errors
     /// [`TransferError`], also if the file does not end with its last record.
-    pub async fn finish(self) -> Result<(Imported, Skipped), TransferError> {
+    pub async fn finish(self) -> Result<Finished, TransferError> {
         if let Some(origin) = self.origin {
-            let Imported { articles, terms, revisions, translations, menus, redirects, .. } =
-                self.counts;
+            let Imported {
+                articles,
+                pictures,
+                terms,
+                revisions,
+                translations,
+                menus,
+                redirects,
+                ..
+            } = self.counts;
             let (now, target) = (self.db.clock().now(), format!("source:{}", origin.source));
-            let after = json!({"articles": articles, "terms": terms, "revisions": revisions,
+            let after = json!({"articles": articles, "pictures": pictures, "terms": terms,
+                               "revisions": revisions,
                                "translations": translations, "menus": menus,
                                "redirects": redirects});
             let act = OwnAct { action: "cms.import", target, before: None, after: Some(after) };
@@ -187,7 +231,8 @@ impl<'d> Import<'d> {
             let reason = "the file ends before its last line (type end)".to_owned();
             return Err(TransferError::Refused { place, reason });
         }
-        Ok((self.counts, self.skipped))
+        let Self { counts: imported, skipped, unmoved, .. } = self;
+        Ok(Finished { imported, skipped, unmoved })
     }
 
     async fn begin(&mut self, source: String, place: String) -> Result<(), TransferError> {
@@ -207,21 +252,27 @@ impl<'d> Import<'d> {
         if !self.options.skip {
             return Err(TransferError::Refused { place, reason });
         }
-        self.skipped.count += 1;
-        if self.skipped.reasons.len() < MOST_SKIPPED {
-            self.skipped.reasons.push((place, reason));
-        }
+        self.skipped.note(place, reason);
         Ok(())
     }
 
     /// Stores one.
-    async fn store(&self, record: &Record) -> Result<Taken, Refusal> {
+    async fn store(&mut self, record: &Record, place: &str) -> Result<Taken, Refusal> {
         let Some(origin) = &self.origin else { return Ok(Taken::default()) };
-        let prepared = Prepared::new(self.db, record, &self.options).await?;
+        if let Record::Article(article) = record
+            && origin.known(&mut self.db.reader().await?, &article.id).await?.is_some()
+        {
+            // Before anything is made of it.
+            return Ok(Taken::default());
+        }
+        let (prepared, left) = Box::pin(Prepared::new(self.db, record, &self.options)).await?;
+        for (address, reason) in left {
+            self.unmoved.note(format!("{address} ({place})"), reason);
+        }
         let prepared = Arc::new(prepared);
         let mut tries = 0;
         loop {
-            let fresh = Fresh::new(self.db).await?;
+            let fresh = Fresh::new(self.db, &prepared).await?;
             let (origin, options) = (origin.clone(), Arc::clone(&self.options));
             let (prepared, now) = (Arc::clone(&prepared), self.db.clock().now());
             let done = self

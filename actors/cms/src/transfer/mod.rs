@@ -10,18 +10,22 @@ mod ghost;
 mod html;
 mod importing;
 mod leading;
+mod pictures;
+mod preparing;
 mod record;
+mod shelving;
 mod taking;
 mod wordpress;
 
 use panel_kernel::data::DbError;
 
-pub use exporting::{Exported, export};
+pub use exporting::{Exported, Files, export};
 pub use ghost::ghost;
-pub use importing::{Import, Imported, Options, Skipped};
+pub use importing::{Finished, Import, Imported, Options, Skipped};
+pub use pictures::{Pictures, PicturesOf};
 pub use record::{
-    Article, Menu, MenuItem, Person, Record, Redirect, Revision, Seo, Site, Term, Translation,
-    VERSION,
+    Article, LibraryItem, Menu, MenuItem, Person, Picture, PictureFile, PictureKind, Record,
+    Redirect, Revision, Seo, Site, Term, Translation, VERSION,
 };
 pub use wordpress::WordPress;
 

@@ -1,6 +1,7 @@
 //! The lines of a file. Everything in it is named by texts that mean something within the file alone.
 
 use panel_kernel::time::Timestamp;
+pub use panel_pictures::Kind as PictureKind;
 use serde::{Deserialize, Serialize};
 
 use crate::rules::{Kind, Status};
@@ -17,6 +18,8 @@ pub enum Record {
     Site(Site),
     /// A category or a tag.
     Term(Term),
+    /// A picture in somebody's library, or of nobody and shown by an article.
+    Picture(Box<Picture>),
     /// A post or a page.
     Article(Box<Article>),
     /// A text that an article had.
@@ -173,6 +176,61 @@ pub struct Seo {
     pub canonical: Option<String>,
     /// Whether search engines are to leave it out.
     pub noindex: bool,
+}
+
+/// A picture. Its files lie in a directory beside, under the names that they have in addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Picture {
+    /// Of the whole picture, in hexadecimal digits: what articles name it by.
+    pub sha256: String,
+    /// What it is.
+    pub kind: PictureKind,
+    /// In pixels.
+    pub width: u32,
+    #[allow(missing_docs, reason = "see above")]
+    pub height: u32,
+    /// More than one: it moves.
+    pub frames: u32,
+    /// `#` and six hexadecimal digits.
+    pub color: String,
+    /// The whole picture first.
+    pub files: Vec<PictureFile>,
+    /// In whose library it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<LibraryItem>,
+}
+
+/// A file of a picture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PictureFile {
+    /// 0: the whole picture; else the width by which it is found.
+    pub size: u32,
+    /// What it is.
+    pub kind: PictureKind,
+    /// In pixels.
+    pub width: u32,
+    #[allow(missing_docs, reason = "see above")]
+    pub height: u32,
+    /// How long it is.
+    pub bytes: u64,
+    /// In hexadecimal digits.
+    pub sha256: String,
+}
+
+/// A picture as it is in somebody's library.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LibraryItem {
+    /// What it is called in the file.
+    pub id: String,
+    /// Whose it is.
+    pub owner: Person,
+    /// What its sender called it.
+    pub name: String,
+    /// What it shows; none if nobody has said.
+    #[serde(default)]
+    pub alt: Option<String>,
+    /// When it came there.
+    pub created_at: Timestamp,
 }
 
 /// A text that an article had.

@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
-use panel_kernel::data::{Database, DbError, Tx};
+use panel_kernel::data::{Conn, DbError, Tx};
 use panel_kernel::http::validate::{Check, printable};
-use panel_kernel::http::{MAX_PAGE_BYTES, json_bytes};
 use panel_kernel::ids::{Id, Ids};
 use panel_kernel::time::Timestamp;
 use panel_text::html::beginning;
-use panel_text::markdown::{self, Dialect};
 use panel_text::names;
 
 use super::importing::Options;
-use super::record::{
-    Article as Told, Menu, Person, Record, Redirect, Revision, Seo as ToldSeo, Term, Translation,
-};
+use super::pictures::Moved;
+use super::preparing::{Fresh, Prepared};
+use super::record::{Article as Told, Person, Revision, Seo as ToldSeo, Term};
 use crate::rules::{Status, fields};
 use crate::store::articles::{self, Article, Seo};
 use crate::store::people;
@@ -26,8 +24,6 @@ use crate::texts::{self, Unshown};
 
 /// The longest name of a person that is kept, in characters.
 const NAME_CHARS: usize = 100;
-/// Paths of another site that lead to an article, at most.
-const MOST_PATHS: usize = 5;
 
 /// From where it is.
 #[derive(Clone, Debug)]
@@ -35,6 +31,20 @@ pub(super) struct Origin {
     pub(super) source: Arc<str>,
     /// It is this very site: ids are what they are.
     pub(super) is_same: bool,
+}
+
+impl Origin {
+    /// What an article of there is called here, if it is here.
+    pub(super) async fn known(&self, conn: &mut Conn, key: &str) -> Result<Option<Id>, DbError> {
+        if self.is_same
+            && let Ok(id) = key.parse::<Id>()
+            && articles::by_id(conn, id).await?.is_some()
+        {
+            return Ok(Some(id));
+        }
+        let what = (Imported::Article, key);
+        Ok(transfer::find(conn, &self.source, what).await?.map(|(id, _)| id))
+    }
 }
 
 /// Why a record can't be taken in.
@@ -74,79 +84,6 @@ pub(super) fn checked(check: Check) -> Result<(), Refusal> {
     })
 }
 
-/// Ids for what a record may need.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Fresh {
-    /// For itself.
-    pub(super) own: Id,
-    /// For the people it names: as many as there can be.
-    people: [Id; 2 + fields::MAX_AUTHORS],
-    /// For addresses that lead to it.
-    pub(super) paths: [Id; MOST_PATHS],
-}
-
-impl Fresh {
-    pub(super) async fn new(db: &Database) -> Result<Self, DbError> {
-        let none = Id::from_raw(0);
-        let (mut people, mut paths) = ([none; 2 + fields::MAX_AUTHORS], [none; MOST_PATHS]);
-        for id in people.iter_mut().chain(&mut paths) {
-            *id = db.next_id().await?;
-        }
-        Ok(Self { own: db.next_id().await?, people, paths })
-    }
-}
-
-/// A record that is ready to be stored.
-#[derive(Debug)]
-pub(super) enum Prepared {
-    Term(Term),
-    Article(Box<Told>, String),
-    Revision(Revision),
-    Translation(Translation),
-    Menu(Menu),
-    Redirect(Redirect),
-}
-
-impl Prepared {
-    /// What it says is printable, and not too long; its text is rendered.
-    pub(super) async fn new(
-        db: &Database,
-        record: &Record,
-        options: &Options,
-    ) -> Result<Self, Refusal> {
-        let mut check = Check::new();
-        Ok(match record {
-            Record::Term(term) => Self::Term(term.clone()),
-            Record::Redirect(redirect) => Self::Redirect(redirect.clone()),
-            Record::Menu(menu) => Self::Menu(menu.clone()),
-            Record::Translation(translation) => Self::Translation(translation.clone()),
-            Record::Revision(revision) => {
-                let mut revision = revision.clone();
-                revision.title = printable(&revision.title);
-                revision.body =
-                    fields::body(&mut check, &printable(&revision.body), options.max_body_chars);
-                checked(check)?;
-                Self::Revision(revision)
-            }
-            Record::Article(article) => {
-                let mut article = article.clone();
-                article.title = printable(&article.title);
-                article.body =
-                    fields::body(&mut check, &printable(&article.body), options.max_body_chars);
-                checked(check)?;
-                let dialect = Dialect::Article { embeds: options.embeds.clone() };
-                let html = markdown::render(&article.body, &dialect).html;
-                let html = texts::with_pictures(db, html).await?;
-                if json_bytes(&html) > MAX_PAGE_BYTES {
-                    return refuse("its text becomes too long when it is shown");
-                }
-                Self::Article(article, html)
-            }
-            Record::Site(_) | Record::End { .. } => return refuse("this is not its place"),
-        })
-    }
-}
-
 /// What became of a record.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Taken {
@@ -156,6 +93,8 @@ pub(super) struct Taken {
     pub(super) led: u64,
     /// And those that do not.
     pub(super) unled: u64,
+    /// Pictures that came into the library of its author.
+    pub(super) pictures: u64,
 }
 
 /// A record that is being taken in.
@@ -172,7 +111,10 @@ impl Taking<'_> {
     pub(super) async fn take(mut self, prepared: &Prepared) -> Result<Taken, Refusal> {
         let is_new = match prepared {
             Prepared::Term(term) => self.term(term).await,
-            Prepared::Article(article, html) => return self.article(article, html).await,
+            Prepared::Article(article, html, moved) => {
+                return self.article(article, html, moved).await;
+            }
+            Prepared::Picture(picture, asset) => self.picture(picture, asset.id).await,
             Prepared::Revision(revision) => self.revision(revision).await,
             Prepared::Translation(translation) => self.translation(translation).await,
             Prepared::Menu(menu) => self.menu(menu).await,
@@ -196,7 +138,12 @@ impl Taking<'_> {
         Ok(terms::insert(self.tx, told.kind, &term).await?)
     }
 
-    async fn article(&mut self, told: &Told, html: &str) -> Result<Taken, Refusal> {
+    async fn article(
+        &mut self,
+        told: &Told,
+        html: &str,
+        moved: &[Moved],
+    ) -> Result<Taken, Refusal> {
         if self.known(&told.id).await?.is_some() {
             return Ok(Taken::default());
         }
@@ -264,7 +211,8 @@ impl Taking<'_> {
         search::index(self.tx, id).await?;
         self.note((Imported::Article, &told.id), (id, None)).await?;
         let (led, unled) = self.former_paths(told, &article).await?;
-        Ok(Taken { is_new: true, led, unled })
+        let pictures = self.moved(moved, &article).await?;
+        Ok(Taken { is_new: true, led, unled, pictures })
     }
 
     async fn revision(&mut self, told: &Revision) -> Result<bool, Refusal> {
@@ -309,14 +257,7 @@ impl Taking<'_> {
 
     /// What an article of the file is called here, if it is here.
     pub(super) async fn known(&mut self, key: &str) -> Result<Option<Id>, Refusal> {
-        if self.origin.is_same
-            && let Ok(id) = key.parse::<Id>()
-            && articles::by_id(self.tx, id).await?.is_some()
-        {
-            return Ok(Some(id));
-        }
-        let what = (Imported::Article, key);
-        Ok(transfer::find(self.tx, &self.origin.source, what).await?.map(|(id, _)| id))
+        Ok(self.origin.known(self.tx, key).await?)
     }
 
     /// What an article is to be called here: as there, if that may be and is free.
@@ -331,7 +272,11 @@ impl Taking<'_> {
     }
 
     /// Who that is here: an account, or a name alone.
-    async fn person(&mut self, told: &Person, fresh: Id) -> Result<(Id, String), Refusal> {
+    pub(super) async fn person(
+        &mut self,
+        told: &Person,
+        fresh: Id,
+    ) -> Result<(Id, String), Refusal> {
         if let Some(account) = self.options.people.get(&told.id) {
             return Ok(account.clone());
         }

@@ -4,9 +4,8 @@ use axum::extract::State;
 use http::{StatusCode, header};
 use panel_kernel::data::Answer;
 use panel_kernel::http::validate::Check;
-use panel_kernel::http::{Params, Refusal, RouteError, Sent, SignedIn, Upload};
+use panel_kernel::http::{Params, Refusal, RouteError, SignedIn, Upload};
 use panel_kernel::problem::{Kind as ProblemKind, Problem};
-use panel_pictures::{Kind, TAKEN};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
@@ -15,6 +14,7 @@ use super::FORM;
 use super::MediaView;
 use crate::api::writing::Writing;
 use crate::api::{Cms, Shared};
+use crate::media::too_long;
 use crate::rules::fields;
 use crate::rules::pictures::Asset;
 use crate::store::media::assets;
@@ -100,7 +100,7 @@ async fn made(
     let name = said.name.as_deref().or(sent.name.as_deref()).unwrap_or_default();
     let name = fields::file_name(name);
     check.done()?;
-    acceptable(&sent, most)?;
+    cms.media.accepts(sent.bytes, &sent.beginning)?;
     let asset = cms.media.asset_of(sent, by.user.id).await?;
     Ok((asset, (name, alt)))
 }
@@ -112,20 +112,6 @@ fn exceeds(bytes: i64, quota: Option<u64>) -> bool {
 fn full() -> Problem {
     let detail = "there is no room for it in your library; remove something first";
     Problem::new(ProblemKind::Conflict, detail).code("quota_exceeded")
-}
-
-fn too_long(most: u64) -> Problem {
-    let detail = format!("a picture has at most {most} bytes");
-    Problem::new(ProblemKind::PayloadTooLarge, detail)
-}
-
-/// Before anything is made of it.
-fn acceptable(sent: &Sent, most: u64) -> Result<(), Problem> {
-    if sent.bytes > most {
-        return Err(too_long(most));
-    }
-    let other = || Problem::new(ProblemKind::UnsupportedMediaType, TAKEN);
-    Kind::of(&sent.beginning).map(drop).ok_or_else(other)
 }
 
 /// Puts it into the sender's library, if it is not there.

@@ -48,6 +48,17 @@ pub(crate) async fn by_source(conn: &mut Conn, source: &str) -> Result<Option<As
     conn.optional(find.bind(source)).await
 }
 
+/// Some of them after an id, ascending.
+pub(crate) async fn after(conn: &mut Conn, id: Id, limit: i64) -> Result<Vec<Asset>, DbError> {
+    conn.all(sql(kept!("s.id > $1 ORDER BY s.id LIMIT $2")).bind(id).bind(limit)).await
+}
+
+/// How many there are.
+pub(crate) async fn count(conn: &mut Conn) -> Result<i64, DbError> {
+    let (count,) = conn.one(sql("SELECT COUNT(*) FROM assets s WHERE s.state = 'kept'")).await?;
+    Ok(count)
+}
+
 /// One of them.
 pub(crate) async fn by_id(conn: &mut Conn, id: Id) -> Result<Option<Asset>, DbError> {
     conn.optional(sql(kept!("s.id = $1")).bind(id)).await

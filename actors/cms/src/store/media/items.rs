@@ -79,8 +79,8 @@ pub(crate) async fn of(conn: &mut Conn, owner: Id, asset: Id) -> Result<Option<I
 }
 
 /// Everybody who has it.
-pub(crate) async fn of_asset(tx: &mut Tx, asset: Id) -> Result<Vec<Item>, DbError> {
-    tx.all(sql(items!(" WHERE m.asset_id = $1 ORDER BY m.id")).bind(asset)).await
+pub(crate) async fn of_asset(conn: &mut Conn, asset: Id) -> Result<Vec<Item>, DbError> {
+    conn.all(sql(items!(" WHERE m.asset_id = $1 ORDER BY m.id")).bind(asset)).await
 }
 
 /// Whether anybody has it.

@@ -31,10 +31,10 @@ pub(crate) async fn set(
 }
 
 /// Whether any article shows it.
-pub(crate) async fn is_shown(tx: &mut Tx, sha256: &str) -> Result<bool, DbError> {
+pub(crate) async fn is_shown(conn: &mut Conn, sha256: &str) -> Result<bool, DbError> {
     let find =
         sql("SELECT r.article_id FROM article_media r WHERE r.sha256 = $1 LIMIT 1").bind(sha256);
-    Ok(tx.optional::<(Id,)>(find).await?.is_some())
+    Ok(conn.optional::<(Id,)>(find).await?.is_some())
 }
 
 /// Some articles that show it: their ids, authors and titles.

@@ -97,6 +97,12 @@ impl WordPress {
         &self.people
     }
 
+    /// Where the site was.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.source
+    }
+
     /// What was in it so far that has no place here.
     #[must_use]
     pub const fn remarks(&self) -> &Remarks {
@@ -183,7 +189,7 @@ impl WordPress {
             "post" => Kind::Post,
             "page" => Kind::Page,
             "attachment" => {
-                self.remarks.add("files, which are shown where they are", 1);
+                self.remarks.add("files (of those that articles show, --media makes pictures)", 1);
                 return Vec::new();
             }
             "nav_menu_item" | "wp_navigation" => {
