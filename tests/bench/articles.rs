@@ -8,7 +8,7 @@ use crate::report::{Rounds, head};
 use crate::scenario::{READERS, ROUND, WARM_UP, all_up, start_bare, start_node};
 
 /// Articles there are.
-const ARTICLES: u32 = 2_000;
+pub(crate) const ARTICLES: u32 = 2_000;
 const GOAL: f64 = 0.85;
 /// Articles about which something is said.
 const DISCUSSED: u32 = 200;
@@ -118,7 +118,7 @@ fn comments() -> [String; 5] {
 }
 
 /// Published articles of some pages' length.
-fn seed() -> String {
+pub(crate) fn seed() -> String {
     let text = "Words of an ordinary length, and some more of them. ".repeat(60);
     format!(
         "INSERT INTO articles (id, slug, title, excerpt, body, body_html, status, author_id, \

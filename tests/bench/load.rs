@@ -107,6 +107,10 @@ async fn connection(
     (latencies, failed)
 }
 
+/// Of the others, what is chunked: nothing comes behind the last chunk, because nothing else was asked for.
+const CHUNKED: &[u8] = b"\r\nTransfer-Encoding: chunked";
+const LAST: &[u8] = b"\r\n0\r\n\r\n";
+
 /// Sends a request and reads the answer's body; `None` if it was no 2xx.
 pub(crate) async fn exchange<'b>(
     stream: &mut TcpStream,
@@ -116,10 +120,12 @@ pub(crate) async fn exchange<'b>(
     stream.write_all(request).await.unwrap();
     buffer.clear();
     let (mut head_end, mut length) = (None, 0);
+    let mut is_chunked = false;
     loop {
         if let Some(end) = head_end
-            && buffer.len() >= end + length
+            && (if is_chunked { buffer.ends_with(LAST) } else { buffer.len() >= end + length })
         {
+            let length = if is_chunked { buffer.len() - end } else { length };
             let good = buffer.get(9) == Some(&b'2');
             return good.then_some(&buffer[end..end + length]);
         }
@@ -130,6 +136,7 @@ pub(crate) async fn exchange<'b>(
         {
             head_end = Some(end + 4);
             length = content_length(&buffer[..end]);
+            is_chunked = find(&buffer[..end], CHUNKED).is_some();
         }
     }
 }

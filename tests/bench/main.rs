@@ -2,7 +2,7 @@
 //! data, the same handlers behind a bare axum server without actors. Prints a table of
 //! ratios.
 //!
-//! `panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [instructions] [edge] [links] [accounts] [articles] [pictures] [streams] [purges] [large]` measures;
+//! `panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [instructions] [edge] [links] [accounts] [articles] [wordpress] [pictures] [streams] [purges] [large]` measures;
 //! `panel-bench bare …` and `panel-bench constant …` are the comparison programs, started by the former.
 
 #![allow(
@@ -28,6 +28,7 @@ mod scenario;
 mod seed;
 mod streams;
 mod tokens;
+mod wordpress;
 
 use std::process::ExitCode;
 
@@ -54,6 +55,9 @@ fn main() -> ExitCode {
             if backends.is_empty() || backends.contains(&"articles") {
                 runtime.block_on(articles::run(node, rounds));
             }
+            if backends.is_empty() || backends.contains(&"wordpress") {
+                runtime.block_on(wordpress::run(node, rounds));
+            }
             if backends.is_empty() || backends.contains(&"pictures") {
                 runtime.block_on(pictures::run(rounds));
             }
@@ -78,7 +82,7 @@ fn main() -> ExitCode {
         }
         _ => {
             println!(
-                "usage: panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [instructions] [edge] [links] [accounts] [articles] [pictures] [streams] [purges] [large]"
+                "usage: panel-bench run ROUNDS NODE_BINARY [sqlite] [postgres] [instructions] [edge] [links] [accounts] [articles] [wordpress] [pictures] [streams] [purges] [large]"
             );
             ExitCode::from(2)
         }

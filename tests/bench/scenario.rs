@@ -162,7 +162,7 @@ pub(crate) struct Subject {
 }
 
 /// What is measured is the way to the services and back.
-const UNCACHED: [(&str, &str); 2] =
+pub(crate) const UNCACHED: [(&str, &str); 2] =
     [("PANEL_LIMITS__ENABLED", "false"), ("PANEL_GATEWAY__CACHE__BYTES", "0")];
 
 /// Starts the node and waits for its first 200.

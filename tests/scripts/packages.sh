@@ -18,6 +18,9 @@ missing() {
         command -v nginx >/dev/null || echo nginx-light
         command -v haproxy >/dev/null || echo haproxy
         command -v valgrind >/dev/null || echo valgrind
+        [ -e /usr/share/wordpress/wp-load.php ] || echo wordpress wordpress-theme-twentytwentythree
+        command -v mariadbd >/dev/null || echo mariadb-server
+        php -m 2>/dev/null | grep -qi mysqli || echo php-cli php-fpm php-mysql
         return
     fi
     command -v redis-server >/dev/null || echo redis-server

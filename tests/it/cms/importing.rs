@@ -8,7 +8,11 @@ use serde_json::{Value, json};
 use super::at;
 use super::transfer::Site;
 
-on_both_databases!(a_blog_of_wordpress_is_taken_in, a_blog_of_ghost_is_taken_in);
+on_both_databases!(
+    a_blog_of_wordpress_is_taken_in,
+    menus_of_wordpress_are_menus_here,
+    a_blog_of_ghost_is_taken_in,
+);
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -154,6 +158,71 @@ async fn a_blog_of_wordpress_is_taken_in(backend: Backend) {
         wxr(&item(10, "post", "publish", "")).replace("</channel>", "<item><title>x</channel>");
     let told = site.refused(&site.file("broken.xml", &broken), &[]).await;
     assert!(told.contains("byte "), "{told}");
+}
+
+/// An entry of a menu, with what WordPress notes of it.
+fn entry(id: u32, menu: &str, (order, parent): (u32, u32), notes: &[(&str, &str)]) -> String {
+    let parent = parent.to_string();
+    let below = [("menu_item_parent", parent.as_str())];
+    let notes = notes.iter().chain(&below).map(|(key, value)| {
+        format!("<wp:postmeta><wp:meta_key>_menu_item_{key}</wp:meta_key><wp:meta_value>{value}</wp:meta_value></wp:postmeta>")
+    });
+    let more = format!(
+        "<wp:menu_order>{order}</wp:menu_order><category domain=\"nav_menu\" nicename=\"{menu}\">Menu</category>{}",
+        notes.collect::<String>()
+    );
+    item(id, "nav_menu_item", "publish", &more)
+}
+
+async fn menus_of_wordpress_are_menus_here(backend: Backend) {
+    let site = Site::start(backend).await;
+    let page = |object| [("type", "post_type"), ("object", "page"), ("object_id", object)];
+    let unnamed = |entry: String| {
+        let (before, rest) = entry.split_once("<title>").unwrap();
+        format!("{before}<title>{}", &rest[rest.find("</title>").unwrap()..])
+    };
+    let home = [("type", "custom"), ("url", "https://old.example/")];
+    let other = [("type", "custom"), ("url", "https://other.example/x")];
+    let travel = [("type", "taxonomy"), ("object", "category"), ("object_id", "2")];
+    let tag = [("type", "taxonomy"), ("object", "post_tag"), ("object_id", "3")];
+    let items = [
+        // In no order, and before what they lead to.
+        entry(21, "head", (3, 20), &travel),
+        entry(20, "head", (1, 0), &home),
+        unnamed(entry(22, "head", (2, 20), &page("6"))),
+        entry(23, "head", (4, 21), &other),
+        entry(24, "head", (5, 0), &tag),
+        entry(25, "head", (6, 0), &page("7")),
+        item(6, "page", "publish", "<content:encoded>About us</content:encoded>"),
+        item(7, "page", "trash", ""),
+    ];
+    let told = site.import(&site.file("one.xml", &wxr(&items.join("\n"))), &[]).await;
+    assert!(told.contains("1 menus") && told.contains("2 entries of menus"), "{told}");
+    let shown = async |name: &str| {
+        let menu = site.root.get(&format!("/api/v2/cms/menus/{name}")).await.expect(200).json();
+        let plain = |it: &Value| json!([it["label"], it["url"]]);
+        let items = menu["items"].as_array().unwrap().iter().map(|it| {
+            let below = it["children"].as_array().into_iter().flatten().map(plain);
+            json!([plain(it), below.collect::<Vec<_>>()])
+        });
+        items.collect::<Vec<_>>()
+    };
+    let main = [json!([
+        ["Title 20 & more", "/"],
+        [
+            ["Title 6 & more", "/pages/title-6"],
+            ["Title 21 & more", "/blog/category/travel"],
+            ["Title 23 & more", "https://other.example/x"]
+        ]
+    ])];
+    assert_eq!(shown("main").await, main);
+    // Where there are several nobody knows which one pages showed; and one that is here stays.
+    let several = [entry(30, "head", (1, 0), &other), entry(31, "Fuß", (1, 0), &other)];
+    let told = site.import(&site.file("two.xml", &wxr(&several.join("\n"))), &[]).await;
+    assert!(told.contains("2 menus"), "{told}");
+    assert_eq!(shown("head").await.len(), 1);
+    assert_eq!(shown("fuss").await.len(), 1);
+    assert_eq!(shown("main").await, main);
 }
 
 async fn a_blog_of_ghost_is_taken_in(backend: Backend) {

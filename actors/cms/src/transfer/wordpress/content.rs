@@ -36,12 +36,10 @@ const BLOCKS: [&str; 26] = [
 /// What WordPress keeps of a text, as HTML: paragraphs that were only lines are such, and short codes are what they stand
 /// for. `attachments` are addresses of files by their ids.
 pub(super) fn html(content: &str, attachments: &HashMap<String, String>) -> String {
-    let content = short_codes(content, attachments);
     // Blocks of its newer editor say so; a text with paragraphs has them.
-    if content.contains("<!-- wp:") || content.contains("<p>") || content.contains("<p ") {
-        return linked(&content);
-    }
-    paragraphs(&content)
+    let is_html = ["<!-- wp:", "<p>", "<p "].iter().any(|sign| content.contains(sign));
+    let content = short_codes(content, attachments);
+    if is_html { linked(&content) } else { paragraphs(&content) }
 }
 
 /// Lines that are addresses alone, as links: what is embedded is written so.
@@ -187,6 +185,10 @@ mod tests {
             (
                 "[caption id=\"a\" width=\"3\"]<img src=\"https://a.example/b.png\" alt=\"c\"> A word[/caption]",
                 "![c](https://a.example/b.png)\n\n*A word*",
+            ),
+            (
+                "a\nb\n\n[caption id=\"a\"]<img src=\"https://a.example/b.png\"> c[/caption]\n\nd",
+                "a\\\nb\n\n![](https://a.example/b.png)\n\n*c*\n\nd",
             ),
             ("[gallery ids=\"7,8\"]", "![](https://a.example/7.jpg)"),
             ("a [plugin x=\"1\"] b [c", "a \\[plugin x=\"1\"\\] b \\[c"),

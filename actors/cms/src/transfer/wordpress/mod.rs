@@ -5,6 +5,7 @@
 
 mod content;
 mod elements;
+mod menus;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -16,11 +17,14 @@ use panel_kernel::time::Timestamp;
 use super::record::{Article, Person, Record, Seo, Site, Term, VERSION};
 use super::{Kind, Remarks, Status, TermKind, TransferError, html};
 use elements::{Item, Items};
+use menus::Menus;
 
 /// The most people, and files, that are remembered.
 const MOST_KNOWN: usize = 1_000_000;
 /// The category of what has none.
 const NONE: &str = "uncategorized";
+/// What an entry of a menu is called as a kind of article.
+const MENU_ENTRY: &str = "nav_menu_item";
 
 /// A file of WordPress.
 #[derive(Debug)]
@@ -32,6 +36,7 @@ pub struct WordPress {
     names: HashMap<String, String>,
     /// Addresses of files by their ids.
     attachments: HashMap<String, String>,
+    menus: Menus,
     waiting: std::vec::IntoIter<Record>,
     terms: HashSet<(TermKind, String)>,
     remarks: Remarks,
@@ -56,11 +61,16 @@ impl WordPress {
         let mut items = Items::open(file.try_clone()?);
         let (mut people, mut attachments) = (Vec::new(), HashMap::new());
         let (mut source, mut version) = (String::new(), String::new());
+        let mut menus = Menus::default();
         while let Some(item) = items.next()? {
             match item.name.as_str() {
                 "wp:wxr_version" => item.text.trim().clone_into(&mut version),
                 "wp:base_blog_url" => item.text.trim().clone_into(&mut source),
                 "link" if source.is_empty() => item.text.trim().clone_into(&mut source),
+                "wp:category" => {
+                    menus.category(item.get("wp:term_id"), item.get("wp:category_nicename"));
+                }
+                "item" if item.get("wp:post_type") == MENU_ENTRY => menus.entry(&item, &source),
                 "wp:author" if people.len() < MOST_KNOWN => people.push(person(&item)),
                 "item"
                     if item.get("wp:post_type") == "attachment"
@@ -83,6 +93,7 @@ impl WordPress {
             people,
             names,
             attachments,
+            menus,
             waiting: Vec::new().into_iter(),
             terms: HashSet::new(),
             remarks: Remarks::default(),
@@ -140,13 +151,21 @@ impl WordPress {
                     Some(item) => self.records_of(&item),
                     None => {
                         self.state = State::Ended;
-                        vec![Record::End { records: self.records }]
+                        self.last()
                     }
                 },
                 State::Ended => return Ok(None),
             };
             self.waiting = records.into_iter();
         }
+    }
+
+    /// What comes after all articles.
+    fn last(&mut self) -> Vec<Record> {
+        let menus = self.menus.done();
+        self.remarks.add("entries of menus", self.menus.lost);
+        let records = self.records + u64::try_from(menus.len()).unwrap_or(0);
+        menus.into_iter().map(Record::Menu).chain([Record::End { records }]).collect()
     }
 
     fn records_of(&mut self, item: &Item) -> Vec<Record> {
@@ -192,10 +211,8 @@ impl WordPress {
                 self.remarks.add("files (of those that articles show, --media makes pictures)", 1);
                 return Vec::new();
             }
-            "nav_menu_item" | "wp_navigation" => {
-                self.remarks.add("entries of menus", 1);
-                return Vec::new();
-            }
+            // They are known.
+            MENU_ENTRY => return Vec::new(),
             _ => {
                 self.remarks.add("things of plugins and themes", 1);
                 return Vec::new();
@@ -230,6 +247,7 @@ impl WordPress {
         let content = content::html(item.get("content:encoded"), &self.attachments);
         let excerpt = html::markdown(item.get("excerpt:encoded"));
         let title = titled(item.get("title"), item.get("wp:post_name"));
+        self.menus.article(item.get("wp:post_id"), &title);
         records.push(Record::Article(Box::new(Article {
             id: item.get("wp:post_id").to_owned(),
             kind,
