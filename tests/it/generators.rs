@@ -22,6 +22,7 @@ on_both_databases!(
     who_was_frozen_makes_no_ids_until_it_has_a_number_again,
     a_service_without_a_number_refuses_what_needs_one,
     a_clock_that_leaps_costs_nothing,
+    a_command_has_a_number_for_as_long_as_it_runs,
     nodes_and_commands_hold_numbers_while_they_live,
 );
 
@@ -212,6 +213,21 @@ async fn a_service_without_a_number_refuses_what_needs_one(backend: Backend) {
     taker.give_back(freed, now).await.unwrap();
     eventually("there is one again", WITHIN, async || write().await.status == 201).await;
     rig.shutdown().await;
+}
+
+async fn a_command_has_a_number_for_as_long_as_it_runs(backend: Backend) {
+    let database = backend.database().await;
+    let clock = Clock::manual(Clock::system().now());
+    let db = process(&database, &clock).await;
+    db.supply().await.unwrap();
+    let before = ids(&db, 10).await;
+    for _ in 0..3 {
+        clock.advance(LIFE * 2);
+        let after = ids(&db, 10).await;
+        assert!(before.last() < after.first() && after.is_sorted());
+    }
+    db.give_back().await;
+    db.close().await;
 }
 
 async fn number_held_by(mut sql: RawSql, holder: &str) -> u16 {

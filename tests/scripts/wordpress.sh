@@ -121,7 +121,6 @@ http {
     include /etc/nginx/mime.types;
     access_log $dir/access.log;
     client_body_temp_path $dir/tmp; proxy_temp_path $dir/tmp; fastcgi_temp_path $dir/tmp; uwsgi_temp_path $dir/tmp; scgi_temp_path $dir/tmp;
-    upstream php { server unix:$dir/php.sock; keepalive 8; }
     server {
         listen 127.0.0.1:$port;
         root $site;
@@ -130,8 +129,7 @@ http {
         location ~ \\.php\$ {
             include /etc/nginx/fastcgi_params;
             fastcgi_param SCRIPT_FILENAME \$document_root\$fastcgi_script_name;
-            fastcgi_keep_conn on;
-            fastcgi_pass php;
+            fastcgi_pass unix:$dir/php.sock;
         }
     }
 }

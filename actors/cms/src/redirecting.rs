@@ -2,6 +2,7 @@
 
 use panel_kernel::data::{DbError, Tx};
 
+use crate::rules::fields::usual_path;
 use crate::store::redirects::{self, Redirect};
 
 /// The most there may be.
@@ -37,7 +38,7 @@ pub(crate) async fn lead(tx: &mut Tx, redirect: &Redirect, site: &str) -> Result
     }
     let mut at = redirect.to.clone();
     let mut hops = 0;
-    while let Some(here) = on_this_site(&at, site).map(str::to_owned) {
+    while let Some(here) = on_this_site(&at, site).map(usual_path) {
         if here == redirect.from || hops == HOPS {
             return Err(Unled::Cycle);
         }

@@ -48,11 +48,17 @@ pub(super) fn export(args: &ArticlesExportArgs) -> Result<(), Failure> {
         shown.done();
         exported.map_err(Failure::other)
     })?;
-    let Exported { lines, articles, pictures } = exported;
+    let Exported { lines, articles, pictures, lost } = exported;
     say(format_args!(
         "{}: {lines} lines, {articles} articles, {pictures} pictures",
         args.file.display()
     ));
+    for picture in &lost {
+        say(format_args!("left out, {picture}: the store of files has not all of it"));
+    }
+    if !lost.is_empty() {
+        return Err(Failure::Other(format!("{} pictures were left out", lost.len())));
+    }
     Ok(())
 }
 
@@ -99,7 +105,7 @@ pub(super) fn import(args: &ArticlesArgs) -> Result<(), Failure> {
     }
     if unled > 0 {
         say(format_args!(
-            "{unled} addresses of the other site lead nowhere: others have them, or they are none"
+            "{unled} addresses of the other site lead nowhere: others have them, they are none, or too many"
         ));
     }
     say(format_args!(

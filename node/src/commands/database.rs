@@ -1,6 +1,9 @@
 //! A service's database, opened by a command: beside running nodes, or without any.
 
-use panel_kernel::blobs::Blobs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use panel_kernel::blobs::{Blobs, BlobsLocation};
 use panel_kernel::data::{Database, Migrations};
 use panel_kernel::metrics::Metrics;
 use panel_kernel::time::Clock;
@@ -21,7 +24,7 @@ pub(super) async fn open(
     db.open_once(migrations)
         .await
         .map_err(|error| Failure::Other(format!("the database can't be opened: {error}")))?;
-    db.allot().await.map_err(|error| Failure::Other(format!("no id can be made: {error}")))?;
+    db.supply().await.map_err(|error| Failure::Other(format!("no id can be made: {error}")))?;
     Ok(db)
 }
 
@@ -30,9 +33,24 @@ pub(super) async fn blobs(config: &Config) -> Result<Blobs, Failure> {
     let Some(location) = config.blobs().map_err(Failure::Usage)? else {
         return Err(Failure::Usage("it is not said where files are (blobs.url)".to_owned()));
     };
+    if let BlobsLocation::Directory(path) = &location {
+        owned(path)?;
+    }
     let about = (Clock::system(), metrics()?);
     let opened = Blobs::open_once(location, &config.database, about).await;
     opened.map_err(|error| Failure::Other(format!("the store of files can't be opened: {error}")))
+}
+
+/// What this makes in a directory must be the node's as well: else that could neither use nor remove it.
+fn owned(folder: &Path) -> Result<(), Failure> {
+    let owner = |path: &Path| path.metadata().map(|about| about.uid()).ok();
+    match (owner(folder), owner(Path::new("/proc/self"))) {
+        (Some(owner), Some(own)) if owner != own => Err(Failure::Usage(format!(
+            "{} belongs to another user (uid {owner}): run this as that user",
+            folder.display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// What nobody reads.

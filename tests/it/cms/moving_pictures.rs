@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::POSTS;
 use super::importing::{item, wxr};
-use super::transfer::Site;
+use super::transfer::{Site, said};
 
 on_both_databases!(
     pictures_go_into_a_directory_and_another_site,
@@ -146,10 +146,34 @@ async fn pictures_go_into_a_directory_and_another_site(backend: Backend) {
         into.root.delete(&at).header("if-match", "\"1\"")
     };
     remove(others[0]).await.expect(204);
+    // And what somebody has removed here stays removed.
+    let told = into.import(&file, &media).await;
+    assert!(told.contains("new: 0 articles, 0 pictures"), "{told}");
+    assert_eq!(listed(&into.root).await.len(), 2);
     remove(last[0]).await.refused(409, "conflict");
     // Who sends the file that it is has that very picture.
     let file = std::fs::read(folder.join(&expected[0].0)).unwrap();
     assert_eq!(sent(&into.root, "", file).await["url"], shown["url"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_store_has_lost_is_named() {
+    let site = Site::start(Backend::Sqlite).await;
+    let shown = with_pictures(&site).await;
+    let lost = std::fs::read_dir(site.node.data_dir().join("blobs/media")).unwrap();
+    let large = lost.map(|it| it.unwrap().path()).find(|folder| names(folder).len() > 4).unwrap();
+    std::fs::remove_file(large.join(&names(&large)[1])).unwrap();
+    let (file, folder) = (site.path("all.jsonl"), site.path("pictures"));
+    let [to, media] = [&file, &folder].map(|path| path.to_str().unwrap());
+    let output = site.cms(&["export", to, "--media", media]).await;
+    let told = said(&output);
+    let left_out = format!("left out, {}: the store", shown["url"].as_str().unwrap());
+    assert!(!output.status.success() && told.contains(&left_out), "{told}");
+    // Everything else is there.
+    assert!(told.contains("1 articles, 1 pictures"), "{told}");
+    let other = Site::start(Backend::Sqlite).await;
+    let told = other.import(&file, &["--media", media]).await;
+    assert!(told.contains("new: 1 articles, 1 pictures"), "{told}");
 }
 
 async fn what_is_not_the_picture_that_was_written_is_refused(backend: Backend) {
@@ -191,14 +215,16 @@ async fn what_is_not_the_picture_that_was_written_is_refused(backend: Backend) {
         });
         into.file("changed.jsonl", &lines.collect::<String>())
     };
-    let lies: [(Lie, &str); 8] = [
+    let lies: [(Lie, &str); 10] = [
         (&|it| it["files"] = json!([]), "has no files"),
         (&|it| it["sha256"] = "../../x".into(), "there is no file"),
         (&|it| it["color"] = "red".into(), "not those of a picture"),
         (&|it| it["width"] = 1.into(), "not those of a picture"),
         (&|it| it["frames"] = 2.into(), "moves otherwise"),
         (&|it| it["files"][1]["size"] = 7.into(), "there is no file"),
-        (&|it| it["files"][1]["width"] = 7.into(), "is another picture"),
+        (&|it| it["files"][1]["width"] = 7.into(), "not those of a picture"),
+        (&|it| it["files"][1]["height"] = 7.into(), "is another picture"),
+        (&|it| it["files"][1]["bytes"] = u64::MAX.into(), "too long"),
         (&|it| it["kind"] = "png".into(), "not those of a picture"),
     ];
     for (change, why) in lies {
@@ -294,6 +320,8 @@ async fn pictures_of_wordpress_become_pictures_of_this_site(backend: Backend) {
     assert!(article["body_html"].as_str().unwrap().contains("srcset="), "{article}");
     let picture = all.iter().find(|it| it["url"] == cat.as_str()).unwrap();
     assert_eq!((&picture["width"], &picture["owner"]), (&json!(800), &article["author"]));
+    // The cover says nothing of what it shows, the text does.
+    assert_eq!(picture["alt"], "A cat");
     site.node.client().get(&cat).await.expect(200);
     let usage = |list: &[Value]| list.iter().map(|it| it["bytes"].as_u64().unwrap()).sum::<u64>();
     assert!(usage(&all) > 0);

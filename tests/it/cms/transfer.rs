@@ -43,7 +43,7 @@ impl Site {
         path
     }
 
-    async fn cms(&self, arguments: &[&str]) -> Output {
+    pub(super) async fn cms(&self, arguments: &[&str]) -> Output {
         self.node.cli(&[&["cms"], arguments].concat()).await
     }
 
@@ -80,7 +80,7 @@ impl Site {
     }
 }
 
-fn said(output: &Output) -> String {
+pub(super) fn said(output: &Output) -> String {
     let text = [&output.stdout, &output.stderr].map(|it| String::from_utf8_lossy(it).into_owned());
     text.concat()
 }

@@ -11,13 +11,16 @@ use panel_kernel::local_file::LocalFile;
 use panel_kernel::metrics::Metrics;
 use panel_kernel::problem::{Kind as ProblemKind, Problem};
 use panel_kernel::service::ITSELF;
-use panel_pictures::{Kind, MAIN, Order, Probe, Process, Program, WIDTHS};
+use panel_pictures::{Kind, Limits, MAIN, Order, Probe, Process, Program, WIDTHS};
 
 use super::making::{self, Failed};
 use super::{FILES, Media, Room, key};
 use crate::config::MediaConfig;
 use crate::rules::pictures::{Asset, Made};
 use crate::store::media::assets;
+
+/// More than any decoder takes for a pixel, in bytes.
+const DEEPEST: u64 = 64;
 
 impl Media {
     /// For an administrative command. It has no tree: pictures are made one after the other.
@@ -67,6 +70,10 @@ impl Media {
             return Ok(asset);
         }
         is_whole(told, files.len()).map_err(refused)?;
+        let most = most_bytes(&room.config, told);
+        if told.files.iter().any(|file| file.bytes > most) {
+            return Err(refused("its files are too long for a picture of its size".to_owned()));
+        }
         let mut opened = Vec::with_capacity(files.len());
         let mut whole = None;
         for (made, path) in told.files.iter().zip(files) {
@@ -115,6 +122,12 @@ fn unread(error: &std::io::Error) -> Problem {
     Problem::new(ProblemKind::Validation, "it can't be read")
 }
 
+/// As much as is taken of a file that is made here.
+fn most_bytes(config: &MediaConfig, told: &Asset) -> u64 {
+    let pixels = u64::from(told.width).saturating_mul(u64::from(told.height));
+    making::most_bytes(pixels.min(config.max_pixels), config.max_bytes)
+}
+
 /// Whether it has the files that a picture of this site has.
 fn is_whole(told: &Asset, files: usize) -> Result<(), String> {
     let is_color = told.color.len() == 7
@@ -125,7 +138,9 @@ fn is_whole(told: &Asset, files: usize) -> Result<(), String> {
         && (&main.sha256, main.kind) == (&told.sha256, told.kind)
         && (main.width, main.height) == (told.width, told.height);
     let likenesses = &told.files[1..];
-    let is_size = |file: &Made| WIDTHS.contains(&file.size) || file.size == told.width;
+    let is_size = |file: &Made| {
+        file.size == file.width && (WIDTHS.contains(&file.size) || file.size == told.width)
+    };
     let appears_once = |file: &&Made| {
         told.files.iter().filter(|it| (it.size, it.kind) == (file.size, file.kind)).count() == 1
     };
@@ -139,7 +154,11 @@ fn is_whole(told: &Asset, files: usize) -> Result<(), String> {
 
 /// What a file is, as its own process sees it.
 async fn probed(room: &Room, file: &mut LocalFile) -> Result<Probe, Problem> {
-    let order = Order { bytes: file.bytes, limits: room.config.limits() };
+    // Nothing is decoded: what that would take of memory is nobody's concern.
+    let most = room.config.max_pixels.saturating_mul(DEEPEST);
+    let limits = room.config.limits();
+    let limits = Limits { memory: limits.memory.max(most), ..limits };
+    let order = Order { bytes: file.bytes, limits };
     let probing = async {
         let mut process = Process::start(&room.program, &order).await?;
         while let Some(piece) = file.piece().await? {

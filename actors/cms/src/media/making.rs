@@ -183,9 +183,8 @@ async fn files(room: &Room, sent: &Sent, id: Id) -> Result<Asset, Failed> {
     room.tell_of_kernel(&process);
     let _memory: OwnedSemaphorePermit = room.memory(probe.memory).await?;
     process.go(probe.memory).await?;
-    // All files together: the whole one is no longer than its pixels, or twice what was sent, and so are the others.
     let pixels = u64::from(probe.width) * u64::from(probe.height);
-    let mut most = 2 * (pixels * DEEPEST + 2 * sent.bytes + ASIDE);
+    let mut most = most_bytes(pixels, sent.bytes);
     let mut files = Vec::with_capacity(FILES);
     let looks = loop {
         match process.next().await? {
@@ -214,6 +213,12 @@ async fn files(room: &Room, sent: &Sent, id: Id) -> Result<Asset, Failed> {
         color: format!("#{red:02x}{green:02x}{blue:02x}"),
         files,
     })
+}
+
+/// The most bytes that all files of a picture have together: the whole one is no longer than its pixels, or twice what was
+/// sent, and so are the others.
+pub(super) const fn most_bytes(pixels: u64, sent: u64) -> u64 {
+    2 * (pixels * DEEPEST + 2 * sent + ASIDE)
 }
 
 async fn stored(head: FileHead, writer: BlobWriter) -> Result<Made, BlobError> {

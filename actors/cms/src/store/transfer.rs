@@ -13,6 +13,8 @@ use super::terms::{Term, TermKind};
 pub(crate) enum Imported {
     Person,
     Article,
+    /// In a library.
+    Picture,
 }
 
 impl Imported {
@@ -20,6 +22,7 @@ impl Imported {
         match self {
             Self::Person => "person",
             Self::Article => "article",
+            Self::Picture => "picture",
         }
     }
 }

@@ -6,6 +6,7 @@ use panel_kernel::blobs::Blobs;
 use panel_kernel::data::Database;
 use panel_kernel::ids::{Id, random_hex};
 use panel_kernel::partial_file::PartialFile;
+use panel_pictures::MAIN;
 
 use super::TransferError;
 use super::pictures::Giving;
@@ -13,7 +14,7 @@ use super::record::{
     self, LibraryItem, MenuItem, Person, Picture, PictureFile, Record, Redirect, Revision, Seo,
     Site, Translation, VERSION,
 };
-use crate::rules::pictures::{Asset, Made};
+use crate::rules::pictures::{Asset, Made, path};
 use crate::store::articles::{self, Article};
 use crate::store::media::items::Item;
 use crate::store::media::{assets, items, shown};
@@ -26,7 +27,7 @@ const SHORT: i64 = 500;
 const PICTURES: i64 = 100;
 
 /// What was written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exported {
     /// Lines.
     pub lines: u64,
@@ -34,6 +35,8 @@ pub struct Exported {
     pub articles: u64,
     /// Pictures.
     pub pictures: u64,
+    /// Pictures that are left out: the store has not all their files.
+    pub lost: Vec<String>,
 }
 
 /// Where files of pictures are, and where they are to go.
@@ -159,8 +162,15 @@ impl Exporter<'_> {
         let owned = items::of_asset(&mut conn, asset.id).await?;
         let is_wanted = !owned.is_empty() || shown::is_shown(&mut conn, &asset.sha256).await?;
         drop(conn);
-        // What is removed this very moment is not in it.
-        if !is_wanted || !giving.give(asset).await? {
+        if !is_wanted {
+            return Ok(());
+        }
+        if !giving.give(asset).await? {
+            // It may have been removed this very moment.
+            let mut conn = self.db.reader().await?;
+            if assets::by_id(&mut conn, asset.id).await?.is_some() {
+                self.done.lost.push(path(&asset.sha256, MAIN, asset.kind));
+            }
             return Ok(());
         }
         if owned.is_empty() {

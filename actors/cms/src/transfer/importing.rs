@@ -189,7 +189,9 @@ impl<'d> Import<'d> {
                     self.counts.count(&record, taken);
                     Ok(())
                 }
-                Err(Refusal::Reason(reason)) => self.refused(place, reason),
+                Err(Refusal::Reason(reason) | Refusal::Later(reason)) => {
+                    self.refused(place, reason)
+                }
                 Err(Refusal::Database(error)) => Err(error.into()),
             },
         }
@@ -259,13 +261,25 @@ impl<'d> Import<'d> {
     /// Stores one.
     async fn store(&mut self, record: &Record, place: &str) -> Result<Taken, Refusal> {
         let Some(origin) = &self.origin else { return Ok(Taken::default()) };
-        if let Record::Article(article) = record
-            && origin.known(&mut self.db.reader().await?, &article.id).await?.is_some()
-        {
+        let mut conn = self.db.reader().await?;
+        let is_known = match record {
+            Record::Article(article) => origin.known(&mut conn, &article.id).await?.is_some(),
+            Record::Picture(picture) => origin.has_picture(&mut conn, picture).await?,
+            _ => false,
+        };
+        drop(conn);
+        if is_known {
             // Before anything is made of it.
             return Ok(Taken::default());
         }
-        let (prepared, left) = Box::pin(Prepared::new(self.db, record, &self.options)).await?;
+        let mut tries = 0;
+        let (prepared, left) = loop {
+            tries += 1;
+            match Box::pin(Prepared::new(self.db, record, &self.options)).await {
+                Err(Refusal::Later(_)) if tries < TRIES => tokio::time::sleep(PAUSE).await,
+                prepared => break prepared?,
+            }
+        };
         for (address, reason) in left {
             self.unmoved.note(format!("{address} ({place})"), reason);
         }

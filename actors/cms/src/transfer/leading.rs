@@ -72,7 +72,8 @@ impl Taking<'_> {
         article: &Article,
     ) -> Result<(u64, u64), Refusal> {
         let to = rules::path(article.kind, &article.slug);
-        let (mut led, mut unled) = (0, 0);
+        let rest = told.former_paths.len().saturating_sub(self.fresh.paths.len());
+        let (mut led, mut unled) = (0, u64::try_from(rest).unwrap_or(0));
         for (path, id) in told.former_paths.iter().zip(self.fresh.paths) {
             let mut check = Check::new();
             let from = fields::source(&mut check, path);

@@ -12,6 +12,7 @@ use crate::store::articles::Article;
 use crate::store::media::assets;
 use crate::store::media::items::{self, Item};
 use crate::store::people::Person;
+use crate::store::transfer::Imported;
 
 /// What is said of a picture in a library.
 struct Words {
@@ -35,7 +36,11 @@ impl Taking<'_> {
             }
             _ => self.fresh.own,
         };
-        self.shelve((id, asset), owner, words).await
+        let is_new = self.shelve((id, asset), owner, words).await?;
+        if !self.origin.is_same {
+            self.note((Imported::Picture, &item.id), (id, None)).await?;
+        }
+        Ok(is_new)
     }
 
     /// Pictures that an article shows, into the library of its author. How many were not there.

@@ -12,7 +12,7 @@ use panel_text::names;
 use super::importing::Options;
 use super::pictures::Moved;
 use super::preparing::{Fresh, Prepared};
-use super::record::{Article as Told, Person, Revision, Seo as ToldSeo, Term};
+use super::record::{Article as Told, Person, Picture, Revision, Seo as ToldSeo, Term};
 use crate::rules::{Status, fields};
 use crate::store::articles::{self, Article, Seo};
 use crate::store::people;
@@ -45,12 +45,25 @@ impl Origin {
         let what = (Imported::Article, key);
         Ok(transfer::find(conn, &self.source, what).await?.map(|(id, _)| id))
     }
+
+    /// Whether a picture of a library was taken in before, wherever it is now. Who restores this very site wants it back.
+    pub(super) async fn has_picture(
+        &self,
+        conn: &mut Conn,
+        told: &Picture,
+    ) -> Result<bool, DbError> {
+        let Some(item) = told.item.as_ref().filter(|_| !self.is_same) else { return Ok(false) };
+        let what = (Imported::Picture, item.id.as_str());
+        Ok(transfer::find(conn, &self.source, what).await?.is_some())
+    }
 }
 
 /// Why a record can't be taken in.
 #[derive(Debug)]
 pub(super) enum Refusal {
     Reason(String),
+    /// At another time it might be.
+    Later(String),
     Database(DbError),
 }
 
@@ -298,7 +311,7 @@ impl Taking<'_> {
         Ok((fresh, name))
     }
 
-    async fn note(
+    pub(super) async fn note(
         &mut self,
         what: (Imported, &str),
         here: (Id, Option<&str>),

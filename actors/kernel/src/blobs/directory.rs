@@ -35,12 +35,24 @@ impl Directory {
         Self { root }
     }
 
-    /// Removes what was not finished.
+    /// Removes what was not finished, but for what a command writes at this moment.
     pub(super) fn tidy(&self) -> io::Result<()> {
-        match std::fs::remove_dir_all(self.root.join(STAGING)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+        let staged = match std::fs::read_dir(self.root.join(STAGING)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            staged => staged?,
+        };
+        for file in staged {
+            let path = file?.path();
+            let opened = match std::fs::File::open(&path) {
+                // Its writer has moved it meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                opened => opened?,
+            };
+            if opened.try_lock().is_ok() {
+                std::fs::remove_file(path)?;
+            }
         }
+        Ok(())
     }
 
     /// A file that is none of the blobs yet.
@@ -52,6 +64,10 @@ impl Directory {
         options.write(true).create_new(true).mode(0o600);
         let file = options.open(&path).await;
         let file = file.map_err(|error| BlobError::Unavailable(error.to_string()))?;
+        // While it is held, whoever tidies up leaves it.
+        let file = file.into_std().await;
+        drop(file.try_lock());
+        let file = File::from_std(file);
         Ok(Staged { file, place: Leftover(path), directory: self.clone() })
     }
 

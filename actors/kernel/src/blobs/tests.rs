@@ -77,11 +77,16 @@ async fn what_was_not_finished_is_never_there() {
     drop(dropped);
     assert_eq!(files(dir.path()), [""; 0]);
     // Of a process that was killed something stays, until the next begins.
-    let mut killed = blobs.write("a", u64::MAX).await.unwrap();
-    killed.write(&vec![0; PIECE]).await.unwrap();
-    std::mem::forget(killed);
-    assert_eq!(files(dir.path()).len(), 1);
+    std::fs::write(dir.path().join(".partial/half"), "half").unwrap();
+    // What is being written is another's, and stays.
+    let mut writing = blobs.write("a", u64::MAX).await.unwrap();
+    writing.write(&vec![0; PIECE]).await.unwrap();
+    assert_eq!(files(dir.path()).len(), 2);
     store(dir.path()).tidy().unwrap();
+    assert_eq!(files(dir.path()).len(), 1);
+    let written = writing.finish().await.unwrap();
+    assert!(blobs.read(&written, 0..1).await.is_ok());
+    blobs.remove("a").await.unwrap();
     assert_eq!(files(dir.path()), [""; 0]);
     store(dir.path()).tidy().unwrap();
 }

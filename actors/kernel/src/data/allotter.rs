@@ -184,6 +184,17 @@ impl Database {
         Ok(())
     }
 
+    /// For an administrative command: takes a number, and prolongs it for as long as the command runs.
+    ///
+    /// # Errors
+    /// [`DbError::NoNumber`] if every number is taken.
+    pub async fn supply(&self) -> Result<(), DbError> {
+        self.allot().await?;
+        #[allow(clippy::disallowed_methods, reason = "ends with the command it serves")]
+        let spawned = Actor::spawn(None, Allotter { db: self.clone() }, ()).await;
+        spawned.map(drop).map_err(|error| DbError::Unavailable(error.to_string()))
+    }
+
     fn numbers(&self) -> Numbers {
         Numbers::new(self.clone(), &*self.0.holder)
     }

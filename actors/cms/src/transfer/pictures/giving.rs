@@ -19,6 +19,8 @@ use crate::transfer::TransferError;
 pub(in crate::transfer) struct Giving<'e> {
     blobs: &'e Blobs,
     folder: &'e Path,
+    /// Nobody else writes there meanwhile.
+    _locked: std::fs::File,
 }
 
 impl<'e> Giving<'e> {
@@ -30,11 +32,16 @@ impl<'e> Giving<'e> {
         use std::os::unix::fs::DirBuilderExt as _;
 
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        Ok(Self { blobs, folder })
+        let locked = std::fs::File::open(folder)?;
+        locked.try_lock().map_err(|_| {
+            let busy = format!("another export writes into {}", folder.display());
+            TransferError::File(busy)
+        })?;
+        Ok(Self { blobs, folder, _locked: locked })
     }
 
     /// Sees to it that all files of a picture are there. Those that are stay, so who was cut off goes on. `false`, if the
-    /// picture was removed meanwhile.
+    /// store has not all of them.
     pub(in crate::transfer) async fn give(&self, asset: &Asset) -> Result<bool, TransferError> {
         for (number, made) in asset.files.iter().enumerate() {
             let file = self.folder.join(file_name(&asset.sha256, made.size, made.kind));
@@ -44,7 +51,7 @@ impl<'e> Giving<'e> {
             let Some(sha256) = unhex(&made.sha256) else { return Ok(false) };
             let blob = BlobRef { key: key(asset.id, number), bytes: made.bytes, sha256 };
             match self.blobs.read(&blob, 0..blob.bytes).await {
-                Ok(content) => written(&file, content).await?,
+                Ok(content) => written(&file, content, made).await?,
                 Err(BlobError::Gone) => return Ok(false),
                 Err(error) => return Err(lost(&error)),
             }
@@ -59,7 +66,7 @@ async fn is_there(file: &Path, made: &Made) -> bool {
 }
 
 /// Writes it beside, and moves it into its place.
-async fn written(file: &Path, mut content: Content) -> Result<(), TransferError> {
+async fn written(file: &Path, mut content: Content, made: &Made) -> Result<(), TransferError> {
     let mut partial = file.as_os_str().to_owned();
     partial.push(".partial");
     let partial = PathBuf::from(partial);
@@ -70,6 +77,9 @@ async fn written(file: &Path, mut content: Content) -> Result<(), TransferError>
         out.write_all(&piece.map_err(|error| lost(&error))?).await?;
     }
     out.sync_all().await?;
+    if !is_there(&partial, made).await {
+        return Err(TransferError::File(format!("{} is damaged in the store", file.display())));
+    }
     tokio::fs::rename(partial, file).await?;
     Ok(())
 }

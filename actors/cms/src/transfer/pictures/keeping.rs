@@ -30,7 +30,7 @@ pub(super) fn refusal(problem: &Problem) -> Refusal {
     let reason = if wrong.is_empty() { problem.detail.clone() } else { wrong.join("; ") };
     match problem.kind {
         ProblemKind::Unavailable | ProblemKind::Internal => {
-            Refusal::Reason(format!("no picture is made or kept now: {reason}"))
+            Refusal::Later(format!("no picture is made or kept now: {reason}"))
         }
         _ => Refusal::Reason(reason),
     }

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::io::ErrorKind;
 
 use panel_kernel::local_file::LocalFile;
-use panel_kernel::problem::Kind as ProblemKind;
 use panel_pictures::MAIN;
 
 use super::keeping::refusal;
@@ -32,6 +31,34 @@ pub(in crate::transfer) struct Moved {
     pub(in crate::transfer) alt: Option<String>,
 }
 
+impl Moving {
+    /// Takes a picture of this site, if there may be so many; its address here.
+    fn take(&mut self, picture: Moved, address: &str) -> Option<String> {
+        let here = path(&picture.asset.sha256, MAIN, picture.asset.kind);
+        let is_there = self.moved.iter().any(|it| it.asset.sha256 == picture.asset.sha256);
+        if is_there {
+            self.said(Some(&here), picture.alt);
+        } else if self.moved.len() < MOST {
+            self.moved.push(picture);
+        } else {
+            let reason = format!("an article shows {MOST} pictures of this site at most");
+            self.left.push((address.to_owned(), reason));
+            return None;
+        }
+        Some(here)
+    }
+
+    /// What the picture of this address shows: whoever says so first.
+    fn said(&mut self, here: Option<&String>, alt: Option<String>) {
+        let is_it = |it: &&mut Moved| {
+            here.is_some_and(|here| *here == path(&it.asset.sha256, MAIN, it.asset.kind))
+        };
+        if let Some(picture) = self.moved.iter_mut().find(is_it) {
+            picture.alt = picture.alt.take().or(alt);
+        }
+    }
+}
+
 /// Why an address stays what it was.
 enum Left {
     /// For this reason.
@@ -53,21 +80,13 @@ impl Pictures {
         let places = site.places(&article.body);
         let shown = places.iter().map(|place| (&place.address, place.alt.as_ref()));
         for (address, alt) in cover.iter().map(|cover| (cover, None)).chain(shown) {
-            if known.contains_key(address) {
+            let alt = alt.filter(|alt| !alt.is_empty()).cloned();
+            if let Some(here) = known.get(address) {
+                moving.said(here.as_ref(), alt);
                 continue;
             }
-            let found = if moving.moved.len() < MOST {
-                self.found(site, address).await
-            } else {
-                Err(Left::Because(format!("an article shows {MOST} pictures of this site at most")))
-            };
-            let here = match found {
-                Ok((asset, name)) => {
-                    let here = path(&asset.sha256, MAIN, asset.kind);
-                    let alt = alt.filter(|alt| !alt.is_empty()).cloned();
-                    moving.moved.push(Moved { asset, name, alt });
-                    Some(here)
-                }
+            let here = match self.found(site, address).await {
+                Ok((asset, name)) => moving.take(Moved { asset, name, alt }, address),
                 Err(Left::Because(reason)) => {
                     moving.left.push((address.clone(), reason));
                     None
@@ -112,14 +131,10 @@ impl Pictures {
                     let name = names.last().copied().unwrap_or_default().to_owned();
                     return Ok((asset, name));
                 }
-                Err(problem) => {
-                    let passes =
-                        matches!(problem.kind, ProblemKind::Unavailable | ProblemKind::Internal);
-                    match refusal(&problem) {
-                        Refusal::Reason(reason) if !passes => drop(why.get_or_insert(reason)),
-                        refusal => return Err(Left::Not(refusal)),
-                    }
-                }
+                Err(problem) => match refusal(&problem) {
+                    Refusal::Reason(reason) => drop(why.get_or_insert(reason)),
+                    refusal => return Err(Left::Not(refusal)),
+                },
             }
         }
         Err(Left::Because(why.unwrap_or_else(|| "there is no such file".to_owned())))

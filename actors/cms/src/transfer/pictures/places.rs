@@ -56,8 +56,8 @@ impl Site {
             let from = at + 2;
             let rest = &text[from..];
             let (from, rest, end) = match rest.strip_prefix('<') {
-                Some(rest) => (from + 1, rest, rest.find(['>', '\n'])),
-                None => (from, rest, rest.find([')', ' ', '\n', '\t'])),
+                Some(rest) => (from + 1, rest, end(rest, &['>', '\n'])),
+                None => (from, rest, end(rest, &[')', ' ', '\n', '\t'])),
             };
             let Some(end) = end else { continue };
             let address = rest[..end].replace('\\', "");
@@ -121,6 +121,17 @@ fn host(address: &str) -> Option<String> {
 fn plain(host: &str) -> String {
     let host = host.to_ascii_lowercase();
     host.strip_prefix("www.").unwrap_or(&host).to_owned()
+}
+
+/// Where the first of these is that is not escaped.
+fn end(text: &str, of: &[char]) -> Option<usize> {
+    let mut is_escaped = false;
+    let end = text.char_indices().find(|(_, c)| {
+        let is_end = !is_escaped && of.contains(c);
+        is_escaped = !is_escaped && *c == '\\';
+        is_end
+    });
+    end.map(|(at, _)| at)
 }
 
 /// What stands in the brackets that end here, if they are a picture's.
@@ -258,6 +269,8 @@ mod tests {
                 ),
             ]
         );
+        let shown = &site.places("![](/wp-content/uploads/a\\(1\\).jpg?x=\\(2\\)) b");
+        assert_eq!(shown[0].address, "/wp-content/uploads/a(1).jpg?x=(2)");
         assert_eq!(
             site.places("![A cat](/wp-content/uploads/a.jpg)")[0].alt.as_deref(),
             Some("A cat")
