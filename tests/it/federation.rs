@@ -215,6 +215,29 @@ async fn an_address_alone_is_no_proof(backend: Backend) {
     assert_eq!(stale.code.as_deref(), Some("reauthentication_required"));
 }
 
+/// On PostgreSQL: SQLite has no sessions that anybody could end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_of_the_database_that_was_ended_costs_nobody_their_way_back() {
+    let place = place(Backend::Postgres, |node| node).await;
+    let ada = Session::register(&place.node.client(), "ada").await;
+    let back = link(&place, &ada, "company", "grace").await;
+    let mut holding = place.database.raw_sql("auth").await;
+    holding.run("BEGIN; LOCK TABLE identities IN SHARE MODE").await;
+    let ending = async {
+        eventually("it waits, and is ended", Duration::from_secs(10), async || {
+            let end = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity \
+                       WHERE wait_event_type = 'Lock' AND datname = current_database()";
+            let ended = place.database.raw_sql("auth").await.texts(end, 0).await.unwrap();
+            if ended.is_empty() { Err("nobody waits") } else { Ok(()) }
+        })
+        .await;
+        holding.run("COMMIT").await;
+    };
+    let (linked, ()) = futures::join!(back.into_future(), ending);
+    linked.expect(200);
+    assert_eq!(ada.get(IDENTITIES).await.expect(200).json()["items"].as_array().unwrap().len(), 1);
+}
+
 async fn the_second_factor_is_asked_for_as_well(backend: Backend) {
     let place = place(backend, |node| node.env("PANEL_AUTH__LOGIN_ATTEMPTS", "3")).await;
     let client = place.node.client();

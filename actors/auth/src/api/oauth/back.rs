@@ -2,7 +2,7 @@
 
 use axum::extract::{Path, State};
 use http::HeaderMap;
-use panel_kernel::data::{Answer, DbError};
+use panel_kernel::data::{Answer, DbError, WriteContext};
 use panel_kernel::http::{Caller, Params, Payload, Write};
 use panel_kernel::keys::constant_time_eq;
 use panel_kernel::problem::{Problem, ProblemBody};
@@ -16,6 +16,7 @@ use crate::api::Shared;
 use crate::api::beginning::SessionAnswer;
 use crate::api::second_factor::Given;
 use crate::error::AuthError;
+use crate::federation::{Identity, Provider};
 use crate::rules::federation::with_error;
 use crate::throttle::Guessed;
 
@@ -106,7 +107,23 @@ async fn come_back(
             return refused.map(Settled::Done);
         }
     };
-    match going.whither {
+    let whither = going.whither;
+    let once = || settled(arrival, provider, identity.clone(), whither.clone(), context.clone());
+    match Box::pin(once()).await {
+        // Nothing was done. Who comes again has a code that was good once, so it is not left to the gateway.
+        Err(AuthError::Database(DbError::Ended(_))) => Box::pin(once()).await,
+        settled => settled,
+    }
+}
+
+async fn settled(
+    arrival: &Arrival<'_>,
+    provider: &Provider,
+    identity: Identity,
+    whither: Whither,
+    context: WriteContext,
+) -> Result<Settled, AuthError> {
+    match whither {
         Whither::SignIn { return_to, invitation } => {
             settle::sign_in(arrival, provider, identity, (return_to, invitation), context).await
         }
